@@ -1,0 +1,51 @@
+"""Files that are whole or not there: temporary name, fsync, rename.
+
+The copies in the three services are byte-identical; testfiles/test_copies.py compares them.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def fsync_dir(folder: Path) -> None:
+    """Make the names in folder (created, renamed, removed) survive a power cut."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_json(path: Path, record: Mapping[str, Any], *, fsync: bool) -> None:
+    """Replace path with record at once; with fsync its bytes are on the disk before the rename.
+
+    The caller holds whatever lock guards path. The folder is not fsynced here.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(record, file, ensure_ascii=False, indent=1)
+        if fsync:
+            file.flush()
+            os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def probe(folder: Path) -> None:
+    """Try in folder what the design needs of a file system: write, rename, link, flock.
+
+    Raises OSError where one of them does not work.
+    """
+    written, renamed, linked = (folder / f".probe-{os.getpid()}-{step}" for step in "123")
+    try:
+        with written.open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.write(b"probe")
+        written.rename(renamed)
+        linked.hardlink_to(renamed)
+    finally:
+        for path in (written, renamed, linked):
+            path.unlink(missing_ok=True)
