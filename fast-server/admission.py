@@ -1,0 +1,41 @@
+"""What is checked before a byte of an upload's body is read."""
+
+import asyncio
+import shutil
+
+from arq.connections import ArqRedis
+from redis.exceptions import RedisError
+
+from contract import UPLOAD_QUEUE, WATERMARK_QUEUE
+from problems import Problem
+from refusals import DISK_FULL, QUEUE_FULL, REDIS_UNAVAILABLE, too_large
+from settings import MIB, Settings
+
+REDIS_ANSWER_S = 1.0
+_RETRY_AFTER_S = 5
+_FORM_OVERHEAD_BYTES = 64 * 1024  # boundaries and headers around the file
+
+
+async def admit(redis: ArqRedis, content_length: str, settings: Settings) -> None:
+    """Raise a Problem where an upload could not be taken whatever it holds."""
+    announced = int(content_length) if content_length.isdecimal() else 0
+    if announced > settings.max_upload_bytes + _FORM_OVERHEAD_BYTES:
+        raise too_large(settings.max_upload_mb)
+    if await queue_depth(redis) >= settings.max_queue_depth:
+        detail = f"{settings.max_queue_depth} jobs are waiting, the most MAX_QUEUE_DEPTH allows."
+        raise Problem(QUEUE_FULL, detail, _RETRY_AFTER_S)
+    if shutil.disk_usage(settings.upload_dir).free < settings.min_free_mb * MIB:
+        detail = f"Less than {settings.min_free_mb} MB are free (MIN_FREE_MB). Nothing was taken."
+        raise Problem(DISK_FULL, detail)
+
+
+async def queue_depth(redis: ArqRedis) -> int:
+    """The jobs waiting or running in both queues. Raises Problem where Redis does not answer."""
+    try:
+        async with asyncio.timeout(REDIS_ANSWER_S):
+            async with redis.pipeline(transaction=False) as pipe:
+                pipe.zcard(WATERMARK_QUEUE)
+                pipe.zcard(UPLOAD_QUEUE)
+                return sum(await pipe.execute())
+    except (RedisError, OSError) as error:  # TimeoutError is an OSError
+        raise Problem(REDIS_UNAVAILABLE, REDIS_UNAVAILABLE.example, _RETRY_AFTER_S) from error

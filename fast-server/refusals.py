@@ -1,0 +1,130 @@
+"""Every way fast-server says no, with its HTTP status, on one screen."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.requests import ClientDisconnect
+
+from form_stream import FormError, NotMultipart
+from problems import Problem, ProblemType
+
+NOT_FOUND = ProblemType(
+    "media_not_found", 404, "No such media", "There is no media 01KA0000000000000000000000."
+)
+UPLOAD_STALLED = ProblemType(
+    "upload_stalled", 408, "The upload stalled", "No data came for 60 s. Send the file again."
+)
+TOO_LARGE = ProblemType(
+    "upload_too_large",
+    413,
+    "The file is larger than the limit",
+    "The file is larger than 50 MB. Send a smaller one, or raise MAX_UPLOAD_MB.",
+)
+NOT_MULTIPART = ProblemType(
+    "not_multipart",
+    415,
+    "The request is not a file upload",
+    "Send multipart/form-data, as curl -F does.",
+)
+UNSUPPORTED_FORMAT = ProblemType(
+    "unsupported_format",
+    415,
+    "Not an image format this service takes",
+    "notes.jpg holds none of JPEG, PNG, GIF, WebP, TIFF, BMP, JPEG 2000 and AVIF, "
+    "whatever its name says.",
+)
+MALFORMED_FORM = ProblemType(
+    "malformed_form",
+    422,
+    "The form cannot be read",
+    "The body ended before the form's closing boundary.",
+)
+FILE_MISSING = ProblemType(
+    "file_missing", 422, "The form has no file", "Send the image as the form's part named file."
+)
+FILE_EMPTY = ProblemType("file_empty", 422, "The file is empty", "photo.jpg has no bytes.")
+SECOND_FILE = ProblemType(
+    "second_file", 422, "The form has more than one file", "Send one image a request."
+)
+UNREADABLE_HEADER = ProblemType(
+    "unreadable_header",
+    422,
+    "The image's header is damaged",
+    "The header of photo.png cannot be read: Invalid PNG file.",
+)
+TOO_MANY_PIXELS = ProblemType(
+    "too_many_pixels",
+    422,
+    "The image has too many pixels",
+    "20000 x 20000 pixels are more than 100 megapixels.",
+)
+UPLOAD_ABORTED = ProblemType(
+    "upload_aborted",
+    400,
+    "The client went away",
+    "The connection closed before the file was whole.",
+)
+REDIS_UNAVAILABLE = ProblemType(
+    "redis_unavailable",
+    503,
+    "The queue cannot be reached",
+    "Redis does not answer. Nothing was taken; try again in a few seconds.",
+)
+QUEUE_FULL = ProblemType(
+    "queue_full",
+    503,
+    "Too much work is waiting",
+    "100000 jobs are waiting, the most MAX_QUEUE_DEPTH allows. Try again later.",
+)
+STORAGE_UNAVAILABLE = ProblemType(
+    "storage_unavailable",
+    503,
+    "The uploads folder cannot be written",
+    "The uploads folder cannot be written: Read-only file system.",
+)
+DISK_FULL = ProblemType(
+    "disk_full", 507, "The disk is nearly full", "Less than 512 MB are free. Nothing was taken."
+)
+UPLOAD_REFUSALS = (
+    UPLOAD_ABORTED,
+    UPLOAD_STALLED,
+    TOO_LARGE,
+    NOT_MULTIPART,
+    UNSUPPORTED_FORMAT,
+    MALFORMED_FORM,
+    FILE_MISSING,
+    FILE_EMPTY,
+    SECOND_FILE,
+    UNREADABLE_HEADER,
+    TOO_MANY_PIXELS,
+    REDIS_UNAVAILABLE,
+    QUEUE_FULL,
+    STORAGE_UNAVAILABLE,
+    DISK_FULL,
+)
+
+
+def too_large(limit_mb: float) -> Problem:
+    detail = f"The file is larger than {limit_mb:g} MB. Send a smaller one, or raise MAX_UPLOAD_MB."
+    return Problem(TOO_LARGE, detail)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what reading a body and writing a file may raise into Problems."""
+    try:
+        yield
+    except ClientDisconnect as error:
+        raise Problem(UPLOAD_ABORTED, UPLOAD_ABORTED.example) from error
+    except NotMultipart as error:
+        raise Problem(NOT_MULTIPART, str(error)) from error
+    except FormError as error:
+        raise Problem(MALFORMED_FORM, str(error)) from error
+    except TimeoutError as error:
+        raise Problem(UPLOAD_STALLED, UPLOAD_STALLED.example) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Problem(DISK_FULL, "The disk is full. Nothing was taken.") from error
+        detail = f"The uploads folder cannot be written: {error.strerror}."
+        raise Problem(STORAGE_UNAVAILABLE, detail, retry_after_s=5) from error

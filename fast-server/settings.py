@@ -1,0 +1,40 @@
+"""What the environment says. Built at start-up, never at import."""
+
+from pathlib import Path
+
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+
+from jobs import RedisAddress
+
+MIB = 1024 * 1024
+
+
+class Settings(RedisAddress):
+    """fast-server's settings; the README's table explains each."""
+
+    upload_dir: Path = Path("uploads")
+    max_upload_mb: PositiveFloat = 50
+    max_megapixels: PositiveFloat = 100
+    max_queue_depth: PositiveInt = 100_000
+    min_free_mb: NonNegativeInt = 512
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return int(self.max_upload_mb * MIB)
+
+    @property
+    def max_pixels(self) -> int:
+        return int(self.max_megapixels * 1_000_000)
+
+
+def load() -> Settings:
+    """The settings. Raises SystemExit with a line for each variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SystemExit(
+            "\n".join(
+                f"{str(problem['loc'][0]).upper()}={problem['input']}: {problem['msg']}"
+                for problem in error.errors()
+            )
+        ) from None

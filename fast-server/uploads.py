@@ -1,0 +1,152 @@
+"""Receiving an upload: streamed to its place on the uploads volume, hashed, checked, committed."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+
+from ulid import ULID
+
+import durable
+import image_header
+from contract import (
+    FILE_FIELD,
+    INCOMING,
+    MEDIA_RECORD,
+    MediaRecord,
+    safe_filename,
+    timestamp,
+)
+from form_stream import FormStream
+from problems import Problem
+from refusals import (
+    FILE_EMPTY,
+    FILE_MISSING,
+    SECOND_FILE,
+    TOO_MANY_PIXELS,
+    UNREADABLE_HEADER,
+    UNSUPPORTED_FORMAT,
+    too_large,
+)
+from settings import Settings
+from spool import Spool
+
+_BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
+
+
+async def receive(form: FormStream, spool: Spool, settings: Settings) -> MediaRecord:
+    """Store the form's one file in pending/ and return its record: the upload is accepted.
+
+    Raises Problem (refused), FormError (malformed), OSError (disk) or whatever the body's
+    iterator raises; then nothing of the upload stays.
+    """
+    upload: _Upload | None = None
+    try:
+        async for part in form:
+            if part.name != FILE_FIELD:
+                continue
+            if upload is not None:
+                raise Problem(SECOND_FILE, SECOND_FILE.example)
+            upload = _Upload(spool, settings, part.filename or "")
+            async for chunk in form.data():
+                await upload.add(chunk)
+        if upload is None:
+            raise Problem(FILE_MISSING, FILE_MISSING.example)
+        return await asyncio.to_thread(upload.commit)
+    except BaseException:
+        if upload is not None:
+            await asyncio.shield(asyncio.to_thread(upload.discard))
+        raise
+
+
+class _Upload:
+    """One file on its way through incoming/<media_id>/."""
+
+    def __init__(self, spool: Spool, settings: Settings, client_name: str) -> None:
+        self._spool = spool
+        self._settings = settings
+        self._media_id = str(ULID())
+        self._filename = safe_filename(client_name)
+        self._folder = spool.folder(INCOMING, self._media_id)
+        self._path = self._folder / self._filename
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._batch = bytearray()
+        self._content_type = ""
+        self._pixel_size: tuple[int, int] | None = None
+
+    async def add(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size > self._settings.max_upload_bytes:
+            raise too_large(self._settings.max_upload_mb)
+        self._batch += chunk
+        if not self._content_type and len(self._batch) >= image_header.HEAD_BYTES:
+            self._check_format()
+        if len(self._batch) >= _BATCH_BYTES:
+            await asyncio.to_thread(self._write)
+
+    def commit(self) -> MediaRecord:
+        """Check the whole, make it durable and move it to pending/."""
+        if self._size == 0:
+            raise Problem(FILE_EMPTY, f"{self._filename} has no bytes.")
+        if not self._content_type:
+            self._check_format()
+        self._write()
+        self._check_size(last_look=True)
+        with self._path.open("rb") as file:
+            os.fsync(file.fileno())
+        record = self._record()
+        durable.write_json(self._folder / MEDIA_RECORD, record, fsync=True)
+        self._spool.commit(self._media_id)
+        return record
+
+    def discard(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _write(self) -> None:
+        is_first = not self._folder.exists()
+        if is_first:
+            self._folder.mkdir()
+        with self._path.open("ab") as file:
+            file.write(self._batch)
+        self._hash.update(self._batch)
+        self._batch.clear()
+        if is_first:
+            self._check_size(last_look=False)
+
+    def _check_format(self) -> None:
+        content_type = image_header.sniff(bytes(self._batch[: image_header.HEAD_BYTES]))
+        if content_type is None:
+            detail = UNSUPPORTED_FORMAT.example.replace("notes.jpg", self._filename)
+            raise Problem(UNSUPPORTED_FORMAT, detail)
+        self._content_type = content_type
+
+    def _check_size(self, *, last_look: bool) -> None:
+        """Look for the pixel size; an early look may find a header that is still incomplete."""
+        if self._pixel_size is None:
+            try:
+                self._pixel_size = image_header.read_size(self._path)
+            except image_header.UnreadableHeader as error:
+                if last_look:
+                    detail = f"The header of {self._filename} cannot be read: {error}."
+                    raise Problem(UNREADABLE_HEADER, detail) from error
+        if self._pixel_size is not None:
+            width, height = self._pixel_size
+            if width * height > self._settings.max_pixels:
+                limit = f"{self._settings.max_megapixels:g} megapixels"
+                detail = f"{width} x {height} pixels are more than {limit} (MAX_MEGAPIXELS)."
+                raise Problem(TOO_MANY_PIXELS, detail)
+
+    def _record(self) -> MediaRecord:
+        width, height = self._pixel_size or (None, None)
+        return {
+            "media_id": self._media_id,
+            "filename": self._filename,
+            "content_type": self._content_type,
+            "size": self._size,
+            "sha256": self._hash.hexdigest(),
+            "width": width,
+            "height": height,
+            "received_at": timestamp(),
+            "format_version": 1,
+        }

@@ -1,0 +1,93 @@
+"""arq behind one module: where Redis is, how to talk to it, and the two kinds of job.
+
+The copies in fast-server and worker-server are byte-identical; testfiles/test_copies.py
+compares them.
+"""
+
+from typing import Any
+
+from arq.connections import ArqRedis
+from pydantic import field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis import exceptions as redis_errors
+from redis.asyncio.connection import ConnectionPool, parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+
+from contract import (
+    JOB_TTL_MS,
+    UPLOAD_QUEUE,
+    UPLOAD_TASK,
+    WATERMARK_QUEUE,
+    WATERMARK_TASK,
+    Stage,
+    deserialize_job,
+    job_id,
+    serialize_job,
+)
+
+QUEUE_AND_TASK = {
+    Stage.WATERMARK: (WATERMARK_QUEUE, WATERMARK_TASK),
+    Stage.UPLOAD: (UPLOAD_QUEUE, UPLOAD_TASK),
+}
+
+
+class RedisAddress(BaseSettings):
+    """REDIS_URL (redis, rediss or unix) or else REDIS_HOST and REDIS_PORT."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+    redis_host: str = "localhost"
+    redis_port: int = 6379
+    redis_url: str | None = None
+
+    @field_validator("redis_url")
+    @classmethod
+    def _parsable(cls, url: str | None) -> str | None:
+        if url is not None:
+            parse_url(url)  # raises ValueError with a sentence of its own
+        return url
+
+    @property
+    def redis_dsn(self) -> str:
+        return self.redis_url or f"redis://{self.redis_host}:{self.redis_port}"
+
+
+def connect(dsn: str, queue: str, *, timeout_s: float, retries: int) -> ArqRedis:
+    """A pool for one queue; no command of it hangs on a frozen Redis.
+
+    arq's own RedisSettings has no socket_timeout and does not decode %xx in a password;
+    redis-py's URL has both. A failed command is retried after 0.1, 0.2, 0.4 ... 2 s.
+    """
+    options: dict[str, Any] = {} if dsn.startswith("unix:") else {"socket_keepalive": True}
+    pool = ConnectionPool.from_url(
+        dsn,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(ExponentialBackoff(cap=2, base=0.1), retries),
+        retry_on_error=[
+            redis_errors.ConnectionError,
+            redis_errors.TimeoutError,
+            redis_errors.BusyLoadingError,
+        ],
+        **options,
+    )
+    return ArqRedis(
+        pool,
+        job_serializer=serialize_job,
+        job_deserializer=deserialize_job,
+        default_queue_name=queue,
+        expires_extra_ms=JOB_TTL_MS,
+    )
+
+
+async def enqueue(redis: ArqRedis, stage: Stage, media_id: str, run: int) -> None:
+    """Queue one stage of one media, unless that job is there already.
+
+    Raises redis.exceptions.RedisError or OSError. arq's answer is not looked at: None
+    means "exists" as well as "the connection dropped", and the reconciler tells which.
+    """
+    queue, task = QUEUE_AND_TASK[stage]
+    await redis.enqueue_job(
+        task, media_id, run, _job_id=job_id(media_id, stage, run), _queue_name=queue
+    )
