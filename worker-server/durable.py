@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 
@@ -39,13 +40,11 @@ def probe(folder: Path) -> None:
 
     Raises OSError where one of them does not work.
     """
-    written, renamed, linked = (folder / f".probe-{os.getpid()}-{step}" for step in "123")
-    try:
+    # A folder of its own for each try: containers that share a volume share process ids too.
+    with TemporaryDirectory(prefix=".probe-", dir=folder) as own:
+        written, renamed, linked = (Path(own, step) for step in ("written", "renamed", "linked"))
         with written.open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.write(b"probe")
         written.rename(renamed)
         linked.hardlink_to(renamed)
-    finally:
-        for path in (written, renamed, linked):
-            path.unlink(missing_ok=True)
