@@ -1,0 +1,102 @@
+"""What central-server remembers of each media, beside the images in the storage folder.
+
+    .intents/<media_id>.json    being stored: nobody has been told yet
+    .receipts/<media_id>.json   stored, logged and answered
+    .names/<name>               a name that is taken for ever, pointing to its media_id
+
+A receipt is an intent that was moved, so that a start reads what was interrupted and no more.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import TypedDict, cast
+
+import durable
+from contract import is_media_id
+
+
+class Receipt(TypedDict):
+    """line is the log's, with its end; log_offset is where it begins there."""
+
+    name: str
+    sha256: str
+    size: int
+    worker: str
+    timestamp: str
+    line: str
+    log_offset: int
+    state: str  # intent or stored
+
+
+class Receipts:
+    """One writer at a time. Every method may raise OSError."""
+
+    def __init__(self, storage: Path) -> None:
+        self._intents = storage / ".intents"
+        self._stored = storage / ".receipts"
+        self._names = storage / ".names"
+
+    @property
+    def folders(self) -> tuple[Path, Path, Path]:
+        return self._intents, self._stored, self._names
+
+    def prepare(self) -> None:
+        """Create the folders and clear away what an interrupted write of an intent left."""
+        for folder in self.folders:
+            folder.mkdir(exist_ok=True)
+        for unfinished in self._intents.glob(".*.new"):
+            unfinished.unlink()
+
+    def stored(self, media_id: str) -> Receipt | None:
+        """The receipt of a media that has been answered for."""
+        return _read(self._stored / f"{media_id}.json")
+
+    def intent(self, media_id: str) -> Receipt | None:
+        """What was about to be stored when something went wrong."""
+        return _read(self._intents / f"{media_id}.json")
+
+    def interrupted(self) -> list[str]:
+        """The media ids that have an intent, oldest first."""
+        return sorted(path.stem for path in self._intents.iterdir() if is_media_id(path.stem))
+
+    def intend(self, media_id: str, intent: Receipt) -> None:
+        """Write the intent, or a later version of it, so that a power cut leaves it whole."""
+        durable.write_json(self._intents / f"{media_id}.json", intent, fsync=True)
+        durable.fsync_dir(self._intents)
+
+    def settle(self, media_id: str, intent: Receipt) -> Receipt:
+        """Make the intent a receipt.
+
+        A power cut may undo the move, which needs no fsync: the intent is then rolled forward
+        and finds everything done.
+        """
+        receipt: Receipt = {**intent, "state": "stored"}
+        path = self._intents / f"{media_id}.json"
+        durable.write_json(path, receipt, fsync=True)
+        os.replace(path, self._stored / path.name)
+        return receipt
+
+    def drop(self, media_id: str) -> None:
+        """Forget an intent."""
+        (self._intents / f"{media_id}.json").unlink(missing_ok=True)
+
+    def claim(self, name: str, media_id: str) -> bool:
+        """Give name to media_id for ever. False where another media has it.
+
+        A symbolic link is there at once with its content, and takes no block of the disk.
+        """
+        marker = self._names / name
+        try:
+            marker.symlink_to(media_id)
+        except FileExistsError:
+            return marker.is_symlink() and str(marker.readlink()) == media_id
+        return True
+
+
+def _read(path: Path) -> Receipt | None:
+    """None where there is none, or one that is damaged: the media is then delivered anew."""
+    try:
+        return cast(Receipt, json.loads(path.read_bytes()))
+    except (FileNotFoundError, ValueError):
+        return None

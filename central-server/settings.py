@@ -1,0 +1,22 @@
+"""What the environment says. Built at start-up, never at import."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """central-server's settings; the README's table explains each."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+    storage_dir: Path = Path("central_storage")
+    activity_log: Path = Path("worker_activity.log")
+    max_store_mb: float = Field(default=200, gt=0, allow_inf_nan=False)
+
+    @property
+    def max_store_bytes(self) -> int:
+        return int(self.max_store_mb * MIB)
