@@ -18,11 +18,12 @@ import jobs
 import openapi
 import problems
 import refusals
-import settings
+import environment
 import uploads
 from contract import PENDING, WATERMARK_QUEUE, Stage, Status, is_media_id
 from form_stream import FormStream
 from problems import Problem
+from settings import Settings
 from spool import MediaGone, Spool
 
 _STALL_S = 60.0
@@ -43,7 +44,7 @@ class Accepted(BaseModel):
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     console.configure()
-    config = app.state.settings = settings.load()
+    config = app.state.settings = environment.load(Settings)
     app.state.spool = Spool(config.upload_dir)
     app.state.spool.prepare()
     app.state.redis = jobs.connect(

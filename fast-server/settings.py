@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from jobs import RedisAddress
 
@@ -25,16 +25,3 @@ class Settings(RedisAddress):
     @property
     def max_pixels(self) -> int:
         return int(self.max_megapixels * 1_000_000)
-
-
-def load() -> Settings:
-    """The settings. Raises SystemExit with a line for each variable that is wrong."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise SystemExit(
-            "\n".join(
-                f"{str(problem['loc'][0]).upper()}={problem['input']}: {problem['msg']}"
-                for problem in error.errors()
-            )
-        ) from None

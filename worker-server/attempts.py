@@ -1,0 +1,93 @@
+"""Keeping count of attempts in progress.json, and what a failed one leads to.
+
+arq counts too, but it charges interrupted runs and loses its count with Redis.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from contract import Attempt, Stage, Status, timestamp
+from errors import StageError
+from spool import HeldMedia
+
+_MAX_UNENDED = 10
+
+
+class WorkerLost(StageError):
+    """Attempt after attempt began and never ended."""
+
+
+def begin(media: HeldMedia, stage: Stage, status: Status, worker: str) -> None:
+    """Note an attempt before its work begins. Raises WorkerLost."""
+    unended = [a for a in _of(media, stage) if a["ended_at"] is None]
+    if len(unended) >= _MAX_UNENDED:
+        detail = f"{len(unended)} attempts began and never ended: the worker died each time."
+        raise WorkerLost("worker_lost", detail)
+    media.progress["attempts"].append(
+        {
+            "stage": stage,
+            "worker": worker,
+            "started_at": timestamp(),
+            "ended_at": None,
+            "error": None,
+        }
+    )
+    media.progress["status"] = status
+    media.progress["next_attempt_at"] = None
+    media.save()
+
+
+def end(media: HeldMedia, stage: Stage, status: Status) -> None:
+    """Note that the attempt begun last did its work."""
+    _of(media, stage)[-1]["ended_at"] = timestamp()
+    media.progress["status"] = status
+    media.save()
+
+
+def charge(
+    media: HeldMedia, stage: Stage, error: StageError, backoff_s: float
+) -> tuple[int, float] | None:
+    """Note a failed attempt. The retry's number and its delay in seconds, or None if final.
+
+    The n-th retry waits n times backoff_s, or what the other side asked for if longer.
+    """
+    attempts = _of(media, stage)
+    if attempts and attempts[-1]["ended_at"] is None:
+        attempts[-1]["ended_at"] = timestamp()
+        attempts[-1]["error"] = {"code": error.code, "detail": error.detail}
+    charged = sum(1 for a in attempts if a["error"] and a["error"]["code"] == error.code)
+    if charged >= error.attempts or isinstance(error, WorkerLost):
+        media.progress["status"] = Status.FAILED
+        media.progress["error"] = {"code": error.code, "detail": error.detail}
+        media.save()
+        return None
+    delay_s = max(charged * backoff_s, error.retry_after_s)
+    at = datetime.now(UTC) + timedelta(seconds=delay_s)
+    media.progress["next_attempt_at"] = at.isoformat(timespec="milliseconds")
+    media.save()
+    return charged, delay_s
+
+
+def excuse(media: HeldMedia, stage: Stage, fault: OSError) -> None:
+    """Note an attempt that the disk ended. It is not charged, and of many only one is kept."""
+    ended = [a for a in _of(media, stage) if a["error"] and a["error"]["code"] == "disk_fault"]
+    for attempt in ended:
+        media.progress["attempts"].remove(attempt)
+    last = _of(media, stage)[-1:]
+    for attempt in last:
+        attempt["ended_at"] = timestamp()
+        attempt["error"] = {"code": "disk_fault", "detail": str(fault)}
+    with suppress(OSError):
+        media.save()
+
+
+def wait_s(media: HeldMedia) -> float:
+    """Seconds until the next attempt is due; 0 if it is now."""
+    due = media.progress["next_attempt_at"]
+    if due is None:
+        return 0
+    return max(0.0, (datetime.fromisoformat(due) - datetime.now(UTC)).total_seconds())
+
+
+def _of(media: HeldMedia, stage: Stage) -> list[Attempt]:
+    return [a for a in media.progress["attempts"] if a["stage"] == stage]

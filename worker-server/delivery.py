@@ -1,0 +1,96 @@
+"""Shipping a watermarked image to central-server: one attempt, and what its outcome means."""
+
+import asyncio
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import httpx
+
+from contract import (
+    FILE_FIELD,
+    MEDIA_ID_FIELD,
+    WORKER_NAME_FIELD,
+    FileRecord,
+    timestamp,
+)
+from errors import CentralRefused, Unavailable
+
+_WORTH_A_RETRY = (408, 429)  # and every 5xx
+
+
+class Central:
+    """A keep-alive client for central's POST /upload-final."""
+
+    def __init__(self, url: str, worker_name: str, timeout_s: float) -> None:
+        self._url = url
+        self._worker_name = worker_name
+        self._timeout_s = timeout_s
+        # httpx's timeout is for each phase; the attempt as a whole has the limit below.
+        self._client = httpx.AsyncClient(timeout=None, trust_env=False)  # noqa: S113
+
+    async def deliver(self, path: Path, media_id: str, content_type: str) -> FileRecord:
+        """Send the file; what central says it has stored is the answer.
+
+        Raises Unavailable or CentralRefused, and OSError where the file cannot be read.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._post(path, media_id, content_type)
+        except TimeoutError:
+            raise self._unavailable(f"gave no answer within {self._timeout_s:g} s") from None
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise self._unavailable(f"cannot be reached: {reason}") from error
+        if response.status_code != httpx.codes.OK:
+            raise self._refusal(response)
+        try:
+            answer = response.json()
+            return {
+                "name": answer["name"],
+                "sha256": answer["sha256"],
+                "size": answer["size"],
+                "stored_at": timestamp(),
+            }
+        except (ValueError, KeyError, TypeError):
+            raise self._unavailable("answered 200, but not as central-server does") from None
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _post(self, path: Path, media_id: str, content_type: str) -> httpx.Response:
+        with path.open("rb") as file:
+            return await self._client.post(
+                self._url,
+                data={WORKER_NAME_FIELD: self._worker_name, MEDIA_ID_FIELD: media_id},
+                files={FILE_FIELD: (path.name, file, content_type)},
+            )
+
+    def _refusal(self, response: httpx.Response) -> Unavailable | CentralRefused:
+        status = response.status_code
+        said = f"answered {status}: {_reason(response)}"
+        if status in _WORTH_A_RETRY or status >= 500:
+            return self._unavailable(said, _retry_after_s(response))
+        return CentralRefused("central_refused", f"Central ({self._url}) {said}")
+
+    def _unavailable(self, what: str, retry_after_s: float = 0) -> Unavailable:
+        return Unavailable("central_unreachable", f"Central ({self._url}) {what}", retry_after_s)
+
+
+def _reason(response: httpx.Response) -> str:
+    """The problem document's sentence, or the beginning of whatever came instead."""
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:200] or response.reason_phrase
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    """Retry-After as seconds: a number or an HTTP date (RFC 9110 section 10.2.3)."""
+    value = response.headers.get("Retry-After", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0

@@ -1,0 +1,24 @@
+"""Settings out of the environment, and a plain sentence for each that is wrong.
+
+The copies in the three services are byte-identical; testfiles/test_copies.py compares them.
+"""
+
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
+def load(settings: type[AnySettings]) -> AnySettings:
+    """Build the settings. Raises SystemExit that names each variable that is wrong."""
+    try:
+        return settings()
+    except ValidationError as error:
+        raise SystemExit("\n".join(_sentence(problem) for problem in error.errors())) from None
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    return f"{str(problem['loc'][0]).upper()}={problem['input']}: {problem['msg']}"

@@ -1,0 +1,40 @@
+"""How a stage can fail. Each says how many attempts it is worth.
+
+StageError
+├── ImageRejected      the image's own fault: final at once
+├── DecoderFailed      its decoder died or hung: perhaps the machine's fault, two attempts
+├── Unavailable        something beside the image is not to be had: five retries
+└── CentralRefused     central will not take it: final at once
+"""
+
+
+class StageError(Exception):
+    """code is stable and for programs, detail a sentence for people."""
+
+    attempts = 1
+
+    def __init__(self, code: str, detail: str, retry_after_s: float = 0) -> None:
+        super().__init__(code, detail, retry_after_s)  # all of them, for pickle
+        self.code = code
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+class ImageRejected(StageError):
+    """The image cannot be watermarked: broken, or larger than the limits."""
+
+
+class DecoderFailed(StageError):
+    """The child process that decoded the image died, or did not end in time."""
+
+    attempts = 2
+
+
+class Unavailable(StageError):
+    """Central or the logo cannot be had now."""
+
+    attempts = 6
+
+
+class CentralRefused(StageError):
+    """Central understood the request and said no."""

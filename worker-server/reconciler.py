@@ -1,0 +1,112 @@
+"""The disk is the truth: what lies in pending/ without a job gets one.
+
+Every worker has a reconciler; flock on uploads/.reconcile.lock decides whose pass it is.
+"""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from arq.connections import ArqRedis
+from redis.exceptions import RedisError
+from ulid import ULID
+
+import console
+import jobs
+from contract import (
+    DONE,
+    INCOMING,
+    PENDING,
+    UPLOAD_QUEUE,
+    WATERMARK_QUEUE,
+    Stage,
+    is_media_id,
+)
+from spool import MediaBusy, MediaGone, Spool, read_progress
+
+_INCOMING_KEPT_S = 3600
+
+
+class Reconciler:
+    """Passes over the uploads volume, one at the start and one every interval_s."""
+
+    def __init__(
+        self, spool: Spool, redis: ArqRedis, interval_s: float, keep_originals_days: float | None
+    ) -> None:
+        self._spool = spool
+        self._redis = redis
+        self._interval_s = interval_s
+        self._keep_originals_days = keep_originals_days
+
+    async def run(self) -> None:
+        """Pass after pass, for ever. A fault of Redis or the disk ends only the pass."""
+        while True:
+            try:
+                await self._turn()
+            except (RedisError, OSError) as error:
+                console.event(console.NOTICE, detail=f"reconciler: {error!r}")
+            await asyncio.sleep(self._interval_s)
+
+    async def _turn(self) -> None:
+        """A pass, unless another worker is at it."""
+        fd = os.open(self._spool.root / ".reconcile.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        else:
+            await self._queue_what_has_no_job()
+            await asyncio.to_thread(self._sweep)
+        finally:
+            os.close(fd)
+
+    async def _queue_what_has_no_job(self) -> None:
+        queued = await self._redis.zrange(WATERMARK_QUEUE, 0, -1)
+        queued += await self._redis.zrange(UPLOAD_QUEUE, 0, -1)
+        media_ids = {job_id.decode().partition(":")[0] for job_id in queued}
+        missing = await asyncio.to_thread(self._without_job, media_ids)
+        for media_id, stage, run in missing:
+            await jobs.enqueue(self._redis, stage, media_id, run)
+        if missing:
+            detail = "queued what lay in pending/ without a job"
+            console.event(console.NOTICE, detail=detail, jobs=len(missing))
+
+    def _without_job(self, with_job: set[str]) -> list[tuple[str, Stage, int]]:
+        """Media id, next stage and run of each pending media that no job names."""
+        missing = []
+        for path in (self._spool.root / PENDING).iterdir():
+            if path.name not in with_job and is_media_id(path.name):
+                progress = read_progress(path)
+                stage = Stage.UPLOAD if progress["watermarked"] else Stage.WATERMARK
+                missing.append((path.name, stage, progress["run"]))
+        return missing
+
+    def _sweep(self) -> None:
+        """Remove uploads that broke off, and originals kept long enough."""
+        for path in (self._spool.root / INCOMING).iterdir():
+            if time.time() - _last_change(path) > _INCOMING_KEPT_S:
+                shutil.rmtree(path, ignore_errors=True)
+        if self._keep_originals_days is None:
+            return
+        oldest_kept = datetime.now(UTC) - timedelta(days=self._keep_originals_days)
+        for path in (self._spool.root / DONE).iterdir():
+            if is_media_id(path.name) and ULID.from_str(path.name).datetime < oldest_kept:
+                self._remove(path.name)
+
+    def _remove(self, media_id: str) -> None:
+        with suppress(MediaBusy, MediaGone), self._spool.hold(media_id) as media:
+            if media.state == DONE:
+                shutil.rmtree(media.path, ignore_errors=True)
+
+
+def _last_change(folder: Path) -> float:
+    """When anything in folder last changed, in seconds since the epoch; now if it just went."""
+    try:
+        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    except FileNotFoundError:
+        return time.time()

@@ -1,0 +1,199 @@
+"""The worker process: two arq queues on one event loop, restarted when Redis fails them."""
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from arq.worker import Worker, func
+from redis import Redis
+from redis.exceptions import RedisError
+
+import console
+import environment
+import jobs
+import tasks
+import worker_name
+from contract import (
+    JOB_TTL_MS,
+    UPLOAD_QUEUE,
+    UPLOAD_TASK,
+    WATERMARK_QUEUE,
+    WATERMARK_TASK,
+    deserialize_job,
+    serialize_job,
+)
+from delivery import Central
+from logo import Logo
+from pixels import PixelProcesses
+from reconciler import Reconciler
+from settings import Settings
+from spool import Spool
+from stages import Stages
+
+_UPLOAD_SLOTS = 16
+_POLL_S = 0.02
+_READ_LIMIT = 1000  # running jobs stay at the queue's head; the waiting ones are behind them
+_MAX_TRIES = 50  # attempts are counted in progress.json; arq's count also has interruptions
+_HEALTH_S = 15
+_DRAIN_S = 30
+_REBUILD_PAUSE_S = 1.0
+_REDIS_ANSWER_S = 5.0
+_LOGO_MARGIN_S = 30
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT."""
+    console.configure()
+    settings = environment.load(Settings)
+    asyncio.run(_serve(settings))
+    return 0
+
+
+def check() -> int:
+    """0 if this worker has reported to Redis lately, else 1."""
+    settings = environment.load(Settings)
+    name = worker_name.resolve(settings)
+    keys = [_health_key(queue, name) for queue in (WATERMARK_QUEUE, UPLOAD_QUEUE)]
+    with Redis.from_url(settings.redis_dsn, socket_timeout=_REDIS_ANSWER_S) as redis:
+        return 0 if redis.exists(*keys) == len(keys) else 1
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    async with _opened(settings) as stages:
+        console.event(
+            console.READY,
+            service="worker-server",
+            worker=stages.worker,
+            processes=settings.processes,
+            uploads=settings.upload_dir.resolve(),
+        )
+        while not stop.is_set():
+            try:
+                await _work(stages, stop)
+            except (RedisError, OSError) as error:
+                detail = f"Redis failed, workers start anew: {error!r}"
+                console.event(console.NOTICE, worker=stages.worker, detail=detail)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _REBUILD_PAUSE_S)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Stages]:
+    """What the stages work with; the pixel processes and the logo are warm."""
+    name = worker_name.resolve(settings)
+    spool = Spool(settings.upload_dir)
+    spool.prepare()
+    pixels = PixelProcesses(
+        settings.processes, settings.watermark_timeout_seconds, settings.watermark_memory_mb
+    )
+    central = Central(str(settings.central_server_url), name, settings.upload_timeout_seconds)
+    with tempfile.TemporaryDirectory(prefix="logo-") as folder:
+        logo = Logo(settings.google_logo, Path(folder), pixels)
+        await pixels.warm_up()
+        background = asyncio.create_task(logo.keep_fresh())
+        yield Stages(settings, name, spool, pixels, logo, central)
+        background.cancel()
+    await central.close()
+
+
+async def _work(stages: Stages, stop: asyncio.Event) -> None:
+    """Run both queues and the reconciler until stop is set; then finish what runs.
+
+    Raises RedisError or OSError where Redis failed a Worker: arq's own end with it.
+    """
+    workers = build_workers(stages)
+    settings = stages.settings
+    reconciler = Reconciler(
+        stages.spool, workers[0].pool, settings.reconcile_seconds, settings.keep_originals_days
+    )
+    running = [asyncio.create_task(worker.async_run()) for worker in workers]
+    beside = [asyncio.create_task(reconciler.run()), asyncio.create_task(stop.wait())]
+    await asyncio.wait([*running, beside[1]], return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        console.event(console.NOTICE, worker=stages.worker, detail="finishing what runs")
+    await asyncio.gather(*map(_drain, workers))
+    for task in (*running, *beside):
+        task.cancel()
+    outcomes = await asyncio.gather(*running, *beside, return_exceptions=True)
+    await asyncio.gather(*map(_close, workers))
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+def build_workers(stages: Stages) -> list[Worker]:
+    """The two Workers: few slots for pixels, so that idle workers get their share; many for
+    uploads, which only wait."""
+    settings = stages.settings
+    longest_run_s = settings.watermark_timeout_seconds + settings.simulated_latency_s[1]
+    return [
+        _worker(
+            stages,
+            queue=WATERMARK_QUEUE,
+            task=(WATERMARK_TASK, tasks.watermark_image_task),
+            slots=2 * settings.processes,
+            # a job may have to wait for another one's end
+            timeout_s=2 * longest_run_s + _LOGO_MARGIN_S,
+        ),
+        _worker(
+            stages,
+            queue=UPLOAD_QUEUE,
+            task=(UPLOAD_TASK, tasks.upload_to_central_task),
+            slots=_UPLOAD_SLOTS,
+            timeout_s=settings.upload_timeout_seconds + 15,
+        ),
+    ]
+
+
+def _worker(
+    stages: Stages, *, queue: str, task: tuple[str, Any], slots: int, timeout_s: float
+) -> Worker:
+    name, coroutine = task
+    redis = jobs.connect(stages.settings.redis_dsn, queue, timeout_s=_REDIS_ANSWER_S, retries=5)
+    return Worker(
+        [func(coroutine, name=name)],
+        queue_name=queue,
+        redis_pool=redis,  # one each: Worker.close closes it
+        handle_signals=False,
+        max_jobs=slots,
+        job_timeout=timeout_s,
+        keep_result=0,
+        poll_delay=_POLL_S,
+        queue_read_limit=_READ_LIMIT,
+        max_tries=_MAX_TRIES,
+        health_check_interval=_HEALTH_S,
+        health_check_key=_health_key(queue, stages.worker),
+        ctx={"stages": stages},
+        job_serializer=serialize_job,
+        job_deserializer=deserialize_job,
+        expires_extra_ms=JOB_TTL_MS,
+    )
+
+
+def _health_key(queue: str, worker: str) -> str:
+    """One for each worker; arq's own default is shared, and deleted by any that stops."""
+    return f"{queue}:health-check:{worker}"
+
+
+async def _drain(worker: Worker) -> None:
+    """Take no new job and wait for the running ones, also those of a Worker that has failed."""
+    worker.allow_pick_jobs = False
+    await asyncio.sleep(5 * _POLL_S)  # a poll under way may still start one
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            while unfinished := [task for task in worker.tasks.values() if not task.done()]:
+                await asyncio.wait(unfinished)
+
+
+async def _close(worker: Worker) -> None:
+    """Cancel what still runs, which queues it again, and disconnect. Redis may be gone."""
+    with suppress(RedisError, OSError, asyncio.CancelledError):
+        await worker.close()
+    await worker.pool.aclose(close_connection_pool=True)

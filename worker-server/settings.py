@@ -1,0 +1,52 @@
+"""What the environment says. Built at start-up, never at import."""
+
+import re
+from pathlib import Path
+
+from pydantic import AnyHttpUrl, PositiveFloat, PositiveInt, field_validator
+
+import machine
+from jobs import RedisAddress
+
+MIB = 1024 * 1024
+
+
+class Settings(RedisAddress):
+    """worker-server's settings; the README's table explains each."""
+
+    upload_dir: Path = Path("uploads")
+    worker_name: str | None = None
+    hostname: str | None = None
+    google_logo: str | None = None
+    central_server_url: AnyHttpUrl = AnyHttpUrl("http://host.docker.internal:8003/upload-final")
+    simulated_latency: str = "0"
+    max_megapixels: PositiveFloat = 100
+    max_total_megapixels: PositiveFloat = 500
+    watermark_processes: PositiveInt | None = None
+    watermark_timeout_seconds: PositiveFloat = 30
+    watermark_memory_mb: PositiveInt = 1024
+    upload_timeout_seconds: PositiveFloat = 15
+    retry_backoff_seconds: PositiveFloat = 10
+    reconcile_seconds: PositiveFloat = 60
+    keep_originals_days: PositiveFloat | None = None
+
+    @field_validator("simulated_latency")
+    @classmethod
+    def _number_or_range(cls, text: str) -> str:
+        if not re.fullmatch(r"\d+(\.\d+)?(-\d+(\.\d+)?)?", text):
+            raise ValueError("give seconds, or a range of them such as 3-8")
+        return text
+
+    @property
+    def simulated_latency_s(self) -> tuple[float, float]:
+        """The shortest and the longest wait."""
+        low, _, high = self.simulated_latency.partition("-")
+        return float(low), float(high or low)
+
+    @property
+    def processes(self) -> int:
+        """How many images one worker decodes at a time."""
+        if self.watermark_processes is not None:
+            return self.watermark_processes
+        fitting = machine.memory_bytes() // (self.watermark_memory_mb * MIB)
+        return max(1, min(machine.usable_cpus(), fitting))

@@ -1,0 +1,153 @@
+"""The two stages of a media's way, each safe to run twice with the same result."""
+
+import asyncio
+import hashlib
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import attempts
+import console
+import watermark
+from contract import DONE, FAILED, Stage, Status
+from delivery import Central
+from errors import ImageRejected, StageError
+from logo import Logo
+from pixels import PixelProcesses
+from settings import Settings
+from spool import HeldMedia, Spool
+
+
+class Postponed(Exception):
+    """The stage is to be run again after delay_s seconds."""
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__(delay_s)
+        self.delay_s = delay_s
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What the stages work with, opened at start-up."""
+
+    settings: Settings
+    worker: str
+    spool: Spool
+    pixels: PixelProcesses
+    logo: Logo
+    central: Central
+
+    async def advance(self, media: HeldMedia, stage: Stage) -> Stage | None:
+        """Run stage on a media that is held and pending; the stage to queue next, if any.
+
+        Raises Postponed, and OSError where the disk is at fault.
+        """
+        if self._settle(media):
+            return None
+        has_output = await asyncio.to_thread(_has_output, media)
+        if stage is Stage.WATERMARK and has_output:
+            return Stage.UPLOAD
+        if stage is Stage.UPLOAD and not has_output:
+            return Stage.WATERMARK
+        if (wait_s := attempts.wait_s(media)) > 0:
+            raise Postponed(wait_s)
+        try:
+            await (self._watermark(media) if stage is Stage.WATERMARK else self._upload(media))
+        except StageError as error:
+            self._handle(media, stage, error)
+        except OSError as error:
+            attempts.excuse(media, stage, error)
+            raise
+        return Stage.UPLOAD if media.progress["status"] == Status.WATERMARKED else None
+
+    async def _watermark(self, media: HeldMedia) -> None:
+        """Stage 1: the logo onto the image, in a child process."""
+        started = time.monotonic()
+        config = self.settings
+        console.event(console.WATERMARKING, **self._fields(media))
+        attempts.begin(media, Stage.WATERMARK, Status.WATERMARKING, self.worker)
+        if not media.original.exists():
+            raise ImageRejected("original_missing", "The uploaded file is not there any more.")
+        logo = await self.logo.path()
+        temporary = media.path / ".watermarked.new"
+        async with self.pixels.slots:
+            await asyncio.sleep(random.uniform(*config.simulated_latency_s))  # noqa: S311
+            output = await self.pixels.run(
+                watermark.watermark_file,
+                media.original,
+                logo,
+                temporary,
+                int(config.max_megapixels * 1e6),
+                int(config.max_total_megapixels * 1e6),
+            )
+        temporary.replace(media.watermarked)
+        media.progress["watermarked"] = {**output, "name": media.watermarked.name}
+        attempts.end(media, Stage.WATERMARK, Status.WATERMARKED)
+        console.event(
+            console.WATERMARKED, **self._fields(media), seconds=time.monotonic() - started
+        )
+
+    async def _upload(self, media: HeldMedia) -> None:
+        """Stage 2: the watermarked image to central."""
+        started = time.monotonic()
+        console.event(console.UPLOADING, **self._fields(media))
+        attempts.begin(media, Stage.UPLOAD, Status.UPLOADING, self.worker)
+        stored = await self.central.deliver(
+            media.watermarked, media.record["media_id"], media.record["content_type"]
+        )
+        media.progress["stored"] = stored
+        attempts.end(media, Stage.UPLOAD, Status.STORED)
+        console.event(
+            console.STORED,
+            **self._fields(media),
+            name=stored["name"],
+            seconds=time.monotonic() - started,
+        )
+        self._settle(media)
+
+    def _handle(self, media: HeldMedia, stage: Stage, error: StageError) -> None:
+        """Note a failure. Raises Postponed where it is worth another attempt."""
+        retry = attempts.charge(media, stage, error, self.settings.retry_backoff_seconds)
+        fields = {**self._fields(media), "code": error.code, "detail": error.detail}
+        if retry is None:
+            console.event(console.FAILED, **fields, stage=stage)
+            self._settle(media)
+            return
+        number, delay_s = retry
+        what = f"{console.RETRY} {number}/{error.attempts - 1} in {delay_s:g}s"
+        console.event(what, **fields, stage=stage)
+        raise Postponed(delay_s)
+
+    def _settle(self, media: HeldMedia) -> bool:
+        """Move a media that is at its end where it belongs; whether it was."""
+        if media.progress["status"] == Status.STORED:
+            media.watermarked.unlink(missing_ok=True)  # central's now
+            media.move(DONE)
+        elif media.progress["status"] == Status.FAILED:
+            media.move(FAILED)
+        else:
+            return False
+        return True
+
+    def _fields(self, media: HeldMedia) -> dict[str, str]:
+        record = media.record
+        return {
+            "media_id": record["media_id"],
+            "filename": record["filename"],
+            "worker": self.worker,
+        }
+
+
+def _has_output(media: HeldMedia) -> bool:
+    """Whether stage 1's output is there and whole; a power cut may have torn it."""
+    output = media.progress["watermarked"]
+    try:
+        return output is not None and _sha256(media.watermarked) == output["sha256"]
+    except FileNotFoundError:
+        return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

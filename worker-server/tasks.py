@@ -1,0 +1,59 @@
+"""The two arq tasks: a lock around a stage, and what its end means to arq.
+
+Only arq's Retry brings a job back; any other exception would end it. Whatever happens to
+the job, the media stays in pending/ and the reconciler queues it again.
+"""
+
+from typing import Any
+
+from arq.connections import ArqRedis
+from arq.worker import Retry
+from redis.exceptions import RedisError
+
+import console
+import jobs
+from contract import PENDING, Stage
+from spool import MediaBusy, MediaGone
+from stages import Postponed, Stages
+
+_BUSY_S = 5
+_DISK_FAULT_S = 10
+
+
+async def watermark_image_task(ctx: dict[str, Any], media_id: str, run: int) -> None:
+    """Stage 1. Its success queues stage 2."""
+    await _advance(ctx["stages"], ctx["redis"], Stage.WATERMARK, media_id, run)
+
+
+async def upload_to_central_task(ctx: dict[str, Any], media_id: str, run: int) -> None:
+    """Stage 2."""
+    await _advance(ctx["stages"], ctx["redis"], Stage.UPLOAD, media_id, run)
+
+
+async def _advance(stages: Stages, redis: ArqRedis, stage: Stage, media_id: str, run: int) -> None:
+    following = None
+    try:
+        with stages.spool.hold(media_id) as media:
+            # A job of an earlier run, or one that ran already: nothing is left to do.
+            if media.state == PENDING and media.progress["run"] == run:
+                following = await stages.advance(media, stage)
+    except MediaGone:
+        return
+    except MediaBusy:
+        raise Retry(defer=_BUSY_S) from None
+    except Postponed as postponed:
+        raise Retry(defer=postponed.delay_s) from None
+    except OSError as error:
+        detail = f"The disk: {error}. Tried again in {_DISK_FAULT_S} s."
+        console.event(console.NOTICE, media_id=media_id, stage=stage, detail=detail)
+        raise Retry(defer=_DISK_FAULT_S) from None
+    if following is not None:  # only now: the next job needs the lock
+        await _enqueue(redis, following, media_id, run)
+
+
+async def _enqueue(redis: ArqRedis, stage: Stage, media_id: str, run: int) -> None:
+    try:
+        await jobs.enqueue(redis, stage, media_id, run)
+    except (RedisError, OSError) as error:
+        detail = f"{stage} is not queued yet, Redis says: {error!r}"
+        console.event(console.NOTICE, media_id=media_id, detail=detail)
