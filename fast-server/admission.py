@@ -8,19 +8,15 @@ from redis.exceptions import RedisError
 
 from contract import UPLOAD_QUEUE, WATERMARK_QUEUE
 from problems import Problem
-from refusals import DISK_FULL, QUEUE_FULL, REDIS_UNAVAILABLE, too_large
+from refusals import DISK_FULL, QUEUE_FULL, REDIS_UNAVAILABLE
 from settings import MIB, Settings
 
 REDIS_ANSWER_S = 1.0
 _RETRY_AFTER_S = 5
-_FORM_OVERHEAD_BYTES = 64 * 1024  # boundaries and headers around the file
 
 
-async def admit(redis: ArqRedis, content_length: str, settings: Settings) -> None:
+async def admit(redis: ArqRedis, settings: Settings) -> None:
     """Raise a Problem where an upload could not be taken whatever it holds."""
-    announced = int(content_length) if content_length.isdecimal() else 0
-    if announced > settings.max_upload_bytes + _FORM_OVERHEAD_BYTES:
-        raise too_large(settings.max_upload_mb)
     if await queue_depth(redis) >= settings.max_queue_depth:
         detail = f"{settings.max_queue_depth} jobs are waiting, the most MAX_QUEUE_DEPTH allows."
         raise Problem(QUEUE_FULL, detail, _RETRY_AFTER_S)

@@ -14,19 +14,18 @@ from redis.exceptions import RedisError
 import admission
 import console
 import durable
+import environment
 import jobs
 import openapi
 import problems
 import refusals
-import environment
 import uploads
+from body import open_form
 from contract import PENDING, WATERMARK_QUEUE, Stage, Status, is_media_id
-from form_stream import FormStream
 from problems import Problem
 from settings import Settings
 from spool import MediaGone, Spool
 
-_STALL_S = 60.0
 _ENQUEUE_S = 2.0
 
 
@@ -72,10 +71,8 @@ async def post_media(request: Request, response: Response) -> Accepted:
     state = request.app.state
     spool: Spool = state.spool
     with refusals.translated():
-        await admission.admit(
-            state.redis, request.headers.get("Content-Length", ""), state.settings
-        )
-        form = FormStream(request.headers.get("Content-Type", ""), _unstalled(request.stream()))
+        await admission.admit(state.redis, state.settings)
+        form = open_form(request, state.settings.max_upload_bytes)
         record = await uploads.receive(form, spool, state.settings)
     media_id, filename = record["media_id"], record["filename"]
     seconds = time.monotonic() - started
@@ -139,14 +136,3 @@ async def _enqueue(redis: ArqRedis, media_id: str) -> None:
         console.event(
             console.NOTICE, media_id=media_id, detail=f"not queued yet, Redis says: {error!r}"
         )
-
-
-async def _unstalled(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The body; TimeoutError when nothing more of it comes for a minute."""
-    while True:
-        async with asyncio.timeout(_STALL_S):
-            try:
-                chunk = await anext(body)
-            except StopAsyncIteration:
-                return
-        yield chunk

@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect
 
 from form_stream import FormError, NotMultipart
 from problems import Problem, ProblemType
+from settings import MIB
 
 NOT_FOUND = ProblemType(
     "media_not_found", 404, "No such media", "There is no media 01KA0000000000000000000000."
@@ -105,8 +106,9 @@ UPLOAD_REFUSALS = (
 )
 
 
-def too_large(limit_mb: float) -> Problem:
-    detail = f"The file is larger than {limit_mb:g} MB. Send a smaller one, or raise MAX_UPLOAD_MB."
+def too_large(max_bytes: int) -> Problem:
+    limit = f"{max_bytes / MIB:g} MB"
+    detail = f"The file is larger than {limit}. Send a smaller one, or raise MAX_UPLOAD_MB."
     return Problem(TOO_LARGE, detail)
 
 

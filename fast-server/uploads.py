@@ -78,7 +78,7 @@ class _Upload:
     async def add(self, chunk: bytes) -> None:
         self._size += len(chunk)
         if self._size > self._settings.max_upload_bytes:
-            raise too_large(self._settings.max_upload_mb)
+            raise too_large(self._settings.max_upload_bytes)
         self._batch += chunk
         if not self._content_type and len(self._batch) >= image_header.HEAD_BYTES:
             self._check_format()

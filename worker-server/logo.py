@@ -110,8 +110,9 @@ class Logo:
     async def _normalised(self, content: bytes) -> Path:
         """A file named after its content, so that a child's cache never shows an old logo."""
         name = hashlib.sha256(content).hexdigest()[:16]
-        raw, target = self._folder / f"{name}.raw", self._folder / f"{name}.png"
+        raw, drawn, target = (self._folder / f"{name}.{step}" for step in ("raw", "new", "png"))
         if not target.exists():
             raw.write_bytes(content)
-            await self._pixels.run(compositing.normalise_logo, raw, target)
+            await self._pixels.run(compositing.normalise_logo, raw, drawn)
+            drawn.replace(target)
         return target

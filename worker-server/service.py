@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from arq.worker import Worker, func
-from redis import Redis
 from redis.exceptions import RedisError
 
 import console
 import environment
+import health
 import jobs
 import tasks
 import worker_name
@@ -45,21 +45,10 @@ _REDIS_ANSWER_S = 5.0
 _LOGO_MARGIN_S = 30
 
 
-def main() -> int:
-    """Run until SIGTERM or SIGINT."""
+def main() -> None:
+    """Run until SIGTERM or SIGINT. Raises SystemExit where a setting is wrong."""
     console.configure()
-    settings = environment.load(Settings)
-    asyncio.run(_serve(settings))
-    return 0
-
-
-def check() -> int:
-    """0 if this worker has reported to Redis lately, else 1."""
-    settings = environment.load(Settings)
-    name = worker_name.resolve(settings)
-    keys = [_health_key(queue, name) for queue in (WATERMARK_QUEUE, UPLOAD_QUEUE)]
-    with Redis.from_url(settings.redis_dsn, socket_timeout=_REDIS_ANSWER_S) as redis:
-        return 0 if redis.exists(*keys) == len(keys) else 1
+    asyncio.run(_serve(environment.load(Settings)))
 
 
 async def _serve(settings: Settings) -> None:
@@ -169,17 +158,12 @@ def _worker(
         queue_read_limit=_READ_LIMIT,
         max_tries=_MAX_TRIES,
         health_check_interval=_HEALTH_S,
-        health_check_key=_health_key(queue, stages.worker),
+        health_check_key=health.key(queue, stages.worker),
         ctx={"stages": stages},
         job_serializer=serialize_job,
         job_deserializer=deserialize_job,
         expires_extra_ms=JOB_TTL_MS,
     )
-
-
-def _health_key(queue: str, worker: str) -> str:
-    """One for each worker; arq's own default is shared, and deleted by any that stops."""
-    return f"{queue}:health-check:{worker}"
 
 
 async def _drain(worker: Worker) -> None:
