@@ -113,7 +113,6 @@ class Archive:
             "timestamp": timestamp,
             "line": activity.format_line(timestamp, upload.worker, name),
             "log_offset": log_offset,
-            "state": "intent",
         }
         self._receipts.intend(upload.media_id, intent)
         return intent
@@ -146,7 +145,8 @@ class Archive:
         while not self._log.write_at(line, intent["log_offset"]):
             intent["log_offset"] = self._log.end()
             self._receipts.intend(media_id, intent)
-        return self._receipts.settle(media_id, intent)
+        self._receipts.settle(media_id)
+        return intent
 
     def _roll_forward(self) -> None:
         interrupted = self._receipts.interrupted()

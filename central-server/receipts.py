@@ -4,7 +4,8 @@
     .receipts/<media_id>.json   stored, logged and answered
     .names/<name>               a name that is taken for ever, pointing to its media_id
 
-A receipt is an intent that was moved, so that a start reads what was interrupted and no more.
+A receipt is an intent that was moved: the folder tells the state, and a start reads what was
+interrupted and no more.
 """
 
 import json
@@ -26,7 +27,6 @@ class Receipt(TypedDict):
     timestamp: str
     line: str
     log_offset: int
-    state: str  # intent or stored
 
 
 class Receipts:
@@ -65,17 +65,14 @@ class Receipts:
         durable.write_json(self._intents / f"{media_id}.json", intent, fsync=True)
         durable.fsync_dir(self._intents)
 
-    def settle(self, media_id: str, intent: Receipt) -> Receipt:
+    def settle(self, media_id: str) -> None:
         """Make the intent a receipt.
 
         A power cut may undo the move, which needs no fsync: the intent is then rolled forward
         and finds everything done.
         """
-        receipt: Receipt = {**intent, "state": "stored"}
-        path = self._intents / f"{media_id}.json"
-        durable.write_json(path, receipt, fsync=True)
-        os.replace(path, self._stored / path.name)
-        return receipt
+        name = f"{media_id}.json"
+        os.replace(self._intents / name, self._stored / name)
 
     def drop(self, media_id: str) -> None:
         """Forget an intent."""
