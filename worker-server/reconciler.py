@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix
 from redis.exceptions import RedisError
 from ulid import ULID
 
@@ -30,6 +31,8 @@ from contract import (
 from spool import MediaBusy, MediaGone, Spool, read_progress
 
 _INCOMING_KEPT_S = 3600
+_SECOND_LOOK_S = 2
+_QUEUE_HEAD = 1000  # running jobs stay in the queue, before those that wait
 
 
 class Reconciler:
@@ -60,6 +63,7 @@ class Reconciler:
         except BlockingIOError:
             return
         else:
+            await self._free_abandoned_jobs()
             await self._queue_what_has_no_job()
             await asyncio.to_thread(self._sweep)
         finally:
@@ -75,6 +79,45 @@ class Reconciler:
         if missing:
             detail = "queued what lay in pending/ without a job"
             console.event(console.NOTICE, detail=detail, jobs=len(missing))
+
+    async def _free_abandoned_jobs(self) -> None:
+        """Let jobs run again at once whose worker died, or lost Redis while it took them.
+
+        arq would wait for their in-progress key to expire. Whether somebody is at work the
+        media's lock knows better; two looks, because the key is there a little longer than
+        the lock on either side.
+        """
+        suspects = await self._in_progress_but_not_held()
+        if suspects:
+            await asyncio.sleep(_SECOND_LOOK_S)
+            abandoned = suspects & await self._in_progress_but_not_held()
+            if abandoned:
+                await self._redis.delete(*(in_progress_key_prefix + job for job in abandoned))
+                detail = "freed jobs that nobody works on"
+                console.event(console.NOTICE, detail=detail, jobs=len(abandoned))
+
+    async def _in_progress_but_not_held(self) -> set[str]:
+        head = await self._redis.zrange(WATERMARK_QUEUE, 0, _QUEUE_HEAD)
+        head += await self._redis.zrange(UPLOAD_QUEUE, 0, _QUEUE_HEAD)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for job in head:
+                pipe.exists(in_progress_key_prefix + job.decode())
+            taken = await pipe.execute()
+        in_progress = [job.decode() for job, is_taken in zip(head, taken, strict=True) if is_taken]
+        return await asyncio.to_thread(self._not_held, in_progress)
+
+    def _not_held(self, job_ids: list[str]) -> set[str]:
+        """Those of the jobs whose media nobody has locked, or that is not there any more."""
+        free = set()
+        for job_id in job_ids:
+            try:
+                with self._spool.hold(job_id.partition(":")[0]):
+                    free.add(job_id)
+            except MediaGone:
+                free.add(job_id)
+            except MediaBusy:
+                pass
+        return free
 
     def _without_job(self, with_job: set[str]) -> list[tuple[str, Stage, int]]:
         """Media id, next stage and run of each pending media that no job names."""

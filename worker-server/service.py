@@ -178,6 +178,7 @@ async def _drain(worker: Worker) -> None:
 
 async def _close(worker: Worker) -> None:
     """Cancel what still runs, which queues it again, and disconnect. Redis may be gone."""
+    pool = worker.pool  # closed by the Worker too, unless that fails on the way
     with suppress(RedisError, OSError, asyncio.CancelledError):
         await worker.close()
-    await worker.pool.aclose(close_connection_pool=True)
+    await pool.aclose(close_connection_pool=True)

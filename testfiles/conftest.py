@@ -1,0 +1,30 @@
+"""What every test can use."""
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from stack import Stack
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """REQUIRE_ALL=1, as in CI: a test that cannot run has failed."""
+    report = yield
+    if report.skipped and os.environ.get("REQUIRE_ALL") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but REQUIRE_ALL is set: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole stack as real processes with two workers; for tests that leave it running."""
+    logo = Path(__file__).parent.parent / "worker-server" / "bundled_logo.png"
+    env = {"WORKERS": "2", "GOOGLE_LOGO": str(logo)}
+    with Stack(tmp_path_factory.mktemp("stack"), env) as running:
+        yield running
