@@ -52,7 +52,7 @@ UNREADABLE_HEADER = ProblemType(
     "unreadable_header",
     422,
     "The image's header is damaged",
-    "The header of photo.png cannot be read: Invalid PNG file.",
+    "The header of photo.png cannot be read: it ends early or contradicts itself.",
 )
 TOO_MANY_PIXELS = ProblemType(
     "too_many_pixels",
