@@ -143,13 +143,15 @@ def safe_filename(name: str, max_bytes: int = MAX_FILENAME_BYTES) -> str:
     The base name (after both kinds of slash) without leading dots, cut to max_bytes of
     UTF-8 with its extension kept; "upload" where nothing is left. Never the name of a record.
     """
-    base = safe_line(re.split(r"[/\\]", name)[-1]).lstrip(". ")
+    base = re.sub(r"^[.\s]+", "", safe_line(re.split(r"[/\\]", name)[-1]))
     stem, extension = splitext(base)
     if len(extension.encode()) > 32:
         stem, extension = base, ""
     room = max_bytes - len(extension.encode())
     base = (stem.encode()[:room].decode(errors="ignore") + extension).strip()
-    return f"upload_{base}" if base in (MEDIA_RECORD, PROGRESS_RECORD) else base or "upload"
+    # Some file systems take MEDIA.JSON and media.json for one name.
+    is_record = base.casefold() in (MEDIA_RECORD, PROGRESS_RECORD)
+    return f"upload_{base}" if is_record else base or "upload"
 
 
 def _is_hostile(char: str) -> bool:
