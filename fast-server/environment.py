@@ -3,6 +3,7 @@
 The copies in the three services are byte-identical; testfiles/test_copies.py compares them.
 """
 
+import re
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -21,4 +22,5 @@ def load(settings: type[AnySettings]) -> AnySettings:
 
 
 def _sentence(problem: ErrorDetails) -> str:
-    return f"{str(problem['loc'][0]).upper()}={problem['input']}: {problem['msg']}"
+    value = re.sub("//.*@", "//***@", str(problem["input"]))  # no password into the log
+    return f"{str(problem['loc'][0]).upper()}={value}: {problem['msg']}"

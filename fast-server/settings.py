@@ -1,20 +1,22 @@
 """What the environment says. Built at start-up, never at import."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from jobs import RedisAddress
 
 MIB = 1024 * 1024
+PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Settings(RedisAddress):
     """fast-server's settings; the README's table explains each."""
 
     upload_dir: Path = Path("uploads")
-    max_upload_mb: PositiveFloat = 50
-    max_megapixels: PositiveFloat = 100
+    max_upload_mb: PositiveNumber = 50
+    max_megapixels: PositiveNumber = 100
     max_queue_depth: PositiveInt = 100_000
     min_free_mb: NonNegativeInt = 512
 

@@ -4,10 +4,10 @@ The copies in fast-server and worker-server are byte-identical; testfiles/test_c
 compares them.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from arq.connections import ArqRedis
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis import exceptions as redis_errors
 from redis.asyncio.connection import ConnectionPool, parse_url
@@ -38,7 +38,7 @@ class RedisAddress(BaseSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
     redis_host: str = "localhost"
-    redis_port: int = 6379
+    redis_port: Annotated[int, Field(ge=1, le=65535)] = 6379
     redis_url: str | None = None
 
     @field_validator("redis_url")
@@ -50,7 +50,8 @@ class RedisAddress(BaseSettings):
 
     @property
     def redis_dsn(self) -> str:
-        return self.redis_url or f"redis://{self.redis_host}:{self.redis_port}"
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        return self.redis_url or f"redis://{host}:{self.redis_port}"
 
 
 def connect(dsn: str, queue: str, *, timeout_s: float, retries: int) -> ArqRedis:
