@@ -22,6 +22,7 @@ import refusals
 import uploads
 from body import open_form
 from contract import PENDING, WATERMARK_QUEUE, Stage, Status, is_media_id
+from lingering import Lingering
 from problems import Problem
 from settings import Settings
 from spool import MediaGone, Spool
@@ -45,7 +46,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     console.configure()
     config = app.state.settings = environment.load(Settings)
     app.state.spool = Spool(config.upload_dir)
-    app.state.spool.prepare()
+    try:
+        app.state.spool.prepare()
+    except OSError as error:
+        raise SystemExit(f"UPLOAD_DIR={config.upload_dir}: {error.strerror}") from None
     app.state.redis = jobs.connect(
         config.redis_dsn, WATERMARK_QUEUE, timeout_s=admission.REDIS_ANSWER_S, retries=1
     )
@@ -55,6 +59,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(title="Media processor: uploads", lifespan=lifespan)
+app.add_middleware(Lingering)
 problems.install(app)
 
 
