@@ -4,6 +4,7 @@ The copies in fast-server and central-server are byte-identical; testfiles/test_
 compares them.
 """
 
+import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what it also raises
 
 
 class FormError(ValueError):
