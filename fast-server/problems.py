@@ -4,6 +4,7 @@ The copies in fast-server and central-server are byte-identical; testfiles/test_
 compares them. Each service lists its own problems in refusals.py.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -80,9 +81,8 @@ def install(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         kind = ProblemType(status.name.lower(), status, status.phrase, "")
-        return _answer(
-            request, kind, f"{request.method} {request.url.path}: {error.detail}", error.headers
-        )
+        detail = f"{request.method} {request.url.path}: {error.detail}"
+        return _answer(request, kind, detail, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -93,17 +93,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         kind = ProblemType("internal_error", 500, "Something unexpected went wrong", "")
-        return _answer(
-            request, kind, "This is a fault of the service; its log has the traceback.", None
-        )
+        detail = "This is a fault of the service; its log has the traceback."
+        return _answer(request, kind, detail, None)
 
 
-def _answer(request: Request, kind: ProblemType, detail: str, headers: Any) -> JSONResponse:
-    console.event(
-        console.REFUSED,
-        path=request.url.path,
-        status=int(kind.status),
-        code=kind.code,
-        detail=detail,
-    )
+def _answer(
+    request: Request, kind: ProblemType, detail: str, headers: Mapping[str, str] | None
+) -> JSONResponse:
+    path, status = request.url.path, int(kind.status)
+    console.event(console.REFUSED, path=path, status=status, code=kind.code, detail=detail)
     return JSONResponse(kind.body(detail), kind.status, headers, MEDIA_TYPE)
