@@ -4,6 +4,9 @@ import asyncio
 import hashlib
 import os
 import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO, TypeVar
 
 from ulid import ULID
 
@@ -32,6 +35,7 @@ from settings import Settings
 from spool import Spool
 
 _BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
+_Result = TypeVar("_Result")
 
 
 async def receive(form: FormStream, spool: Spool, settings: Settings) -> MediaRecord:
@@ -47,15 +51,28 @@ async def receive(form: FormStream, spool: Spool, settings: Settings) -> MediaRe
                 continue
             if upload is not None:
                 raise Problem(SECOND_FILE, SECOND_FILE.example)
-            upload = _Upload(spool, settings, part.filename or "")
+            if part.filename is None:
+                detail = "The field file holds text; curl wants file=@path."
+                raise Problem(FILE_MISSING, detail)
+            upload = _Upload(spool, settings, part.filename)
             async for chunk in form.data():
                 await upload.add(chunk)
         if upload is None:
             raise Problem(FILE_MISSING, FILE_MISSING.example)
-        return await asyncio.to_thread(upload.commit)
+        return await _in_thread(upload.commit)
     except BaseException:
         if upload is not None:
-            await asyncio.shield(asyncio.to_thread(upload.discard))
+            await _in_thread(upload.discard)
+        raise
+
+
+async def _in_thread(step: Callable[[], _Result]) -> _Result:
+    """Run one step to its end even when cancelled, so that no two steps of an upload meet."""
+    running = asyncio.ensure_future(asyncio.to_thread(step))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.gather(running, return_exceptions=True)
         raise
 
 
@@ -72,6 +89,7 @@ class _Upload:
         self._hash = hashlib.sha256()
         self._size = 0
         self._batch = bytearray()
+        self._file: IO[bytes] | None = None
         self._content_type = ""
         self._pixel_size: tuple[int, int] | None = None
 
@@ -83,7 +101,7 @@ class _Upload:
         if not self._content_type and len(self._batch) >= image_header.HEAD_BYTES:
             self._check_format()
         if len(self._batch) >= _BATCH_BYTES:
-            await asyncio.to_thread(self._write)
+            await _in_thread(self._write)
 
     def commit(self) -> MediaRecord:
         """Check the whole, make it durable and move it to pending/."""
@@ -91,9 +109,8 @@ class _Upload:
             raise Problem(FILE_EMPTY, f"{self._filename} has no bytes.")
         if not self._content_type:
             self._check_format()
-        self._write()
-        self._check_size(last_look=True)
-        with self._path.open("rb") as file:
+        with self._write() as file:
+            self._check_size(last_look=True)
             os.fsync(file.fileno())
         record = self._record()
         durable.write_json(self._folder / MEDIA_RECORD, record, fsync=True)
@@ -101,18 +118,23 @@ class _Upload:
         return record
 
     def discard(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):  # a full disk fails the close as well
+                self._file.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _write(self) -> None:
-        is_first = not self._folder.exists()
-        if is_first:
+    def _write(self) -> IO[bytes]:
+        is_first = self._file is None
+        if self._file is None:
             self._folder.mkdir()
-        with self._path.open("ab") as file:
-            file.write(self._batch)
+            self._file = self._path.open("xb")
+        self._file.write(self._batch)
+        self._file.flush()
         self._hash.update(self._batch)
         self._batch.clear()
         if is_first:
             self._check_size(last_look=False)
+        return self._file
 
     def _check_format(self) -> None:
         content_type = image_header.sniff(bytes(self._batch[: image_header.HEAD_BYTES]))
