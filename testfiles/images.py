@@ -4,7 +4,7 @@ import random
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 Size = tuple[int, int]
 SIZE = (640, 480)
@@ -20,6 +20,7 @@ def photo(seed: int = 0, size: Size = SIZE) -> Image.Image:
     draw = ImageDraw.Draw(image)
     for shape in (draw.ellipse, draw.rectangle) * 4:
         shape(_box(rng, size), fill=_colour(rng), outline=_colour(rng))
+    image = image.filter(ImageFilter.BoxBlur(1))  # no lens draws an edge one pixel sharp
     noise = Image.frombytes("RGB", size, rng.randbytes(3 * size[0] * size[1]))
     return Image.blend(image, noise, 0.05)
 

@@ -1,0 +1,76 @@
+# What a person or CI calls. Everything installed lies in .venv, made when it is first needed.
+
+PYTHON ?= python3
+URL ?= http://localhost:8000
+CENTRAL ?= http://localhost:8003
+ARGS ?=
+
+SERVICES := worker-server fast-server central-server
+RUN_REQUIREMENTS := $(SERVICES:=/requirements.txt) testfiles/requirements-run.txt
+PINNED := $(RUN_REQUIREMENTS:.txt=) testfiles/requirements-dev
+
+PY := .venv/bin/python
+INSTALL := $(PY) -m pip install -qq --disable-pip-version-check
+COMPILE := piptools compile --quiet --strip-extras --no-header \
+	--no-emit-index-url --no-emit-find-links
+
+.PHONY: help run up down smoke test test-compose check lock clean
+.DELETE_ON_ERROR:
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "  make %-14s%s\n", $$1, $$2 }'
+
+run: .venv/run.stamp ## everything on this machine until Ctrl-C, as in make run WORKERS=3 PORT=9000
+	@$(PY) testfiles/stack.py
+
+up: ## everything in containers
+	@docker compose up --build
+
+down: ## end the containers
+	@docker compose down
+
+smoke: .venv/run.stamp ## try a running deployment, as in make smoke URL=... CENTRAL=... ARGS="--count 10"
+	@$(PY) testfiles/test.py --url "$(URL)" --central "$(CENTRAL)" $(ARGS)
+
+test: .venv/dev.stamp ## the whole suite except what needs Docker, as in make test ARGS="-k photo"
+	@$(PY) -m pytest testfiles -m "not compose" $(ARGS)
+
+test-compose: .venv/dev.stamp ## the tests of the containers
+	@$(PY) -m pytest testfiles -m compose $(ARGS)
+
+check: .venv/dev.stamp ## lint, format, types, tests
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --quiet --check .
+	@for folder in $(SERVICES); do \
+		(cd $$folder && ../$(PY) -m mypy --config-file ../.mypy.ini --strict .) || exit; done
+	@cd testfiles && ../$(PY) -m mypy --config-file ../.mypy.ini --strict stack.py test.py images.py
+	@$(MAKE) --no-print-directory test
+
+lock: .venv/lock.stamp ## pin what the requirements.in files name; ARGS=--upgrade for newer versions
+	@for file in $(PINNED); do echo "pinning $$file.txt"; \
+		(cd $$(dirname $$file) && ../$(PY) -m $(COMPILE) $(ARGS) $$(basename $$file).in) || exit; done
+
+clean: ## remove .venv, .run and caches; images and logs stay
+	@rm -rf .venv .run .hypothesis .ruff_cache .pytest_cache */.pytest_cache */.mypy_cache */__pycache__
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "$(PYTHON) is not Python 3.11 or newer; name one that is: make run PYTHON=python3.12" >&2; exit 1; }
+	@echo "making .venv with $(PYTHON)"
+	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; \
+		echo "no venv, no pip? On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+.venv/run.stamp: $(PY) $(RUN_REQUIREMENTS)
+	@echo "installing into .venv what running needs"
+	@$(INSTALL) $(addprefix -r ,$(filter %.txt,$^))
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp testfiles/requirements-dev.txt
+	@echo "installing into .venv what testing needs"
+	@$(INSTALL) -r testfiles/requirements-dev.txt
+	@touch $@
+
+.venv/lock.stamp: $(PY)
+	@echo "installing into .venv what pinning needs"
+	@$(INSTALL) pip-tools
+	@touch $@
