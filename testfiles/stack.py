@@ -208,7 +208,7 @@ def _interrupt_on_signals() -> None:
     def interrupt(number: int, _: FrameType | None) -> None:
         signals.append(time.monotonic())
         # `timeout` sends each signal twice in a row.
-        if len(signals) == 1 or (number == signal.SIGINT and signals[-1] - signals[0] > 0.2):
+        if len(signals) == 1 or (number == signal.SIGINT and signals[-1] - signals[0] > 0.05):
             raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -51,7 +51,12 @@ class Service:
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and self.status is None
+
+    @property
+    def status(self) -> int | None:
+        """The exit status; None while it runs, and before."""
+        return self._process.poll() if self._process else None
 
     def spawn(self) -> None:
         """Start the process and wait for nothing."""
@@ -136,10 +141,9 @@ class Service:
                 self.say(self.name, text)
 
     def _end(self) -> str:
-        status = self._process.poll() if self._process else None
-        if status is not None and status < 0:
-            return f"was ended by {signal.Signals(-status).name}"
-        return f"ended with status {status}"
+        if self.status is not None and self.status < 0:
+            return f"was ended by {signal.Signals(-self.status).name}"
+        return f"ended with status {self.status}"
 
     def _last_lines(self) -> str:
         return "".join(f"\n    {line}" for line in [*self.output][-8:]) or " nothing"
