@@ -75,7 +75,8 @@ def install(app: FastAPI) -> None:
         headers = None
         if problem.retry_after_s is not None:
             headers = {"Retry-After": str(problem.retry_after_s)}
-        return _answer(request, problem.kind, problem.detail, headers)
+        cause = str(problem.__cause__ or "")  # for whoever runs the service, not for the client
+        return _answer(request, problem.kind, problem.detail, headers, cause)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
@@ -98,8 +99,18 @@ def install(app: FastAPI) -> None:
 
 
 def _answer(
-    request: Request, kind: ProblemType, detail: str, headers: Mapping[str, str] | None
+    request: Request,
+    kind: ProblemType,
+    detail: str,
+    headers: Mapping[str, str] | None,
+    cause: str = "",
 ) -> JSONResponse:
-    path, status = request.url.path, int(kind.status)
-    console.event(console.REFUSED, path=path, status=status, code=kind.code, detail=detail)
+    console.event(
+        console.REFUSED,
+        path=request.url.path,
+        status=int(kind.status),
+        code=kind.code,
+        detail=detail,
+        cause=None if cause in detail else cause,
+    )
     return JSONResponse(kind.body(detail), kind.status, headers, MEDIA_TYPE)
