@@ -1,6 +1,7 @@
 """fast-server: takes images in. POST /media answers 202 once the bytes are safe on disk."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,12 +45,12 @@ class Accepted(BaseModel):
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     console.configure()
-    config = app.state.settings = environment.load(Settings)
-    app.state.spool = Spool(config.upload_dir)
     try:
-        app.state.spool.prepare()
-    except OSError as error:
-        raise SystemExit(f"UPLOAD_DIR={config.upload_dir}: {error.strerror}") from None
+        config = app.state.settings = environment.load(Settings)
+        app.state.spool = _open_spool(config)
+    except SystemExit:
+        sys.tracebacklimit = 0  # of a start that fails, uvicorn prints more than the reason
+        raise
     app.state.redis = jobs.connect(
         config.redis_dsn, WATERMARK_QUEUE, timeout_s=admission.REDIS_ANSWER_S, retries=1
     )
@@ -130,6 +131,16 @@ async def ready(request: Request) -> dict[str, str]:
     with refusals.translated():
         await asyncio.to_thread(durable.probe, request.app.state.settings.upload_dir)
     return {"status": "ready"}
+
+
+def _open_spool(settings: Settings) -> Spool:
+    """Raises SystemExit where the uploads folder cannot be used."""
+    spool = Spool(settings.upload_dir)
+    try:
+        spool.prepare()
+    except OSError as error:
+        raise SystemExit(f"UPLOAD_DIR={settings.upload_dir}: {error.strerror}") from None
+    return spool
 
 
 async def _enqueue(redis: ArqRedis, media_id: str) -> None:
