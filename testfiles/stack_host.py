@@ -5,6 +5,7 @@ import importlib.util
 import os
 import random
 import shutil
+import signal
 import socket
 import sys
 import threading
@@ -41,8 +42,9 @@ class Terminal:
         with self._lock:
             try:
                 print(f"{label} | {text}", flush=True)
-            except OSError:  # nobody reads any more, and no service must wait for it
+            except OSError:  # the terminal or the pipe is closed; with nohup the stack goes on
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                os.kill(os.getpid(), signal.SIGHUP)
 
 
 def listen(host: str, port: str | int) -> socket.socket:
