@@ -9,6 +9,8 @@ from typing import Any
 from PIL import Image, JpegImagePlugin
 from PIL.ImageFile import ImageFile
 
+from errors import ImageRejected
+
 _LOSSY_QUALITY = 90  # WebP and AVIF do not say which quality they were written with
 
 
@@ -64,7 +66,7 @@ FORMATS = tuple(name for name in _OPTIONS if name != "MPO")
 
 
 def encode(image: Image.Image) -> bytes:
-    """The image's file. Raises OSError or ValueError where the format cannot hold it."""
+    """The image's file. Raises ImageRejected where the format cannot hold it."""
     return _saved(image, image, {})
 
 
@@ -85,7 +87,14 @@ def _saved(opened: Image.Image, image: Image.Image, more: dict[str, Any]) -> byt
     options = {**_OPTIONS[file_format](opened), **_metadata(opened), **more}
     buffer = io.BytesIO()
     # An MPO's further pictures are dropped: its first is a whole JPEG.
-    image.save(buffer, "JPEG" if file_format == "MPO" else file_format, **options)
+    try:
+        image.save(buffer, "JPEG" if file_format == "MPO" else file_format, **options)
+    except MemoryError:
+        raise
+    # An encoder that runs out of memory (WATERMARK_MEMORY_MB) says so in many ways.
+    except Exception as error:
+        detail = f"It cannot be written as {file_format} again ({type(error).__name__}: {error})."
+        raise ImageRejected("not_encodable", detail) from None
     return buffer.getvalue()
 
 
