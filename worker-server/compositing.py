@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageMath
 
 import placement
 from errors import ImageRejected
@@ -13,9 +13,15 @@ _MIN_FREE_COLOURS = 16
 
 
 def normalise_logo(source: Path, target: Path) -> None:
-    """Write any image as an RGBA PNG. Raises what Pillow raises for what is not an image."""
-    with Image.open(source, formats=LOGO_FORMATS) as image:
-        image.convert("RGBA").save(target, "PNG", compress_level=1)
+    """Write any image as an RGBA PNG. Raises ValueError for what is not an image."""
+    try:
+        with Image.open(source, formats=LOGO_FORMATS) as image:
+            rgba = image.convert("RGBA")
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow raises anything, SyntaxError included
+        raise ValueError(f"it is not an image ({type(error).__name__}: {error})") from None
+    rgba.save(target, "PNG", compress_level=1)
 
 
 @lru_cache(maxsize=2)
@@ -46,9 +52,7 @@ def composite(image: Image.Image, logo: Image.Image, corner: tuple[int, int]) ->
     elif image.mode in ("1", "L", "RGB", "CMYK", "YCbCr"):
         image.paste(logo.convert("RGB").convert(image.mode), corner, logo.getchannel("A"))
     elif image.mode.startswith("I;16"):
-        # 8 bits to 16: 255 becomes 65535
-        grey = logo.convert("L").convert("I").point(lambda value: value * 257)
-        image.paste(grey.convert(image.mode), corner, logo.getchannel("A"))
+        image.paste(_blended_16(_region(image, logo, corner), logo), corner)
     else:
         detail = f"Images of mode {image.mode} cannot be watermarked."
         raise ImageRejected("unsupported_mode", detail)
@@ -57,6 +61,18 @@ def composite(image: Image.Image, logo: Image.Image, corner: tuple[int, int]) ->
 def _region(image: Image.Image, logo: Image.Image, corner: tuple[int, int]) -> Image.Image:
     left, top = corner
     return image.crop((left, top, left + logo.width, top + logo.height))
+
+
+def _blended_16(region: Image.Image, logo: Image.Image) -> Image.Image:
+    """A grey region of 16 bits with the logo over it; Pillow's masks know only bytes."""
+    blended: Image.Image = ImageMath.lambda_eval(
+        # 8 bits to 16: 255 becomes 65535
+        lambda of: (of["under"] * (255 - of["alpha"]) + of["logo"] * 257 * of["alpha"]) / 255,
+        under=region.convert("I"),
+        logo=logo.convert("L").convert("I"),
+        alpha=logo.getchannel("A").convert("I"),
+    )
+    return blended.convert(region.mode)
 
 
 def _composite_palette(image: Image.Image, logo: Image.Image, corner: tuple[int, int]) -> None:
