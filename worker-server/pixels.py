@@ -1,8 +1,10 @@
 """Child processes for everything that decodes pixels: killable, with a memory and a time limit."""
 
 import math
+import os
 import resource
 import signal
+import sys
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
@@ -64,6 +66,8 @@ def _call_limited(
 ) -> Result:
     """Runs in the child. A terminal's Ctrl-C goes to the whole group; the parent decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A pipe that nobody empties: libtiff writes to it, and would hang once it is full.
+    os.dup2(sys.stderr.fileno(), 2)
     limit = memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
