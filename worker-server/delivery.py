@@ -17,6 +17,7 @@ from contract import (
 from errors import CentralRefused, Unavailable
 
 _WORTH_A_RETRY = (408, 429)  # and every 5xx
+_LONGEST_WAIT_S = 3600.0
 
 
 class Central:
@@ -27,7 +28,9 @@ class Central:
         self._worker_name = worker_name
         self._timeout_s = timeout_s
         # httpx's timeout is for each phase; the attempt as a whole has the limit below.
-        self._client = httpx.AsyncClient(timeout=None, trust_env=False)  # noqa: S113
+        # uvicorn closes idle connections after 5 s, as httpx does: no request may meet that.
+        limits = httpx.Limits(keepalive_expiry=2)
+        self._client = httpx.AsyncClient(timeout=None, limits=limits, trust_env=False)  # noqa: S113
 
     async def deliver(self, path: Path, media_id: str, content_type: str) -> FileRecord:
         """Send the file; what central says it has stored is the answer.
@@ -39,7 +42,7 @@ class Central:
                 response = await self._post(path, media_id, content_type)
         except TimeoutError:
             raise self._unavailable(f"gave no answer within {self._timeout_s:g} s") from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             reason = str(error) or type(error).__name__
             raise self._unavailable(f"cannot be reached: {reason}") from error
         if response.status_code != httpx.codes.OK:
@@ -78,19 +81,20 @@ class Central:
 
 
 def _reason(response: httpx.Response) -> str:
-    """The problem document's sentence, or the beginning of whatever came instead."""
+    """The problem document's sentence, or whatever came instead; not all of a long one."""
     try:
-        return str(response.json()["detail"])
+        return str(response.json()["detail"])[:500]
     except (ValueError, KeyError, TypeError):
         return response.text[:200] or response.reason_phrase
 
 
 def _retry_after_s(response: httpx.Response) -> float:
-    """Retry-After as seconds: a number or an HTTP date (RFC 9110 section 10.2.3)."""
+    """Retry-After as seconds: a number or an HTTP date (RFC 9110 section 10.2.3), within reason."""
     value = response.headers.get("Retry-After", "")
     if value.isdecimal():
-        return float(value)
+        return min(float(value), _LONGEST_WAIT_S)
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        wait_s = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
         return 0.0
+    return min(max(0.0, wait_s), _LONGEST_WAIT_S)

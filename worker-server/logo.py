@@ -43,7 +43,7 @@ class Logo:
     async def path(self) -> Path:
         """The normalised logo. Raises Unavailable where the one asked for cannot be had."""
         async with self._lock:
-            if self._path is None:
+            if self._path is None or not self._path.exists():  # somebody tidied up /tmp
                 self._path = await self._first()
             return self._path
 
@@ -111,6 +111,7 @@ class Logo:
         """A file named after its content, so that a child's cache never shows an old logo."""
         name = hashlib.sha256(content).hexdigest()[:16]
         raw, drawn, target = (self._folder / f"{name}.{step}" for step in ("raw", "new", "png"))
+        self._folder.mkdir(exist_ok=True)
         if not target.exists():
             raw.write_bytes(content)
             await self._pixels.run(compositing.normalise_logo, raw, drawn)
