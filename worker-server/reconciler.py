@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from arq.connections import ArqRedis
-from arq.constants import in_progress_key_prefix
+from arq.constants import in_progress_key_prefix, job_key_prefix
 from redis.exceptions import RedisError
 from ulid import ULID
 
@@ -27,6 +27,7 @@ from contract import (
     WATERMARK_QUEUE,
     Stage,
     is_media_id,
+    job_id,
 )
 from spool import MediaBusy, MediaGone, Spool, read_progress
 
@@ -72,13 +73,21 @@ class Reconciler:
     async def _queue_what_has_no_job(self) -> None:
         queued = await self._redis.zrange(WATERMARK_QUEUE, 0, -1)
         queued += await self._redis.zrange(UPLOAD_QUEUE, 0, -1)
-        media_ids = {job_id.decode().partition(":")[0] for job_id in queued}
+        media_ids = {job.decode().partition(":")[0] for job in queued}
         missing = await asyncio.to_thread(self._without_job, media_ids)
         for media_id, stage, run in missing:
             await jobs.enqueue(self._redis, stage, media_id, run)
+            await self._forget_unless_queued(stage, job_id(media_id, stage, run))
         if missing:
             detail = "queued what lay in pending/ without a job"
             console.event(console.NOTICE, detail=detail, jobs=len(missing))
+
+    async def _forget_unless_queued(self, stage: Stage, job: str) -> None:
+        """Where somebody deleted a queue, the job's payload stays and keeps arq from queueing it
+        again. Without it the next pass does."""
+        queue, _ = jobs.QUEUE_AND_TASK[stage]
+        if await self._redis.zscore(queue, job) is None:
+            await self._redis.delete(job_key_prefix + job)
 
     async def _free_abandoned_jobs(self) -> None:
         """Let jobs run again at once whose worker died, or lost Redis while it took them.
@@ -106,24 +115,26 @@ class Reconciler:
         in_progress = [job.decode() for job, is_taken in zip(head, taken, strict=True) if is_taken]
         return await asyncio.to_thread(self._not_held, in_progress)
 
-    def _not_held(self, job_ids: list[str]) -> set[str]:
+    def _not_held(self, in_progress: list[str]) -> set[str]:
         """Those of the jobs whose media nobody has locked, or that is not there any more."""
         free = set()
-        for job_id in job_ids:
+        for job in in_progress:
             try:
-                with self._spool.hold(job_id.partition(":")[0]):
-                    free.add(job_id)
+                with self._spool.hold(job.partition(":")[0]):
+                    free.add(job)
             except MediaGone:
-                free.add(job_id)
-            except MediaBusy:
-                pass
+                free.add(job)
+            except (MediaBusy, OSError, ValueError):
+                pass  # at work, or not readable: nothing to be in a hurry for
         return free
 
     def _without_job(self, with_job: set[str]) -> list[tuple[str, Stage, int]]:
         """Media id, next stage and run of each pending media that no job names."""
         missing = []
         for path in (self._spool.root / PENDING).iterdir():
-            if path.name not in with_job and is_media_id(path.name):
+            if path.name in with_job or not is_media_id(path.name):
+                continue
+            with suppress(OSError):  # one that cannot be read is no reason to leave the others
                 progress = read_progress(path)
                 stage = Stage.UPLOAD if progress["watermarked"] else Stage.WATERMARK
                 missing.append((path.name, stage, progress["run"]))
@@ -132,7 +143,7 @@ class Reconciler:
     def _sweep(self) -> None:
         """Remove uploads that broke off, and originals kept long enough."""
         for path in (self._spool.root / INCOMING).iterdir():
-            if time.time() - _last_change(path) > _INCOMING_KEPT_S:
+            if is_media_id(path.name) and time.time() - _last_change(path) > _INCOMING_KEPT_S:
                 shutil.rmtree(path, ignore_errors=True)
         if self._keep_originals_days is None:
             return
@@ -142,7 +153,7 @@ class Reconciler:
                 self._remove(path.name)
 
     def _remove(self, media_id: str) -> None:
-        with suppress(MediaBusy, MediaGone), self._spool.hold(media_id) as media:
+        with suppress(MediaBusy, MediaGone, OSError), self._spool.hold(media_id) as media:
             if media.state == DONE:
                 shutil.rmtree(media.path, ignore_errors=True)
 

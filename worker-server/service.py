@@ -104,7 +104,7 @@ async def _work(stages: Stages, stop: asyncio.Event) -> None:
     )
     running = [asyncio.create_task(worker.async_run()) for worker in workers]
     beside = [asyncio.create_task(reconciler.run()), asyncio.create_task(stop.wait())]
-    await asyncio.wait([*running, beside[1]], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([*running, *beside], return_when=asyncio.FIRST_COMPLETED)
     if stop.is_set():
         console.event(console.NOTICE, worker=stages.worker, detail="finishing what runs")
     await asyncio.gather(*map(_drain, workers))

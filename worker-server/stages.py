@@ -71,17 +71,20 @@ class Stages:
             raise ImageRejected("original_missing", "The uploaded file is not there any more.")
         logo = await self.logo.path()
         temporary = media.path / ".watermarked.new"
-        async with self.pixels.slots:
-            await asyncio.sleep(random.uniform(*config.simulated_latency_s))  # noqa: S311
-            output = await self.pixels.run(
-                watermark.watermark_file,
-                media.original,
-                logo,
-                temporary,
-                int(config.max_megapixels * 1e6),
-                int(config.max_total_megapixels * 1e6),
-            )
-        temporary.replace(media.watermarked)
+        try:
+            async with self.pixels.slots:
+                await asyncio.sleep(random.uniform(*config.simulated_latency_s))  # noqa: S311
+                output = await self.pixels.run(
+                    watermark.watermark_file,
+                    media.original,
+                    logo,
+                    temporary,
+                    int(config.max_megapixels * 1e6),
+                    int(config.max_total_megapixels * 1e6),
+                )
+            temporary.replace(media.watermarked)
+        finally:
+            temporary.unlink(missing_ok=True)  # the half of it, on a disk that is full
         media.progress["watermarked"] = {**output, "name": media.watermarked.name}
         attempts.end(media, Stage.WATERMARK, Status.WATERMARKED)
         console.event(
