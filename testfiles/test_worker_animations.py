@@ -1,0 +1,138 @@
+"""Images of several frames or pages: each is marked, and they play as before."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops, ImageSequence
+
+import images
+from worker_rig import FOLDER, worker_module
+
+watermark = worker_module("watermark")
+compositing = worker_module("compositing")
+placement = worker_module("placement")
+
+SIZE = (240, 180)
+FRAMES = [images.photo(seed, SIZE) for seed in range(4)]
+DURATIONS = [40, 120, 80, 200]  # GIF counts in hundredths of a second
+
+
+def film(image_format: str, frames: list[Image.Image] = FRAMES, **options: Any) -> bytes:
+    return images.encode(
+        frames[0], image_format, save_all=True, append_images=frames[1:], **options
+    )
+
+
+INDEXED = [frame.quantize(64) for frame in FRAMES]
+FILMS = {
+    "GIF": film("GIF", INDEXED, duration=DURATIONS, loop=3),
+    "WebP": film("WEBP", duration=DURATIONS, loop=3, lossless=True),
+    "APNG": film("PNG", duration=DURATIONS, loop=3),
+    "TIFF": film("TIFF", compression="tiff_lzw"),
+    "TIFF grey": film("TIFF", [frame.convert("L") for frame in FRAMES]),
+}
+
+
+@pytest.fixture(scope="module")
+def logo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("logo") / "logo.png"
+    compositing.normalise_logo(FOLDER / "bundled_logo.png", path)
+    return path
+
+
+def marked(folder: Path, logo: Path, content: bytes) -> Image.Image:
+    source, target = folder / "film", folder / "watermarked_film"
+    source.write_bytes(content)
+    watermark.watermark_file(source, logo, target, 10**8, 5 * 10**8)
+    return Image.open(BytesIO(target.read_bytes()))
+
+
+def logo_box(logo: Path, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    with Image.open(logo) as image:
+        mark = placement.fit(image.size, size)
+    return size[0] - mark[0] - 10, 10, size[0] - 10, 10 + mark[1]
+
+
+def played(image: Image.Image) -> list[Image.Image]:
+    return [frame.convert("RGBA") for frame in ImageSequence.Iterator(image)]
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_every_frame_is_marked_and_the_rest_of_it_is_as_before(
+    tmp_path: Path, logo: Path, name: str
+) -> None:
+    before = Image.open(BytesIO(FILMS[name]))
+    after = marked(tmp_path, logo, FILMS[name])
+    assert (after.format, after.size) == (before.format, before.size)
+    if name != "WebP":  # whose encoder leaves out what a frame has in common with the one before
+        assert after.mode == before.mode
+    assert after.n_frames == before.n_frames == len(FRAMES)  # type: ignore[attr-defined]
+    box = logo_box(logo, SIZE)
+    for old, new in zip(played(before), played(after), strict=True):
+        assert ImageChops.difference(old.crop(box), new.crop(box)).getbbox(alpha_only=False)
+        old.paste(0, box)
+        new.paste(0, box)
+        difference = ImageChops.difference(old, new).getextrema()
+        # GIF: a frame gets a palette of its own where its colours and the logo's are too many
+        assert max(high for _, high in difference) <= (40 if name == "GIF" else 0)
+
+
+@pytest.mark.parametrize("name", ["GIF", "WebP", "APNG"])
+def test_frames_are_shown_as_long_as_before_and_as_often(
+    tmp_path: Path, logo: Path, name: str
+) -> None:
+    before = Image.open(BytesIO(FILMS[name]))
+    after = marked(tmp_path, logo, FILMS[name])
+    durations = []
+    for frame in ImageSequence.Iterator(after):
+        frame.load()
+        durations.append(frame.info["duration"])
+    assert durations == DURATIONS
+    assert after.info["loop"] == before.info["loop"] == 3
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "WEBP", "PNG"])
+def test_an_animation_that_does_not_say_how_often_still_does_not(
+    tmp_path: Path, logo: Path, image_format: str
+) -> None:
+    content = film(image_format, INDEXED if image_format == "GIF" else FRAMES)
+    before, after = Image.open(BytesIO(content)), marked(tmp_path, logo, content)
+    assert after.info.get("loop") == before.info.get("loop")
+
+
+def test_an_animation_keeps_its_transparency(tmp_path: Path, logo: Path) -> None:
+    frames = [images.photo_with_alpha(seed, SIZE) for seed in range(3)]
+    content = film("WEBP", frames, lossless=True, duration=50)
+    before, after = Image.open(BytesIO(content)), marked(tmp_path, logo, content)
+    for old, new in zip(played(before), played(after), strict=True):
+        assert new.getpixel((0, 0))[3] == old.getpixel((0, 0))[3] < 255
+        assert new.getpixel((120, 90)) == old.getpixel((120, 90))
+
+
+def test_pages_of_several_sizes_are_each_marked_in_their_own_corner(
+    tmp_path: Path, logo: Path
+) -> None:
+    sizes = [(240, 180), (120, 300), (400, 100)]
+    pages = [Image.new("RGB", size, (200, 220, 240)) for size in sizes]
+    after = marked(tmp_path, logo, film("TIFF", pages))
+    assert [page.size for page in ImageSequence.Iterator(after)] == sizes
+    for page, size in zip(ImageSequence.Iterator(after), sizes, strict=True):
+        ground = Image.new("RGB", size, (200, 220, 240))
+        left, top, right, bottom = ImageChops.difference(page, ground).getbbox()
+        box = logo_box(logo, size)
+        assert (left, top) == pytest.approx(box[:2], abs=2)
+        assert (right, bottom) == pytest.approx(box[2:], abs=2)
+
+
+def test_the_pixels_of_all_frames_together_are_limited(tmp_path: Path, logo: Path) -> None:
+    source, target = tmp_path / "film", tmp_path / "watermarked_film"
+    source.write_bytes(FILMS["WebP"])
+    pixels = SIZE[0] * SIZE[1]
+    watermark.watermark_file(source, logo, target, pixels, 4 * pixels)
+    target.unlink()
+    with pytest.raises(worker_module("errors").ImageRejected, match="MAX_TOTAL_MEGAPIXELS") as told:
+        watermark.watermark_file(source, logo, target, pixels, 4 * pixels - 1)
+    assert told.value.code == "too_many_pixels"
+    assert not target.exists()

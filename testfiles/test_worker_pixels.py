@@ -1,0 +1,210 @@
+"""Pixels are handled in child processes, and whatever happens to one stays there."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from PIL import Image
+
+import images
+from service_loader import until
+from worker_rig import FOLDER, worker_module
+
+MODULES = ("pixels", "errors", "watermark", "compositing", "encoding", "placement", "contract")
+PixelProcesses = worker_module("pixels").PixelProcesses
+DecoderFailed = worker_module("errors").DecoderFailed
+ImageRejected = worker_module("errors").ImageRejected
+Result = TypeVar("Result")
+
+
+@pytest.fixture(autouse=True)
+def children_find_the_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in MODULES:
+        monkeypatch.setitem(sys.modules, name, worker_module(name))
+    monkeypatch.syspath_prepend(FOLDER)
+
+
+def with_processes(
+    scenario: Callable[[Any], Awaitable[Result]], timeout_s: float = 30, memory_mb: int = 1024
+) -> Result:
+    async def opened() -> Result:
+        return await scenario(PixelProcesses(2, timeout_s, memory_mb))
+
+    return asyncio.run(opened())
+
+
+def still_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "death",
+    [(ctypes.string_at, 0), (os.abort,), (os._exit, 0), (signal.raise_signal, signal.SIGKILL)],
+    ids=["segfault", "abort", "exit", "kill -9"],
+)
+def test_a_child_that_dies_fails_that_call_alone(death: tuple[Any, ...]) -> None:
+    async def scenario(processes: Any) -> tuple[str, float]:
+        with pytest.raises(DecoderFailed) as told:
+            await processes.run(*death)
+        return told.value.code, await processes.run(abs, -1)
+
+    assert with_processes(scenario) == ("decoder_crashed", 1)
+
+
+def test_a_call_beside_one_that_crashes_is_not_disturbed() -> None:
+    async def scenario(processes: Any) -> list[Any]:
+        calls = (processes.run(sum, range(10**7)), processes.run(os.abort), processes.run(abs, -1))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    total, crash, one = with_processes(scenario)
+    assert (total, one) == (sum(range(10**7)), 1)
+    assert crash.code == "decoder_crashed"
+
+
+def test_an_idle_child_that_is_killed_is_replaced() -> None:
+    async def scenario(processes: Any) -> tuple[int, int]:
+        first = await processes.run(os.getpid)
+        os.kill(first, signal.SIGKILL)
+        await asyncio.to_thread(until, lambda: not still_there(first))
+        return first, await processes.run(os.getpid)
+
+    first, second = with_processes(scenario)
+    assert first != second
+
+
+def test_a_child_is_used_again() -> None:
+    async def scenario(processes: Any) -> set[int]:
+        return {await processes.run(os.getpid) for _ in range(5)}
+
+    assert len(with_processes(scenario)) == 1
+
+
+def test_a_call_that_takes_too_long_is_ended_with_its_child(tmp_path: Path) -> None:
+    async def scenario(processes: Any) -> tuple[str, int, int]:
+        pid = await processes.run(os.getpid)
+        with pytest.raises(DecoderFailed) as told:
+            await processes.run(signal.pause)
+        await asyncio.to_thread(until, lambda: not still_there(pid))
+        return told.value.code, pid, await processes.run(os.getpid)
+
+    code, first, second = with_processes(scenario, timeout_s=2)
+    assert code == "time_limit"
+    assert first != second
+
+
+def test_a_stopped_child_is_ended_as_well() -> None:
+    async def scenario(processes: Any) -> str:
+        with pytest.raises(DecoderFailed) as told:
+            await processes.run(signal.raise_signal, signal.SIGSTOP)
+        return str(told.value.code)
+
+    assert with_processes(scenario, timeout_s=2) == "time_limit"
+
+
+def test_memory_beyond_the_limit_is_refused_and_the_child_goes_on() -> None:
+    async def scenario(processes: Any) -> tuple[str, str, bool]:
+        pid = await processes.run(os.getpid)
+        with pytest.raises(ImageRejected) as told:
+            await processes.run(bytes, 512 * 2**20)
+        assert len(await processes.run(bytes, 2**20)) == 2**20
+        return told.value.code, told.value.detail, pid == await processes.run(os.getpid)
+
+    code, detail, same_child = with_processes(scenario, memory_mb=300)
+    assert (code, same_child) == ("memory_limit", True)
+    assert "300 MB" in detail
+
+
+def test_a_refusal_arrives_with_its_code_and_its_sentence(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    watermark_file = worker_module("watermark").watermark_file
+
+    async def scenario(processes: Any) -> Any:
+        arguments = (tmp_path / "empty", tmp_path / "logo", tmp_path / "target", 1, 1)
+        with pytest.raises(ImageRejected) as told:
+            await processes.run(watermark_file, *arguments)
+        return told.value
+
+    told = with_processes(scenario)
+    assert (told.code, told.detail) == (
+        "unreadable_image",
+        "No decoder can read this as an image.",
+    )
+
+
+def test_a_fault_of_the_disk_arrives_as_it_is(tmp_path: Path) -> None:
+    async def scenario(processes: Any) -> None:
+        await processes.run(os.stat, tmp_path / "missing")
+
+    with pytest.raises(FileNotFoundError):
+        with_processes(scenario)
+
+
+def test_a_decoder_that_complains_much_does_not_hang() -> None:
+    async def scenario(processes: Any) -> int:
+        return int(await processes.run(os.write, sys.__stderr__.fileno(), bytes(2**20)))
+
+    assert with_processes(scenario, timeout_s=10) == 2**20
+
+
+def test_warming_up_starts_all_children() -> None:
+    async def scenario(processes: Any) -> tuple[set[int], set[int]]:
+        await processes.warm_up()
+        before = set(children())
+        await asyncio.gather(*(processes.run(os.getpid) for _ in range(2)))
+        return before, set(children())
+
+    before, after = with_processes(scenario)
+    assert len(before) == 2
+    assert before == after
+
+
+def children() -> list[int]:
+    path = Path(f"/proc/self/task/{os.getpid()}/children")
+    return [int(pid) for pid in path.read_text().split()]
+
+
+BIG = (10_000, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("image_format", "options"),
+    [("JPEG", {}), ("PNG", {"compress_level": 1}), ("JPEG", {"progressive": True})],
+    ids=["JPEG", "PNG", "progressive JPEG"],
+)
+def test_100_megapixels_fit_into_the_default_memory(
+    tmp_path: Path, image_format: str, options: dict[str, Any]
+) -> None:
+    settings = worker_module("settings").Settings
+    memory_mb = settings.model_fields["watermark_memory_mb"].default
+    content = images.encode(Image.new("RGB", BIG), image_format, **options)
+    assert mark_big(tmp_path, content, memory_mb)
+
+
+def test_what_does_not_fit_is_told_so_and_does_not_crash(tmp_path: Path) -> None:
+    content = images.encode(Image.new("RGB", (6000, 4000)), "JPEG", progressive=True)
+    with pytest.raises(ImageRejected) as told:
+        mark_big(tmp_path, content, 150)
+    assert told.value.code == "memory_limit"
+
+
+def mark_big(folder: Path, content: bytes, memory_mb: int) -> int:
+    (folder / "big").write_bytes(content)
+    normalise_logo = worker_module("compositing").normalise_logo
+    normalise_logo(FOLDER / "bundled_logo.png", folder / "logo.png")
+
+    async def scenario(processes: Any) -> int:
+        arguments = (folder / "big", folder / "logo.png", folder / "marked", 10**8, 5 * 10**8)
+        record = await processes.run(worker_module("watermark").watermark_file, *arguments)
+        return int(record["size"])
+
+    return with_processes(scenario, memory_mb=memory_mb)

@@ -1,0 +1,253 @@
+"""What the tests of worker-server share: media on a disk, a Redis, a worker, a web server."""
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from redis import Redis
+from ulid import ULID
+
+import images
+from service_loader import ROOT, load, until
+from stack_host import free_ports, redis_binary
+from stack_service import Service, redis_trouble
+
+FOLDER = ROOT / "worker-server"
+STATES = ("incoming", "pending", "failed", "done")
+QUEUES = ("arq:watermark", "arq:upload")
+
+
+def worker_module(name: str) -> ModuleType:
+    return load("worker-server", name)
+
+
+def add_media(
+    uploads: Path,
+    content: bytes | None = None,
+    name: str = "photo.jpg",
+    state: str = "pending",
+    media_id: str | None = None,
+    **progress: Any,
+) -> str:
+    """A media as fast-server leaves it, or with that progress."""
+    content = images.jpeg(size=(160, 120)) if content is None else content
+    media_id = media_id or str(ULID())
+    for folder in STATES:
+        (uploads / folder).mkdir(parents=True, exist_ok=True)
+    being_made = uploads / "incoming" / media_id
+    being_made.mkdir()
+    (being_made / name).write_bytes(content)
+    record = {
+        "media_id": media_id,
+        "filename": name,
+        "content_type": "image/jpeg",
+        "size": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "width": None,
+        "height": None,
+        "received_at": "2026-01-15T14:30:45.123Z",
+        "format_version": 1,
+    }
+    (being_made / "media.json").write_text(json.dumps(record))
+    if progress:
+        (being_made / "progress.json").write_text(json.dumps(progress))
+    being_made.rename(uploads / state / media_id)
+    return media_id
+
+
+def state_of(uploads: Path, media_id: str) -> str | None:
+    return next((state for state in STATES if (uploads / state / media_id).is_dir()), None)
+
+
+def progress_of(uploads: Path, media_id: str) -> dict[str, Any]:
+    """What GET /media would tell of it."""
+    described: dict[str, Any] = worker_module("spool").Spool(uploads).describe(media_id)
+    return described
+
+
+def errors_of(uploads: Path, media_id: str) -> list[str | None]:
+    """The code each attempt ended with, in order."""
+    attempts = progress_of(uploads, media_id)["attempts"]
+    return [attempt["error"] and attempt["error"]["code"] for attempt in attempts]
+
+
+@contextmanager
+def running_redis(folder: Path) -> Iterator[tuple[Service, Redis]]:
+    """A Redis that forgets everything when it is restarted."""
+    [port] = free_ports(1)
+    client = Redis(port=int(port))
+    command = [redis_binary(), "--bind", "127.0.0.1", "--port", port, "--save", ""]
+    trouble = partial(redis_trouble, client)
+    service = Service("redis", command, folder, os.environ, lambda *_: None, trouble=trouble)
+    service.start()
+    try:
+        yield service, client
+    finally:
+        client.close()
+        service.kill()
+
+
+def dsn(redis: Redis) -> str:
+    return f"redis://127.0.0.1:{redis.connection_pool.connection_kwargs['port']}"
+
+
+def enqueue(redis: Redis, media_id: str, stage: str = "watermark", run: int = 1) -> None:
+    """Queue a job as fast-server does."""
+    jobs, stages = worker_module("jobs"), worker_module("contract").Stage
+
+    async def connected() -> None:
+        pool = jobs.connect(dsn(redis), QUEUES[0], timeout_s=5, retries=0)
+        async with pool:
+            await jobs.enqueue(pool, stages(stage), media_id, run)
+
+    asyncio.run(connected())
+
+
+def queued(redis: Redis) -> set[str]:
+    """The ids of all jobs, waiting and running."""
+    return {job.decode() for queue in QUEUES for job in redis.zrange(queue, 0, -1)}
+
+
+class Worker:
+    """`python worker.py` with its pixel processes."""
+
+    def __init__(self, uploads: Path, redis: Redis, central_url: str, **settings: str) -> None:
+        self.name = settings.get("WORKER_NAME", "worker-1")
+        self.env = {
+            **os.environ,
+            "UPLOAD_DIR": str(uploads),
+            "REDIS_URL": dsn(redis),
+            "CENTRAL_SERVER_URL": central_url,
+            "GOOGLE_LOGO": str(FOLDER / "bundled_logo.png"),
+            "WORKER_NAME": self.name,
+            "WATERMARK_PROCESSES": "2",
+            "RETRY_BACKOFF_SECONDS": "0.05",
+            "RECONCILE_SECONDS": "1",
+            **settings,
+        }
+        self._redis = redis
+        self._console = uploads.with_name(f"{self.name}.console")
+
+    def start(self) -> None:
+        """Start and wait until it is at work."""
+        self._redis.delete(*(f"{queue}:health-check:{self.name}" for queue in QUEUES))
+        with self._console.open("ab") as console:
+            self.process = subprocess.Popen(
+                [sys.executable, "worker.py"],
+                cwd=FOLDER,
+                env=self.env,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        until(lambda: self.process.poll() is not None or self.at_work())
+        assert self.process.poll() is None, self.console()
+
+    def at_work(self) -> bool:
+        keys = [f"{queue}:health-check:{self.name}" for queue in QUEUES]
+        return bool(self._redis.exists(*keys) == len(keys))
+
+    def console(self) -> str:
+        return self._console.read_text()
+
+    def stop(self) -> int:
+        """Ask it to end; its exit status."""
+        self.process.terminate()
+        return self.process.wait(60)
+
+    def kill(self) -> None:
+        """kill -9, children included, as when a container dies."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@contextmanager
+def running_worker(
+    uploads: Path, redis: Redis, central_url: str, **settings: str
+) -> Iterator[Worker]:
+    worker = Worker(uploads, redis, central_url, **settings)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.kill()
+        print(worker.console())
+
+
+class Web:
+    """A web server on the loopback; `answer` says what it does with each request."""
+
+    def __init__(self, answer: Callable[["Request"], None]) -> None:
+        self.answer = answer
+        self.requests: list[Request] = []
+        self.over = threading.Event()  # what hangs ends with it
+        self._port = int(free_ports(1)[0])
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> "Web":
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), partial(Request, self))
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Request(BaseHTTPRequestHandler):
+    """One request to a Web; `body` is what came with it."""
+
+    def __init__(self, web: Web, *connection: Any) -> None:
+        self.web = web
+        super().__init__(*connection)
+
+    def do_POST(self) -> None:
+        self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.web.requests.append(self)
+        self.web.answer(self)
+
+    do_GET = do_POST  # noqa: N815
+
+    def respond(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def field(self, name: str) -> bytes:
+        """A part of the multipart body."""
+        boundary = self.headers["Content-Type"].partition("boundary=")[2].encode()
+        start = self.body.index(b'form-data; name="%b"' % name.encode())
+        content = self.body.index(b"\r\n\r\n", start) + 4
+        return self.body[content : self.body.index(b"\r\n--" + boundary, content)]
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def as_central(request: Request) -> None:
+    """The answer of a central-server that stored the image."""
+    content = request.field("file")
+    answer = {
+        "name": "watermarked_photo.jpg",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+    }
+    request.respond(200, json.dumps(answer).encode())
