@@ -82,9 +82,12 @@ def test_a_file_that_says_it_is_too_large_is_refused_before_it_is_sent(
         assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_file_that_turns_out_too_large_is_refused_while_it_is_sent(fast: Gateway) -> None:
+@pytest.mark.parametrize("field", [b"file", b"other"])
+def test_a_body_that_turns_out_too_large_is_refused_while_it_is_sent(
+    fast: Gateway, field: bytes
+) -> None:
     chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
-    first = FORM_HEAD + PHOTO
+    first = FORM_HEAD.replace(b'"file"', b'"%b"' % field) + PHOTO
     with fast.connect() as connection:
         connection.sendall(head("Transfer-Encoding: chunked"))
         connection.sendall(b"%x\r\n%b\r\n" % (len(first), first))
