@@ -51,9 +51,6 @@ async def receive(form: FormStream, spool: Spool, settings: Settings) -> MediaRe
                 continue
             if upload is not None:
                 raise Problem(SECOND_FILE, SECOND_FILE.example)
-            if part.filename is None:
-                detail = "The field file holds text; curl wants file=@path."
-                raise Problem(FILE_MISSING, detail)
             upload = _Upload(spool, settings, part.filename)
             async for chunk in form.data():
                 await upload.add(chunk)
@@ -79,11 +76,13 @@ async def _in_thread(step: Callable[[], _Result]) -> _Result:
 class _Upload:
     """One file on its way through incoming/<media_id>/."""
 
-    def __init__(self, spool: Spool, settings: Settings, client_name: str) -> None:
+    def __init__(self, spool: Spool, settings: Settings, client_name: str | None) -> None:
         self._spool = spool
         self._settings = settings
         self._media_id = str(ULID())
-        self._filename = safe_filename(client_name)
+        # Some clients send an empty name as none at all, as if the file were a text field.
+        self._looks_like_text = client_name is None
+        self._filename = safe_filename(client_name or "")
         self._folder = spool.folder(INCOMING, self._media_id)
         self._path = self._folder / self._filename
         self._hash = hashlib.sha256()
@@ -138,6 +137,8 @@ class _Upload:
 
     def _check_format(self) -> None:
         content_type = image_header.sniff(bytes(self._batch[: image_header.HEAD_BYTES]))
+        if content_type is None and self._looks_like_text:
+            raise Problem(FILE_MISSING, "The field file holds text; curl wants file=@path.")
         if content_type is None:
             detail = UNSUPPORTED_FORMAT.example.replace("notes.jpg", self._filename)
             raise Problem(UNSUPPORTED_FORMAT, detail)

@@ -26,6 +26,7 @@ HOSTILE_NAMES = {
     "صورة.jpg": "صورة.jpg",
     "👩‍👩‍👧.jpg": "👩‍👩‍👧.jpg",
     "media.json": "upload_media.json",
+    "": "upload",  # httpx then sends no filename at all
     "-rf .jpg": "-rf .jpg",
 }
 
