@@ -1,30 +1,17 @@
-"""What an image's first bytes say of it: format and size, in pure Python, nothing decoded."""
+"""The size an image's header says it has, in pure Python, nothing decoded."""
 
 from pathlib import Path
 from typing import BinaryIO
 
 import imagesize
 
-HEAD_BYTES = 32
+from signatures import HEAD_BYTES
+
 _MAX_READS = 20_000
 _MAX_BYTES = 256 * 1024  # some structures are read whole, whatever size they claim
 _OS2_BMP_HEADER = b"\x0c\0\0\0"
 # BigTIFF of either byte order and JPEG 2000 without its boxes: unknown to it, or in part
 _NOT_FOR_IMAGESIZE = (b"II+\0", b"MM\0+", b"\xff\x4f\xff\x51")
-_SIGNATURES = (
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-    (0, b"GIF87a", "image/gif"),
-    (0, b"GIF89a", "image/gif"),
-    (8, b"WEBPVP8", "image/webp"),
-    (0, b"II*\0", "image/tiff"),
-    (0, b"MM\0*", "image/tiff"),
-    (0, b"II+\0", "image/tiff"),
-    (0, b"MM\0+", "image/tiff"),
-    (0, b"BM", "image/bmp"),
-    (0, b"\0\0\0\x0cjP  \r\n\x87\n", "image/jp2"),
-    (0, b"\xff\x4f\xff\x51", "image/jp2"),
-)
 
 
 class UnreadableHeader(ValueError):
@@ -33,17 +20,6 @@ class UnreadableHeader(ValueError):
 
 class _TooLong(Exception):
     """The header leads nowhere in reasonable time."""
-
-
-def sniff(head: bytes) -> str | None:
-    """The media type the first HEAD_BYTES bytes show, or None for one we do not take."""
-    for offset, signature, media_type in _SIGNATURES:
-        if head.startswith(signature, offset):
-            return media_type
-    # ISO base media files list the brands they conform to behind "ftyp".
-    if head.startswith(b"ftyp", 4) and (b"avif" in head[8:] or b"avis" in head[8:]):
-        return "image/avif"
-    return None
 
 
 def read_size(path: Path) -> tuple[int, int] | None:

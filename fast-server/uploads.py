@@ -12,6 +12,7 @@ from ulid import ULID
 
 import durable
 import image_header
+import signatures
 from contract import (
     FILE_FIELD,
     INCOMING,
@@ -97,7 +98,7 @@ class _Upload:
         if self._size > self._settings.max_upload_bytes:
             raise too_large(self._settings.max_upload_bytes)
         self._batch += chunk
-        if not self._content_type and len(self._batch) >= image_header.HEAD_BYTES:
+        if not self._content_type and len(self._batch) >= signatures.HEAD_BYTES:
             self._check_format()
         if len(self._batch) >= _BATCH_BYTES:
             await _in_thread(self._write)
@@ -136,7 +137,7 @@ class _Upload:
         return self._file
 
     def _check_format(self) -> None:
-        content_type = image_header.sniff(bytes(self._batch[: image_header.HEAD_BYTES]))
+        content_type = signatures.sniff(bytes(self._batch[: signatures.HEAD_BYTES]))
         if content_type is None and self._looks_like_text:
             raise Problem(FILE_MISSING, "The field file holds text; curl wants file=@path.")
         if content_type is None:

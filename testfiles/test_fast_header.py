@@ -14,6 +14,7 @@ import images
 from service_loader import load
 
 image_header = load("fast-server", "image_header")
+signatures = load("fast-server", "signatures")
 SIZE = (321, 123)
 MIB = 1024 * 1024
 
@@ -53,7 +54,7 @@ def test_an_image_shows_its_format_and_size(
     tmp_path: Path, media_type: str, make: Callable[[], bytes]
 ) -> None:
     content = make()
-    assert image_header.sniff(content[: image_header.HEAD_BYTES]) == media_type
+    assert signatures.sniff(content[: signatures.HEAD_BYTES]) == media_type
     assert size_of(tmp_path, content, "lies.txt") == SIZE
 
 
@@ -87,7 +88,7 @@ def test_what_only_a_decoder_knows_is_left_to_the_worker(
     content = make()
     with Image.open(BytesIO(content)) as image:
         assert image.size == SIZE
-    assert image_header.sniff(content[: image_header.HEAD_BYTES]) == media_type
+    assert signatures.sniff(content[: signatures.HEAD_BYTES]) == media_type
     assert size_of(tmp_path, content) is None
 
 
@@ -112,7 +113,7 @@ def os2_bitmap(size: tuple[int, int]) -> bytes:
     ],
 )
 def test_anything_else_is_no_image_we_take(head: bytes) -> None:
-    assert image_header.sniff(head.ljust(image_header.HEAD_BYTES, b"\0")) is None
+    assert signatures.sniff(head.ljust(signatures.HEAD_BYTES, b"\0")) is None
 
 
 def test_the_size_is_the_stored_one_whatever_the_orientation(tmp_path: Path) -> None:
