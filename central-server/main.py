@@ -22,6 +22,7 @@ from activity import ActivityLog
 from archive import Archive
 from body import open_form
 from incoming import receive
+from lingering import Lingering
 from problems import Problem
 from settings import Settings
 
@@ -55,6 +56,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(title="Media processor: central storage", lifespan=lifespan)
+app.add_middleware(Lingering)
 problems.install(app)
 
 
