@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -103,16 +103,25 @@ def dsn(redis: Redis) -> str:
     return f"redis://127.0.0.1:{redis.connection_pool.connection_kwargs['port']}"
 
 
+@asynccontextmanager
+async def connected(redis: Redis) -> AsyncIterator[Any]:
+    """arq's own client."""
+    pool = worker_module("jobs").connect(dsn(redis), QUEUES[0], timeout_s=5, retries=0)
+    try:
+        yield pool
+    finally:
+        await pool.aclose(close_connection_pool=True)
+
+
 def enqueue(redis: Redis, media_id: str, stage: str = "watermark", run: int = 1) -> None:
     """Queue a job as fast-server does."""
-    jobs, stages = worker_module("jobs"), worker_module("contract").Stage
+    stages = worker_module("contract").Stage
 
-    async def connected() -> None:
-        pool = jobs.connect(dsn(redis), QUEUES[0], timeout_s=5, retries=0)
-        async with pool:
-            await jobs.enqueue(pool, stages(stage), media_id, run)
+    async def scenario() -> None:
+        async with connected(redis) as pool:
+            await worker_module("jobs").enqueue(pool, stages(stage), media_id, run)
 
-    asyncio.run(connected())
+    asyncio.run(scenario())
 
 
 def queued(redis: Redis) -> set[str]:

@@ -1,0 +1,217 @@
+"""What the disk has and Redis lacks is queued; what is too old is swept."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from ulid import ULID
+
+from service_loader import until
+from stack_service import Service
+from worker_rig import (
+    add_media,
+    connected,
+    enqueue,
+    queued,
+    running_redis,
+    state_of,
+    worker_module,
+)
+
+reconciler = worker_module("reconciler")
+spool = worker_module("spool")
+WATERMARKED = {"name": "watermarked_photo.jpg", "sha256": "0" * 64, "size": 1}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Redis]]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture
+def redis(service: tuple[Service, Redis]) -> Redis:
+    service[1].flushall()
+    return service[1]
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Path:
+    spool.Spool(tmp_path).prepare()
+    return tmp_path
+
+
+def one_pass(uploads: Path, redis: Redis, keep_originals_days: float | None = None) -> None:
+    async def scenario() -> None:
+        async with connected(redis) as pool:
+            worker = reconciler.Reconciler(spool.Spool(uploads), pool, 60, keep_originals_days)
+            await worker._turn()
+
+    asyncio.run(scenario())
+
+
+def test_a_media_without_a_job_gets_one_of_its_stage_and_run(uploads: Path, redis: Redis) -> None:
+    new = add_media(uploads)
+    again = add_media(uploads, run=3, status="queued")
+    marked = add_media(uploads, run=2, status="watermarked", watermarked=WATERMARKED)
+    one_pass(uploads, redis)
+    assert queued(redis) == {f"{new}:watermark:1", f"{again}:watermark:3", f"{marked}:upload:2"}
+    assert redis.zscore("arq:upload", f"{marked}:upload:2") is not None
+    assert redis.zcard("arq:watermark") == 2
+
+
+def test_a_torn_record_means_stage_1_again(uploads: Path, redis: Redis) -> None:
+    media_id = add_media(uploads)
+    (uploads / "pending" / media_id / "progress.json").write_bytes(b'{"run": 3, "water')
+    one_pass(uploads, redis)
+    assert queued(redis) == {f"{media_id}:watermark:1"}
+
+
+@pytest.mark.parametrize("stage", ["watermark", "upload"])
+def test_a_media_with_any_job_is_left_alone(uploads: Path, redis: Redis, stage: str) -> None:
+    media_id = add_media(uploads)
+    enqueue(redis, media_id, stage)
+    one_pass(uploads, redis)
+    assert queued(redis) == {f"{media_id}:{stage}:1"}
+
+
+@pytest.mark.parametrize("state", ["incoming", "failed", "done"])
+def test_only_what_is_pending_is_queued(uploads: Path, redis: Redis, state: str) -> None:
+    add_media(uploads, state=state)
+    (uploads / "pending" / "lost+found").mkdir()
+    (uploads / "pending" / ".DS_Store").touch()
+    one_pass(uploads, redis)
+    assert queued(redis) == set()
+
+
+def test_two_passes_queue_a_media_once(uploads: Path, redis: Redis) -> None:
+    media_id = add_media(uploads)
+    one_pass(uploads, redis)
+    score = redis.zscore("arq:watermark", f"{media_id}:watermark:1")
+    one_pass(uploads, redis)
+    assert redis.zscore("arq:watermark", f"{media_id}:watermark:1") == score
+
+
+def test_a_pass_leaves_another_workers_pass_alone(uploads: Path, redis: Redis) -> None:
+    media_id = add_media(uploads)
+    with (uploads / ".reconcile.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        one_pass(uploads, redis)
+        assert queued(redis) == set()
+    one_pass(uploads, redis)
+    assert queued(redis) == {f"{media_id}:watermark:1"}
+
+
+def test_a_queue_that_was_deleted_by_hand_is_filled_again(uploads: Path, redis: Redis) -> None:
+    media_id = add_media(uploads)
+    enqueue(redis, media_id)
+    redis.delete("arq:watermark")
+    one_pass(uploads, redis)  # finds the payload in the way
+    one_pass(uploads, redis)
+    assert queued(redis) == {f"{media_id}:watermark:1"}
+
+
+def test_a_job_whose_worker_died_is_free_again(
+    uploads: Path, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "_SECOND_LOOK_S", 0.01)
+    dead, at_work = add_media(uploads), add_media(uploads)
+    for media_id in (dead, at_work):
+        enqueue(redis, media_id)
+        redis.set(f"arq:in-progress:{media_id}:watermark:1", b"1")
+    with spool.Spool(uploads).hold(at_work):
+        one_pass(uploads, redis)
+    assert not redis.exists(f"arq:in-progress:{dead}:watermark:1")
+    assert redis.exists(f"arq:in-progress:{at_work}:watermark:1")
+    assert len(queued(redis)) == 2
+
+
+@pytest.mark.parametrize("record", ["media.json", "progress.json"])
+def test_a_folder_that_cannot_be_read_does_not_keep_others_waiting(
+    uploads: Path, redis: Redis, record: str
+) -> None:
+    media_ids = [add_media(uploads) for _ in range(3)]
+    unreadable = uploads / "pending" / media_ids[1] / record
+    unreadable.unlink(missing_ok=True)
+    unreadable.mkdir()
+    redis.set(f"arq:in-progress:{media_ids[1]}:watermark:1", b"1")
+    one_pass(uploads, redis)
+    assert queued(redis) >= {f"{media_ids[0]}:watermark:1", f"{media_ids[2]}:watermark:1"}
+
+
+def aged(path: Path, hours: float) -> None:
+    then = time.time() - 3600 * hours
+    for each in (*path.iterdir(), path):
+        os.utime(each, (then, then))
+
+
+def test_an_upload_that_broke_off_an_hour_ago_is_swept(uploads: Path, redis: Redis) -> None:
+    old, young, going_on = (add_media(uploads, state="incoming") for _ in range(3))
+    aged(uploads / "incoming" / old, 1.01)
+    aged(uploads / "incoming" / young, 0.99)
+    aged(uploads / "incoming" / going_on, 5)
+    os.utime(uploads / "incoming" / going_on / "photo.jpg")
+    one_pass(uploads, redis)
+    states = [state_of(uploads, media_id) for media_id in (old, young, going_on)]
+    assert states == [None, "incoming", "incoming"]
+
+
+def test_a_stray_file_does_not_keep_the_sweep_from_its_work(uploads: Path, redis: Redis) -> None:
+    (uploads / "incoming" / ".gitkeep").touch()
+    (uploads / "incoming" / "0").touch()
+    old = add_media(uploads, state="incoming")
+    aged(uploads / "incoming" / old, 2)
+    one_pass(uploads, redis)
+    assert state_of(uploads, old) is None
+    assert (uploads / "incoming" / ".gitkeep").exists()
+
+
+def ulid_of(days_ago: float) -> str:
+    return str(ULID.from_datetime(datetime.now(UTC) - timedelta(days=days_ago)))
+
+
+def test_originals_are_kept_for_as_long_as_the_setting_says(uploads: Path, redis: Redis) -> None:
+    ages = {days: add_media(uploads, state="done", media_id=ulid_of(days)) for days in (1.9, 2.1)}
+    failed = add_media(uploads, state="failed", media_id=ulid_of(99))
+    one_pass(uploads, redis)
+    assert state_of(uploads, ages[2.1]) == "done", "unset keeps them"
+    one_pass(uploads, redis, keep_originals_days=2)
+    assert state_of(uploads, ages[1.9]) == "done"
+    assert state_of(uploads, ages[2.1]) is None
+    assert state_of(uploads, failed) == "failed"
+
+
+def test_an_original_that_somebody_uses_is_kept_for_now(uploads: Path, redis: Redis) -> None:
+    media_id = add_media(uploads, state="done", media_id=ulid_of(9))
+    with spool.Spool(uploads).hold(media_id):
+        one_pass(uploads, redis, keep_originals_days=1)
+    assert state_of(uploads, media_id) == "done"
+
+
+def test_a_redis_that_is_down_ends_the_pass_and_not_the_reconciler(
+    uploads: Path, service: tuple[Service, Redis], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, redis = service
+    media_id = add_media(uploads)
+
+    async def scenario() -> None:
+        async with connected(redis) as pool:
+            passes = reconciler.Reconciler(spool.Spool(uploads), pool, 0.02, None).run()
+            running = asyncio.create_task(passes)
+            await asyncio.to_thread(until, lambda: "reconciler: " in caplog.text)
+            await asyncio.to_thread(server.start)
+            await asyncio.to_thread(until, lambda: queued(redis))
+            assert not running.done()
+            running.cancel()
+
+    server.kill()
+    with caplog.at_level(logging.INFO, "media"):
+        asyncio.run(scenario())
+    assert queued(redis) == {f"{media_id}:watermark:1"}

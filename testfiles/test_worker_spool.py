@@ -1,0 +1,178 @@
+"""One writer at a time: the lock of a media, across processes, moves and crashes."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from ulid import ULID
+
+from service_loader import until
+from worker_rig import FOLDER, add_media, state_of, worker_module
+
+spool = worker_module("spool")
+HOLDER = """
+import sys
+from pathlib import Path
+from spool import Spool
+with Spool(Path(sys.argv[1])).hold(sys.argv[2]) as media:
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Any:
+    opened = spool.Spool(tmp_path)
+    opened.prepare()
+    return opened
+
+
+@contextmanager
+def another_process_holding(root: Path, media_id: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(root), media_id],
+        cwd=FOLDER,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def is_free(uploads: Any, media_id: str) -> bool:
+    try:
+        with uploads.hold(media_id):
+            return True
+    except spool.MediaBusy:
+        return False
+
+
+def test_what_another_process_holds_is_busy_until_it_lets_go(uploads: Any) -> None:
+    media_id = add_media(uploads.root)
+    with another_process_holding(uploads.root, media_id) as process:
+        with pytest.raises(spool.MediaBusy), uploads.hold(media_id):
+            pass
+        process.communicate("\n")
+        assert is_free(uploads, media_id)
+
+
+def test_kill_9_frees_the_lock(uploads: Any) -> None:
+    media_id = add_media(uploads.root)
+    with another_process_holding(uploads.root, media_id) as process:
+        assert not is_free(uploads, media_id)
+        process.kill()
+        process.wait()
+        assert is_free(uploads, media_id)
+
+
+def test_the_lock_follows_a_move(uploads: Any) -> None:
+    media_id = add_media(uploads.root)
+    with another_process_holding(uploads.root, media_id):
+        uploads.folder("pending", media_id).rename(uploads.folder("failed", media_id))
+        assert not is_free(uploads, media_id)
+
+
+def test_a_holder_moves_with_its_media(uploads: Any) -> None:
+    media_id = add_media(uploads.root)
+    with uploads.hold(media_id) as media:
+        media.move("done")
+        assert media.state == "done"
+        media.progress["status"] = "stored"
+        media.save()
+        assert not is_free(uploads, media_id)
+    assert state_of(uploads.root, media_id) == "done"
+    assert uploads.describe(media_id)["status"] == "stored"
+
+
+def test_another_media_is_free_meanwhile(uploads: Any) -> None:
+    one, other = add_media(uploads.root), add_media(uploads.root)
+    with uploads.hold(one):
+        assert is_free(uploads, other)
+
+
+def test_a_lock_file_whose_folder_was_replaced_guards_nothing(uploads: Any) -> None:
+    media_id = add_media(uploads.root)
+    flock = spool.fcntl.flock
+
+    def replaced_before(fd: int, operation: int) -> None:
+        shutil.rmtree(uploads.folder("pending", media_id))
+        add_media(uploads.root, media_id=media_id)
+        (uploads.folder("pending", media_id) / ".lock").touch()
+        flock(fd, operation)
+
+    with patch.object(spool.fcntl, "flock", replaced_before):
+        assert not is_free(uploads, media_id)
+    assert is_free(uploads, media_id)
+
+
+@pytest.mark.parametrize("target", ["failed", "done"])
+def test_a_media_that_moves_while_it_is_locked_is_busy(uploads: Any, target: str) -> None:
+    media_id = add_media(uploads.root)
+    flock = spool.fcntl.flock
+
+    def moved_before(fd: int, operation: int) -> None:
+        uploads.folder("pending", media_id).rename(uploads.folder(target, media_id))
+        flock(fd, operation)
+
+    with patch.object(spool.fcntl, "flock", moved_before):
+        assert not is_free(uploads, media_id)
+
+
+def test_find_looks_once_more_for_a_media_that_is_just_moving(uploads: Any) -> None:
+    media_id = add_media(uploads.root, state="done")
+    is_dir, looks = Path.is_dir, []
+
+    def moving_back(path: Path) -> bool:
+        """It was not pending yet when that was looked at, and not done any more later."""
+        looks.append(path.parent.name)
+        if len(looks) == 3:
+            uploads.folder("done", media_id).rename(uploads.folder("pending", media_id))
+        return is_dir(path)
+
+    with patch.object(Path, "is_dir", moving_back):
+        assert uploads.find(media_id) == uploads.folder("pending", media_id)
+    assert looks == ["pending", "failed", "done", "pending"]
+
+
+@pytest.mark.parametrize("state", ["nowhere", "incoming"])
+def test_what_was_not_accepted_is_gone(uploads: Any, state: str) -> None:
+    media_id = str(ULID())
+    if state == "incoming":
+        add_media(uploads.root, state="incoming", media_id=media_id)
+    for method in (uploads.find, uploads.describe, lambda name: uploads.hold(name).__enter__()):
+        with pytest.raises(spool.MediaGone):
+            method(media_id)
+
+
+def test_a_failure_while_a_media_is_held_frees_it(uploads: Any) -> None:
+    media_id = add_media(uploads.root)
+    with pytest.raises(ZeroDivisionError), uploads.hold(media_id):
+        _ = 1 / 0
+    assert is_free(uploads, media_id)
+
+
+def test_a_record_is_whole_at_any_time(uploads: Any) -> None:
+    media_id = add_media(uploads.root)
+    program = HOLDER.replace(
+        "    sys.stdin.readline()",
+        "    for run in range(10**9):\n        media.progress['run'] = run\n        media.save()",
+    )
+    with patch(f"{__name__}.HOLDER", program), another_process_holding(uploads.root, media_id):
+        seen = [-1]
+
+        def changed_often() -> bool:
+            seen.append(uploads.describe(media_id)["run"])
+            return len(set(seen)) > 100
+
+        until(changed_often)
+    assert seen == sorted(seen), "a torn one would read as run 1"
