@@ -136,6 +136,12 @@ def test_a_file_of_exactly_the_limit_is_taken(fast: Gateway) -> None:
     assert record["sha256"] == hashlib.sha256(content).hexdigest()
 
 
+def test_an_image_sent_without_a_name_is_given_one(fast: Gateway) -> None:
+    """Some clients leave an empty file name out."""
+    answer = fast.http.post("/media", files={"file": (None, PHOTO)})
+    assert (answer.status_code, answer.json()["filename"]) == (202, "upload")
+
+
 def test_fields_besides_the_file_are_ignored(fast: Gateway) -> None:
     files: list[Any] = [
         ("note", (None, "hello")),
