@@ -207,4 +207,4 @@ def mark_big(folder: Path, content: bytes, memory_mb: int) -> int:
         record = await processes.run(worker_module("watermark").watermark_file, *arguments)
         return int(record["size"])
 
-    return with_processes(scenario, memory_mb=memory_mb)
+    return with_processes(scenario, timeout_s=120, memory_mb=memory_mb)

@@ -146,12 +146,18 @@ class Worker:
             "RECONCILE_SECONDS": "1",
             **settings,
         }
+        self.uploads = uploads
         self._redis = redis
         self._console = uploads.with_name(f"{self.name}.console")
 
     def start(self) -> None:
         """Start and wait until it is at work."""
         self._redis.delete(*(f"{queue}:health-check:{self.name}" for queue in QUEUES))
+        self.spawn()
+        until(lambda: self.process.poll() is not None or self.at_work())
+        assert self.process.poll() is None, self.console()
+
+    def spawn(self) -> None:
         with self._console.open("ab") as console:
             self.process = subprocess.Popen(
                 [sys.executable, "worker.py"],
@@ -161,8 +167,6 @@ class Worker:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        until(lambda: self.process.poll() is not None or self.at_work())
-        assert self.process.poll() is None, self.console()
 
     def at_work(self) -> bool:
         keys = [f"{queue}:health-check:{self.name}" for queue in QUEUES]
@@ -170,11 +174,6 @@ class Worker:
 
     def console(self) -> str:
         return self._console.read_text()
-
-    def stop(self) -> int:
-        """Ask it to end; its exit status."""
-        self.process.terminate()
-        return self.process.wait(60)
 
     def kill(self) -> None:
         """kill -9, children included, as when a container dies."""
