@@ -19,6 +19,9 @@ class StageError(Exception):
         self.detail = detail
         self.retry_after_s = retry_after_s
 
+    def __str__(self) -> str:
+        return self.detail
+
 
 class ImageRejected(StageError):
     """The image cannot be watermarked: broken, or larger than the limits."""
