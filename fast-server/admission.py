@@ -11,7 +11,7 @@ from problems import Problem
 from refusals import DISK_FULL, QUEUE_FULL, REDIS_UNAVAILABLE
 from settings import MIB, Settings
 
-REDIS_ANSWER_S = 1.0
+REDIS_ANSWER_S = 2.0
 _RETRY_AFTER_S = 5
 
 

@@ -18,7 +18,7 @@ import images
 from service_loader import until
 from stack import Stack
 
-LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] WORKER: (worker-[12]) \| IMAGE: (.+)")
+LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] WORKER: (.+) \| IMAGE: (.+)")
 HOSTILE_NAMES = {
     "../../etc/passwd": "passwd",
     "a\nb.jpg": "a%0Ab.jpg",  # as browsers and httpx escape it

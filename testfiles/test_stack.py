@@ -31,6 +31,14 @@ def runner(folder: Path, **settings: str) -> Service:
     return service
 
 
+@pytest.fixture(autouse=True)
+def hangup_is_not_ignored() -> Iterator[None]:
+    """As it would be for children of a test run under nohup."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, previous)
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Starts a runner with the given settings and waits until it is ready."""

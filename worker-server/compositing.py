@@ -110,7 +110,8 @@ def _with_own_colours(image: Image.Image, region: Image.Image, free: list[int]) 
     if isinstance(transparency, bytes):  # PNG: an alpha for each of the first entries
         alphas = bytearray(transparency)
         for index in free:
-            alphas[index : index + 1] = b"\xff"[: max(0, len(alphas) - index)]
+            if index < len(alphas):
+                alphas[index] = 255
         image.info["transparency"] = bytes(alphas)
     image.putpalette(palette[:768])
     return Image.frombytes("L", few.size, few.tobytes()).point(free + [0] * (256 - len(free)))
