@@ -9,13 +9,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-import httpx
 import pytest
 
-from service_loader import load
-from worker_rig import Request, Web, as_central, worker_module
+from worker_rig import worker_module
+from worker_web import Request, Web, as_central
 
 Central = worker_module("delivery").Central
 errors = worker_module("errors")
@@ -200,39 +198,3 @@ def test_a_missing_file_is_a_fault_of_the_disk(central: Web, tmp_path: Path) -> 
     with pytest.raises(FileNotFoundError):
         deliver(central.url, tmp_path / "missing.jpg")
     assert central.requests == []
-
-
-NAMES = {
-    "watermarked_photo.jpg": "watermarked_photo.jpg",
-    'watermarked_a "b".jpg': "watermarked_a %22b%22.jpg",  # as browsers and httpx escape it
-    "watermarked_50%.jpg": "watermarked_50%.jpg",
-    "watermarked_%41;=&.jpg": "watermarked_%41;=&.jpg",
-    "watermarked_صورة.jpg": "watermarked_صورة.jpg",
-    "watermarked_👩‍👩‍👧.jpg": "watermarked_👩‍👩‍👧.jpg",
-    "watermarked_'; a=b.jpg": "watermarked_'; a=b.jpg",
-}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_real_central_understands_it(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(CONTENT)
-    app = load("central-server").app
-    log = tmp_path / "worker_activity.log"
-    env = {"STORAGE_DIR": str(tmp_path / "storage"), "ACTIVITY_LOG": str(log)}
-
-    async def scenario() -> Any:
-        client = Central("http://central/upload-final", "wörker 1", 20)
-        client._client = httpx.AsyncClient(transport=httpx.ASGITransport(app))
-        async with app.router.lifespan_context(app):
-            stored = await client.deliver(tmp_path / name, MEDIA_ID, "image/jpeg")
-            again = await client.deliver(tmp_path / name, MEDIA_ID, "image/jpeg")
-        await client.close()
-        assert again["name"] == stored["name"], "the media_id arrived"
-        return stored
-
-    with patch.dict(os.environ, env):
-        stored = asyncio.run(scenario())
-    assert stored["name"] == NAMES[name]
-    assert stored["sha256"] == hashlib.sha256(CONTENT).hexdigest()
-    assert (tmp_path / "storage" / NAMES[name]).read_bytes() == CONTENT
-    assert log.read_text().endswith(f"] WORKER: wörker 1 | IMAGE: {NAMES[name]}\n")

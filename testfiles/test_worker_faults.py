@@ -12,10 +12,8 @@ from redis import Redis
 from service_loader import until
 from stack_service import Service
 from worker_rig import (
-    Web,
     Worker,
     add_media,
-    as_central,
     enqueue,
     errors_of,
     progress_of,
@@ -24,6 +22,7 @@ from worker_rig import (
     running_worker,
     state_of,
 )
+from worker_web import Web, as_central
 
 
 @pytest.fixture(scope="module")
@@ -204,5 +203,9 @@ def test_a_worker_started_before_its_redis_waits_for_it(
         until(lambda: "workers start anew" in worker.console())
         server.start()
         until_all_done(uploads, media_id)
+        server.kill()
+        worker.process.terminate()
+        assert worker.process.wait(30) == 0
+        server.start()
     finally:
         worker.kill()

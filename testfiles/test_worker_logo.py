@@ -13,7 +13,8 @@ from PIL import Image
 
 import images
 from stack_host import free_ports
-from worker_rig import FOLDER, Request, Web, worker_module
+from worker_rig import FOLDER, worker_module
+from worker_web import Request, Web
 
 logo_module = worker_module("logo")
 Unavailable = worker_module("errors").Unavailable
@@ -191,11 +192,13 @@ def refreshed(
 ) -> Any:
     """The logo's colour when it has been looked for twice more."""
     monkeypatch.setattr(logo_module, "_REFRESH_S", 0.01)
+    monkeypatch.setattr(logo_module, "_FETCH_S", 20)
 
     async def scenario() -> Any:
         logo = logo_module.Logo(web.url, folder, InThisProcess())
         keeping = asyncio.create_task(logo.keep_fresh())
         assert colour(await logo.path()) == OPAQUE_RED
+        monkeypatch.setattr(logo_module, "_FETCH_S", 0.1 if later is hang else 20)
         web.answer = later
         looks = len(web.requests)
         while len(web.requests) < looks + 3:
@@ -224,7 +227,6 @@ def test_a_refresh_brings_a_new_logo(
 def test_a_refresh_that_brings_nothing_keeps_the_old_one(
     web: Web, folder: Path, monkeypatch: pytest.MonkeyPatch, later: Callable[[Request], None]
 ) -> None:
-    monkeypatch.setattr(logo_module, "_FETCH_S", 0.1 if later is hang else 20)
     assert refreshed(web, folder, monkeypatch, later) == OPAQUE_RED
     if later is not_modified_if_asked:
         assert web.requests[-1].headers["If-None-Match"] == '"red"'

@@ -15,11 +15,8 @@ import images
 from service_loader import until
 from worker_rig import (
     FOLDER,
-    Request,
-    Web,
     Worker,
     add_media,
-    as_central,
     enqueue,
     errors_of,
     progress_of,
@@ -28,6 +25,7 @@ from worker_rig import (
     running_worker,
     state_of,
 )
+from worker_web import Request, Web, as_central
 
 
 class Bench(NamedTuple):
