@@ -146,6 +146,13 @@ def test_a_folder_that_cannot_be_read_does_not_keep_others_waiting(
     assert queued(redis) >= {f"{media_ids[0]}:watermark:1", f"{media_ids[2]}:watermark:1"}
 
 
+def test_a_state_folder_that_was_removed_is_made_again(uploads: Path, redis: Redis) -> None:
+    for state in ("incoming", "failed", "done"):
+        (uploads / state).rmdir()
+    one_pass(uploads, redis)
+    assert {"incoming", "failed", "done"} <= {path.name for path in uploads.iterdir()}
+
+
 def aged(path: Path, hours: float) -> None:
     then = time.time() - 3600 * hours
     for each in (*path.iterdir(), path):

@@ -64,6 +64,8 @@ class Reconciler:
         except BlockingIOError:
             return
         else:
+            # Where somebody made room with rm -r uploads/done, media could not move there.
+            await asyncio.to_thread(self._spool.prepare)
             await self._free_abandoned_jobs()
             await self._queue_what_has_no_job()
             await asyncio.to_thread(self._sweep)
