@@ -40,8 +40,8 @@ class Settings(RedisAddress):
     @property
     def simulated_latency_s(self) -> tuple[float, float]:
         """The shortest and the longest wait."""
-        low, _, high = self.simulated_latency.partition("-")
-        return float(low), float(high or low)
+        bounds = sorted(float(bound) for bound in self.simulated_latency.split("-"))
+        return bounds[0], bounds[-1]
 
     @property
     def processes(self) -> int:
