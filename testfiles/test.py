@@ -38,6 +38,7 @@ FORMATS: dict[str, tuple[str, Callable[[int], bytes]]] = {
 LOG_LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] WORKER: (.+) \| IMAGE: (.+)")
 MARGIN, SHARE, MCU = 10, 0.2, 16
 VISIBLE = 32  # of 255
+POSTS = 4
 
 
 @dataclass
@@ -68,7 +69,12 @@ def between(start: str, end: str) -> float:
 
 
 def post(http: httpx.Client, url: str, trial: Trial) -> None:
-    answer = http.post(f"{url}/media", files={"file": (trial.name, trial.content)})
+    """Upload, and again a few times where the gateway asks for patience."""
+    for _ in range(POSTS):
+        answer = http.post(f"{url}/media", files={"file": (trial.name, trial.content)})
+        if answer.status_code != 503:
+            break
+        time.sleep(int(answer.headers["Retry-After"]))
     if answer.status_code == 202:
         trial.media_id = answer.json()["media_id"]
     else:

@@ -59,7 +59,8 @@ class Logo:
                 console.event(console.NOTICE, logo=self._source, detail=error.detail)
 
     async def _first(self) -> Path:
-        if self._failure and time.monotonic() - self._failed_at < _FAILURE_KEPT_S:
+        failed_lately = time.monotonic() - self._failed_at < _FAILURE_KEPT_S
+        if self._source is not None and self._failure is not None and failed_lately:
             raise self._failure
         try:
             return await self._load()

@@ -1,7 +1,7 @@
 """What this process may use of the machine: its container's limits, or the machine's own.
 
-https://docs.kernel.org/admin-guide/cgroup-v2.html names the files. Where they are missing
-(cgroup v1, macOS, no container) the machine's own figures count.
+https://docs.kernel.org/admin-guide/cgroup-v2.html names the files, and cgroup-v1/ beside it
+the older ones. Where they are missing (macOS, no container) the machine's own figures count.
 """
 
 import os
@@ -16,6 +16,8 @@ def usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):  # Linux
         cpus = len(os.sched_getaffinity(0))
     quota, _, period = _cgroup_limit("cpu.max").partition(" ")
+    quota = quota or _cgroup_limit("cpu/cpu.cfs_quota_us")
+    period = period or _cgroup_limit("cpu/cpu.cfs_period_us")
     if quota.isdecimal() and period.isdecimal():
         cpus = min(cpus, int(quota) // int(period))
     return max(1, cpus)
@@ -23,10 +25,9 @@ def usable_cpus() -> int:
 
 def memory_bytes() -> int:
     """Memory this container may use, else the machine's."""
-    limit = _cgroup_limit("memory.max")
-    if limit.isdecimal():
-        return int(limit)
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = _cgroup_limit("memory.max") or _cgroup_limit("memory/memory.limit_in_bytes")
+    return min(machine, int(limit)) if limit.isdecimal() else machine
 
 
 def _cgroup_limit(name: str) -> str:

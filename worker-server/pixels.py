@@ -53,8 +53,9 @@ class PixelProcesses:
         except TimeoutError:
             detail = f"Decoding took longer than {self._timeout_s:g} s."
             raise DecoderFailed("time_limit", detail) from None
-        except BrokenWorkerProcess:
-            detail = "The process that decoded the image died."
+        # anyio lets the latter escape where a child dies while it starts.
+        except (BrokenWorkerProcess, ProcessLookupError):
+            detail = "The process that decoded the image died, perhaps for want of memory."
             raise DecoderFailed("decoder_crashed", detail) from None
         except MemoryError:
             detail = f"Decoding needs more than {self._memory_mb} MB (WATERMARK_MEMORY_MB)."

@@ -78,7 +78,10 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
     """What the stages work with; the pixel processes and the logo are warm."""
     name = worker_name.resolve(settings)
     spool = Spool(settings.upload_dir)
-    spool.prepare()
+    try:
+        spool.prepare()
+    except OSError as error:
+        raise SystemExit(f"UPLOAD_DIR={settings.upload_dir}: {error.strerror}") from None
     pixels = PixelProcesses(
         settings.processes, settings.watermark_timeout_seconds, settings.watermark_memory_mb
     )
