@@ -15,6 +15,8 @@ from python_multipart.multipart import parse_options_header
 
 logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what it also raises
 
+_MAX_PARTS = 100  # each costs time, however small it is
+
 
 class FormError(ValueError):
     """The body is not well-formed multipart/form-data (RFC 7578)."""
@@ -46,6 +48,7 @@ class FormStream:
         self._body = body
         self._events: deque[Part | bytes | None] = deque()  # None ends a part
         self._complete = False
+        self._parts = 0
         self._header_name = b""
         self._header_value = b""
         self._disposition = b""
@@ -107,6 +110,9 @@ class FormStream:
         return True
 
     def _on_part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > _MAX_PARTS:
+            raise FormParserError(f"it has more than {_MAX_PARTS} parts")
         self._disposition = b""
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:

@@ -2,13 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import AnyHttpUrl, PositiveFloat, PositiveInt, field_validator
+from pydantic import AnyHttpUrl, Field, PositiveInt, field_validator
 
 import machine
 from jobs import RedisAddress
 
 MIB = 1024 * 1024
+PositiveNumber = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 
 
 class Settings(RedisAddress):
@@ -20,15 +22,15 @@ class Settings(RedisAddress):
     google_logo: str | None = None
     central_server_url: AnyHttpUrl = AnyHttpUrl("http://host.docker.internal:8003/upload-final")
     simulated_latency: str = "0"
-    max_megapixels: PositiveFloat = 100
-    max_total_megapixels: PositiveFloat = 500
+    max_megapixels: PositiveNumber = 100
+    max_total_megapixels: PositiveNumber = 500
     watermark_processes: PositiveInt | None = None
-    watermark_timeout_seconds: PositiveFloat = 30
+    watermark_timeout_seconds: PositiveNumber = 30
     watermark_memory_mb: PositiveInt = 1024
-    upload_timeout_seconds: PositiveFloat = 15
-    retry_backoff_seconds: PositiveFloat = 10
-    reconcile_seconds: PositiveFloat = 60
-    keep_originals_days: PositiveFloat | None = None
+    upload_timeout_seconds: PositiveNumber = 15
+    retry_backoff_seconds: PositiveNumber = 10
+    reconcile_seconds: PositiveNumber = 60
+    keep_originals_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
 
     @field_validator("simulated_latency")
     @classmethod

@@ -113,7 +113,9 @@ class Spool:
                 record = json.loads((path / MEDIA_RECORD).read_bytes())
             except FileNotFoundError:
                 continue  # moved on between the two looks
-            return {**record, **read_progress(path)}
+            progress = read_progress(path)
+            if path.is_dir():
+                return {**record, **progress}
         raise MediaGone(media_id)
 
     @contextmanager
