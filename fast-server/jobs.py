@@ -4,9 +4,13 @@ The copies in fast-server and worker-server are byte-identical; testfiles/test_c
 compares them.
 """
 
+import time
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from arq.connections import ArqRedis
+from arq.constants import job_key_prefix
+from arq.jobs import serialize_job as payload
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis import exceptions as redis_errors
@@ -82,13 +86,20 @@ def connect(dsn: str, queue: str, *, timeout_s: float, retries: int) -> ArqRedis
     )
 
 
-async def enqueue(redis: ArqRedis, stage: Stage, media_id: str, run: int) -> None:
-    """Queue one stage of one media, unless that job is there already.
+async def enqueue(redis: ArqRedis, jobs: Iterable[tuple[str, Stage, int]]) -> None:
+    """Queue the stage of each media, by media id and run, unless that job is there already.
 
-    Raises redis.exceptions.RedisError or OSError. arq's answer is not looked at: None
-    means "exists" as well as "the connection dropped", and the reconciler tells which.
+    Raises redis.exceptions.RedisError or OSError; then any of them may have been queued or not.
+
+    arq's enqueue_job takes four round trips a job, and leaves one alone whose payload is there
+    though somebody deleted the queue. What is written is the same.
     """
-    queue, task = QUEUE_AND_TASK[stage]
-    await redis.enqueue_job(
-        task, media_id, run, _job_id=job_id(media_id, stage, run), _queue_name=queue
-    )
+    now_ms = int(time.time() * 1000)
+    async with redis.pipeline(transaction=True) as pipe:
+        for media_id, stage, run in jobs:
+            queue, task = QUEUE_AND_TASK[stage]
+            job = job_id(media_id, stage, run)
+            body = payload(task, (media_id, run), {}, None, now_ms, serializer=serialize_job)
+            pipe.set(job_key_prefix + job, body, px=JOB_TTL_MS, nx=True)
+            pipe.zadd(queue, {job: now_ms}, nx=True)
+        await pipe.execute()

@@ -147,7 +147,7 @@ async def _enqueue(redis: ArqRedis, media_id: str) -> None:
     """Queue stage 1. A Redis that fails now costs time only: the reconciler will queue it."""
     try:
         async with asyncio.timeout(_ENQUEUE_S):
-            await jobs.enqueue(redis, Stage.WATERMARK, media_id, run=1)
+            await jobs.enqueue(redis, [(media_id, Stage.WATERMARK, 1)])
     except (RedisError, OSError) as error:
         console.event(
             console.NOTICE, media_id=media_id, detail=f"not queued yet, Redis says: {error!r}"

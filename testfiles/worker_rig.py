@@ -117,7 +117,7 @@ def enqueue(redis: Redis, media_id: str, stage: str = "watermark", run: int = 1)
 
     async def scenario() -> None:
         async with connected(redis) as pool:
-            await worker_module("jobs").enqueue(pool, stages(stage), media_id, run)
+            await worker_module("jobs").enqueue(pool, [(media_id, stages(stage), run)])
 
     asyncio.run(scenario())
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from arq.connections import ArqRedis
-from arq.constants import in_progress_key_prefix, job_key_prefix
+from arq.constants import in_progress_key_prefix
 from redis.exceptions import RedisError
 from ulid import ULID
 
@@ -27,9 +27,8 @@ from contract import (
     WATERMARK_QUEUE,
     Stage,
     is_media_id,
-    job_id,
 )
-from spool import MediaBusy, MediaGone, Spool, read_progress
+from spool import MediaBusy, MediaGone, Spool, next_stage, read_progress
 
 _INCOMING_KEPT_S = 3600
 _SECOND_LOOK_S = 2
@@ -77,19 +76,10 @@ class Reconciler:
         queued += await self._redis.zrange(UPLOAD_QUEUE, 0, -1)
         media_ids = {job.decode().partition(":")[0] for job in queued}
         missing = await asyncio.to_thread(self._without_job, media_ids)
-        for media_id, stage, run in missing:
-            await jobs.enqueue(self._redis, stage, media_id, run)
-            await self._forget_unless_queued(stage, job_id(media_id, stage, run))
+        await jobs.enqueue(self._redis, missing)
         if missing:
             detail = "queued what lay in pending/ without a job"
             console.event(console.NOTICE, detail=detail, jobs=len(missing))
-
-    async def _forget_unless_queued(self, stage: Stage, job: str) -> None:
-        """Where somebody deleted a queue, the job's payload stays and keeps arq from queueing it
-        again. Without it the next pass does."""
-        queue, _ = jobs.QUEUE_AND_TASK[stage]
-        if await self._redis.zscore(queue, job) is None:
-            await self._redis.delete(job_key_prefix + job)
 
     async def _free_abandoned_jobs(self) -> None:
         """Let jobs run again at once whose worker died, or lost Redis while it took them.
@@ -138,8 +128,7 @@ class Reconciler:
                 continue
             with suppress(OSError):  # one that cannot be read is no reason to leave the others
                 progress = read_progress(path)
-                stage = Stage.UPLOAD if progress["watermarked"] else Stage.WATERMARK
-                missing.append((path.name, stage, progress["run"]))
+                missing.append((path.name, next_stage(progress), progress["run"]))
         return missing
 
     def _sweep(self) -> None:

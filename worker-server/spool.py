@@ -29,6 +29,7 @@ from contract import (
     WATERMARKED_PREFIX,
     MediaRecord,
     ProgressRecord,
+    Stage,
     Status,
 )
 
@@ -46,7 +47,7 @@ class HeldMedia:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.record: MediaRecord = json.loads((path / MEDIA_RECORD).read_bytes())
+        self.record = read_record(path)
         self.progress = read_progress(path)
 
     @property
@@ -64,6 +65,17 @@ class HeldMedia:
     def save(self) -> None:
         """Replace progress.json. Not fsynced: a torn or missing one means stage 1 again."""
         durable.write_json(self.path / PROGRESS_RECORD, self.progress, fsync=False)
+
+    def rerun(self) -> None:
+        """From failed/ back to pending/, its attempts counted anew.
+
+        The move comes first: cut short after it, the media is one that has failed and lies
+        in pending/, and is moved back.
+        """
+        self.move(PENDING)
+        run, watermarked = self.progress["run"], self.progress["watermarked"]
+        self.progress = {**_new_progress(), "run": run + 1, "watermarked": watermarked}
+        self.save()
 
     def move(self, state: str) -> None:
         """Give the media another state. The lock goes with the folder."""
@@ -109,12 +121,8 @@ class Spool:
         """Both records as one. Raises MediaGone."""
         for _ in range(2):
             path = self.find(media_id)
-            try:
-                record = json.loads((path / MEDIA_RECORD).read_bytes())
-            except FileNotFoundError:
-                continue  # moved on between the two looks
-            progress = read_progress(path)
-            if path.is_dir():
+            record, progress = read_record(path), read_progress(path)
+            if path.is_dir():  # else it moved on between the two looks
                 return {**record, **progress}
         raise MediaGone(media_id)
 
@@ -142,9 +150,41 @@ class Spool:
             raise MediaBusy(media_id) from error
 
 
+def read_record(path: Path) -> MediaRecord:
+    """media.json of the media in path; one of format version 0 where somebody damaged it."""
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        record: MediaRecord = json.loads((path / MEDIA_RECORD).read_bytes())
+        names_a_file = record["filename"] not in ("", "..") and "/" not in record["filename"]
+        if record["media_id"] == path.name and names_a_file and record["content_type"]:
+            return record
+    return {
+        "media_id": path.name,
+        "filename": "",
+        "content_type": "",
+        "size": 0,
+        "sha256": "",
+        "width": None,
+        "height": None,
+        "received_at": "",
+        "format_version": 0,
+    }
+
+
 def read_progress(path: Path) -> ProgressRecord:
     """progress.json of the media in path; that of a new media where it is missing or torn."""
-    progress: ProgressRecord = {
+    progress = _new_progress()
+    with suppress(FileNotFoundError, ValueError, TypeError):
+        progress.update(json.loads((path / PROGRESS_RECORD).read_bytes()))
+    return progress
+
+
+def next_stage(progress: ProgressRecord) -> Stage:
+    """Where a pending media goes on."""
+    return Stage.UPLOAD if progress["watermarked"] else Stage.WATERMARK
+
+
+def _new_progress() -> ProgressRecord:
+    return {
         "run": 1,
         "status": Status.QUEUED,
         "attempts": [],
@@ -153,6 +193,3 @@ def read_progress(path: Path) -> ProgressRecord:
         "watermarked": None,
         "stored": None,
     }
-    with suppress(FileNotFoundError, ValueError):
-        progress.update(json.loads((path / PROGRESS_RECORD).read_bytes()))
-    return progress

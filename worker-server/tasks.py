@@ -53,7 +53,7 @@ async def _advance(stages: Stages, redis: ArqRedis, stage: Stage, media_id: str,
 
 async def _enqueue(redis: ArqRedis, stage: Stage, media_id: str, run: int) -> None:
     try:
-        await jobs.enqueue(redis, stage, media_id, run)
+        await jobs.enqueue(redis, [(media_id, stage, run)])
     except (RedisError, OSError) as error:
         detail = f"{stage} is not queued yet, Redis says: {error!r}"
         console.event(console.NOTICE, media_id=media_id, detail=detail)
