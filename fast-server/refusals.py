@@ -4,11 +4,20 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from redis.exceptions import (
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
 from starlette.requests import ClientDisconnect
 
 from form_stream import FormError, NotMultipart
 from problems import Problem, ProblemType
 from settings import MIB
+
+RETRY_AFTER_S = 5
 
 NOT_FOUND = ProblemType(
     "media_not_found", 404, "No such media", "There is no media 01KA0000000000000000000000."
@@ -106,6 +115,27 @@ UPLOAD_REFUSALS = (
 )
 
 
+# What Redis says when it answers and takes no job, and what helps.
+_REDIS_REFUSES: tuple[tuple[type[Exception], str, str], ...] = (
+    (OutOfMemoryError, "", "It is full: raise its maxmemory, or let the workers make room"),
+    (ReadOnlyError, "", "It is a read-only replica: name its primary in REDIS_URL, or promote it"),
+    (BusyLoadingError, "", "It has just started and reads its data: wait"),
+    (NoPermissionError, "", "Its user may not write here: see its ACL"),
+    (ResponseError, "MISCONF", "It cannot write to its disk: make room there, see its log"),
+    (ResponseError, "NOREPLICAS", "It has too few replicas: see its min-replicas-to-write"),
+)
+
+
+def redis_unavailable(error: Exception) -> Problem:
+    """What a fault of Redis means to a client: nothing was taken, and why."""
+    for kind, word, advice in _REDIS_REFUSES:
+        if isinstance(error, kind) and str(error).startswith(word):
+            said = str(error).strip().rstrip(".")
+            detail = f"Redis takes no job: {said}. {advice}. Nothing was taken."
+            return Problem(REDIS_UNAVAILABLE, detail, RETRY_AFTER_S)
+    return Problem(REDIS_UNAVAILABLE, REDIS_UNAVAILABLE.example, RETRY_AFTER_S)
+
+
 def too_large(max_bytes: int) -> Problem:
     limit = f"{max_bytes / MIB:g} MB"
     detail = f"The file is larger than {limit}. Send a smaller one, or raise MAX_UPLOAD_MB."
@@ -129,4 +159,4 @@ def translated() -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Problem(DISK_FULL, "The disk is full. Nothing was taken.") from error
         detail = f"The uploads folder cannot be written: {error.strerror}."
-        raise Problem(STORAGE_UNAVAILABLE, detail, retry_after_s=5) from error
+        raise Problem(STORAGE_UNAVAILABLE, detail, RETRY_AFTER_S) from error
