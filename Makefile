@@ -14,7 +14,7 @@ INSTALL := $(PY) -m pip install -qq --disable-pip-version-check
 COMPILE := piptools compile --quiet --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help run up down smoke test test-compose check lock clean
+.PHONY: help run up down smoke chaos test test-compose check lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -32,6 +32,9 @@ down: ## end the containers
 smoke: .venv/run.stamp ## try a running deployment, as in make smoke URL=... CENTRAL=... ARGS="--count 10"
 	@$(PY) testfiles/test.py --url "$(URL)" --central "$(CENTRAL)" $(ARGS)
 
+chaos: .venv/run.stamp ## kill and freeze a stack at random for 3 min, as in make chaos ARGS="--seconds 60 --seed 7"
+	@$(PY) testfiles/chaos.py $(ARGS)
+
 test: .venv/dev.stamp ## the whole suite except what needs Docker, as in make test ARGS="-k photo"
 	@$(PY) -m pytest testfiles -m "not compose" $(ARGS)
 
@@ -43,7 +46,8 @@ check: .venv/dev.stamp ## lint, format, types, tests
 	@$(PY) -m ruff format --quiet --check .
 	@for folder in $(SERVICES); do \
 		(cd $$folder && ../$(PY) -m mypy --config-file ../.mypy.ini --strict .) || exit; done
-	@cd testfiles && ../$(PY) -m mypy --config-file ../.mypy.ini --strict stack.py test.py images.py
+	@cd testfiles && ../$(PY) -m mypy --config-file ../.mypy.ini --strict stack.py test.py images.py \
+		chaos.py
 	@$(MAKE) --no-print-directory test
 
 lock: .venv/lock.stamp ## pin what the requirements.in files name; ARGS=--upgrade for newer versions

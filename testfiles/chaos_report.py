@@ -1,0 +1,76 @@
+"""What a run has shown, as tables for a person."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from chaos_evidence import Evidence
+from chaos_timeline import Timeline
+from chaos_uploads import Upload
+from chaos_verdict import DUPLICATED, LOST, REFUSED, TORN, Wrong
+
+TRACEBACK = "Traceback (most recent call last)"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    seed: int
+    timeline: Timeline
+    uploads: list[Upload]
+    found: Evidence
+    wrong: list[Wrong]
+    outputs: list[Path]
+    recovered_s: float | None  # None: something is pending still
+
+
+def show(console: Console, outcome: Outcome) -> None:
+    faults = Table("fault", "times", "missed")  # missed: the service was down already
+    timeline = outcome.timeline
+    for name in sorted({*timeline.injected, *timeline.missed}):
+        faults.add_row(name, str(timeline.injected[name]), str(timeline.missed[name] or ""))
+    console.print(faults)
+    figures = Table("", "", show_header=False)
+    for name, value in _figures(outcome).items():
+        figures.add_row(name, str(value))
+    console.print(figures)
+    for service, times in timeline.surprises.items():
+        console.print(f"[yellow]warning:[/] {service} ended by itself, {times} times")
+    _show_tracebacks(console, outcome.outputs)
+    for wrong in outcome.wrong:
+        console.print(f"[red]{wrong.kind}[/] {escape(f'{wrong.which}: {wrong.what}')}")
+
+
+def _figures(outcome: Outcome) -> dict[str, object]:
+    acknowledged = {media_id for upload in outcome.uploads for media_id in upload.media_ids}
+    recovered_s = outcome.recovered_s
+    return {
+        "seed": outcome.seed,
+        "faults injected": outcome.timeline.injected.total(),
+        "images posted": sum(bool(upload.posts) for upload in outcome.uploads),
+        "posts repeated": sum(max(0, upload.posts - 1) for upload in outcome.uploads),
+        "acknowledged": len(acknowledged),
+        "stored": len(outcome.found.receipts),
+        **{kind: _count(outcome.wrong, kind) for kind in (LOST, DUPLICATED, TORN, REFUSED)},
+        "unacknowledged but stored": len(outcome.found.receipts.keys() - acknowledged),
+        "unfinished uploads (swept after an hour)": len(outcome.found.unfinished),
+        "seconds to recover": "never" if recovered_s is None else f"{recovered_s:.1f}",
+    }
+
+
+def _count(wrong: Iterable[Wrong], kind: str) -> int:
+    """Of media, not of complaints."""
+    return len({one.which for one in wrong if one.kind == kind})
+
+
+def _show_tracebacks(console: Console, outputs: list[Path]) -> None:
+    for output in outputs:
+        text = output.read_text(encoding="utf-8", errors="replace")
+        count = text.count(TRACEBACK)
+        if count:
+            first = text[text.index(TRACEBACK) :].splitlines()[:60]
+            console.print(f"[yellow]warning:[/] {count} tracebacks in {output.name}, the first:")
+            console.print(escape("\n".join(first)))
