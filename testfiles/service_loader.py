@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 ROOT = Path(__file__).parent.parent
+UVICORN = ("-m", "uvicorn")
 _START_S = 30
 _loaded: dict[str, dict[str, ModuleType]] = {}
 
@@ -54,6 +55,12 @@ class InProcess:
     def post(self, url: str, **options: Any) -> httpx.Response:
         return self._portal.call(partial(self._client.post, url, **options))
 
+    def delete(self, url: str, **options: Any) -> httpx.Response:
+        return self._portal.call(partial(self._client.delete, url, **options))
+
+    def delete(self, url: str, **options: Any) -> httpx.Response:
+        return self._portal.call(partial(self._client.delete, url, **options))
+
 
 @contextmanager
 def in_process(folder: str, env: Mapping[str, str]) -> Iterator[InProcess]:
@@ -71,16 +78,18 @@ def in_process(folder: str, env: Mapping[str, str]) -> Iterator[InProcess]:
 
 
 class Server:
-    """A service in a uvicorn process of its own."""
+    """A service in a process of its own: uvicorn's, or a launcher's that runs it."""
 
-    def __init__(self, folder: str, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: str, cwd: Path, env: Mapping[str, str], launcher: Sequence[str] = UVICORN
+    ) -> None:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._console = cwd / f"{folder}.console"
         options = ["--port", str(self.port), "--no-access-log"]
         with self._console.open("wb") as console:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "uvicorn", "--app-dir", ROOT / folder, "main:app", *options],
+                [sys.executable, *launcher, "--app-dir", ROOT / folder, "main:app", *options],
                 cwd=cwd,
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env},
                 stdout=console,
@@ -103,9 +112,11 @@ class Server:
 
 
 @contextmanager
-def running(folder: str, cwd: Path, env: Mapping[str, str]) -> Iterator[Server]:
+def running(
+    folder: str, cwd: Path, env: Mapping[str, str], launcher: Sequence[str] = UVICORN
+) -> Iterator[Server]:
     """The service as a process that is up; ended, if the test did not, when the test ends."""
-    server = Server(folder, cwd, env)
+    server = Server(folder, cwd, env, launcher)
     try:
         server.wait_until_up()
         yield server
