@@ -120,7 +120,7 @@ class Processes:
             answer: object = self._redis.execute_command(*command)  # type: ignore[no-untyped-call]
         except RedisError as error:
             raise FaultMissed(f"Redis: {error}") from error
-        return str([*answer.values()][-1] if isinstance(answer, dict) else answer)
+        return str(answer[-1] if isinstance(answer, list) else answer)
 
     def rotate_log(self) -> None:
         log = self._stack.activity_log

@@ -1,5 +1,6 @@
 """Injects the planned faults when they are due, undoes them, and starts again what died."""
 
+import math
 import random
 import time
 from collections import Counter
@@ -22,6 +23,7 @@ class Active:
 
     until: float
     undo: Undo
+    trouble: str = ""
 
 
 class Timeline:
@@ -57,21 +59,25 @@ class Timeline:
             self._undo_what_is_due()
             self.supervise()
             if time.monotonic() > give_up:
-                raise FaultMissed("a fault cannot be undone")
+                raise FaultMissed(f"A fault cannot be undone: {self._active[0].trouble}")
             time.sleep(TICK_S)
 
     def supervise(self) -> None:
         """Start what is dead, after a pause."""
+        with suppress(FaultMissed):  # Docker may need another try
+            for service in self._where.dead():
+                self._revive(service)
+
+    def _revive(self, service: str) -> None:
         now = time.monotonic()
-        for service in self._where.dead():
-            if service not in self._due:
-                self._due[service] = now + self._pauses.uniform(0, LONGEST_PAUSE_S)
-                if now - self._told_at.get(service, 0) > EXPECTED_DEATH_S:
-                    self.surprises[service] += 1
-            elif now >= self._due[service]:
-                del self._due[service]
-                self._told_at.pop(service, None)
-                self._where.revive(service)
+        if service not in self._due:
+            self._due[service] = now + self._pauses.uniform(0, LONGEST_PAUSE_S)
+            if now - self._told_at.get(service, -math.inf) > EXPECTED_DEATH_S:
+                self.surprises[service] += 1
+        elif now >= self._due[service]:
+            self._where.revive(service)
+            del self._due[service]
+            self._told_at.pop(service, None)
 
     def _inject(self, planned: Planned) -> None:
         try:
@@ -88,6 +94,9 @@ class Timeline:
     def _undo_what_is_due(self) -> None:
         for active in [a for a in self._active if a.until <= time.monotonic()]:
             active.until = time.monotonic() + UNDO_AGAIN_S
-            with suppress(FaultMissed):
+            try:
                 active.undo()
+            except FaultMissed as error:
+                active.trouble = str(error)
+            else:
                 self._active.remove(active)
