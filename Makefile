@@ -14,7 +14,7 @@ INSTALL := $(PY) -m pip install -qq --disable-pip-version-check
 COMPILE := piptools compile --quiet --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help run up down smoke chaos test test-compose check lock clean
+.PHONY: help run up down smoke retry-failed chaos test test-compose check lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -34,6 +34,9 @@ smoke: .venv/run.stamp ## try a running deployment, as in make smoke URL=... CEN
 
 chaos: .venv/run.stamp ## kill and freeze a stack at random for 3 min, as in make chaos ARGS="--seconds 60 --seed 7"
 	@$(PY) testfiles/chaos.py $(ARGS)
+
+retry-failed: ## send all that failed on again, as in make retry-failed CODE=central_unreachable
+	@curl --fail-with-body -sS -X POST "$(URL)/media/retry$(if $(CODE),?code=$(CODE))" && echo
 
 test: .venv/dev.stamp ## the whole suite except what needs Docker, as in make test ARGS="-k photo"
 	@$(PY) -m pytest testfiles -m "not compose" $(ARGS)

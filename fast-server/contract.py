@@ -7,7 +7,7 @@ byte-identical; testfiles/test_copies.py compares them.
 import json
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from os.path import splitext
 from typing import Any, NotRequired, TypedDict
@@ -26,6 +26,8 @@ FAILED = "failed"
 DONE = "done"
 MEDIA_RECORD = "media.json"
 PROGRESS_RECORD = "progress.json"
+CENTRAL_UNREACHABLE = "central_unreachable"  # the one failure that is taken up again by itself,
+TAKEN_UP_FOR = timedelta(hours=24)  # for as long after the reception
 WATERMARKED_PREFIX = "watermarked_"
 
 # POST /media and POST /upload-final, multipart fields
@@ -71,6 +73,7 @@ class MediaRecord(TypedDict):
     height: int | None
     received_at: str
     format_version: int
+    idempotency_key: NotRequired[str]  # the claim it made, see fast-server/idempotency.py
 
 
 class Attempt(TypedDict):
@@ -126,9 +129,10 @@ def is_media_id(text: str) -> bool:
     return _MEDIA_ID.fullmatch(text) is not None
 
 
-def timestamp() -> str:
-    """Now, as RFC 3339 UTC with milliseconds: 2026-01-15T14:30:45.123Z"""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def timestamp(at: datetime | None = None) -> str:
+    """A time in UTC, else now, as RFC 3339 with milliseconds: 2026-01-15T14:30:45.123Z"""
+    at = at or datetime.now(UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def safe_line(text: str) -> str:

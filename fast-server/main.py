@@ -7,56 +7,52 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from arq.connections import ArqRedis
 from fastapi import FastAPI, Request, Response
-from pydantic import BaseModel
-from redis.exceptions import RedisError
 
+import accepted
 import admission
 import console
 import durable
 import environment
+import idempotency
 import jobs
+import media_removal
 import openapi
+import outlook
 import problems
 import refusals
+import rerun
 import uploads
+from accepted import Accepted
 from body import open_form
-from contract import PENDING, WATERMARK_QUEUE, Stage, Status, is_media_id
+from central import Central
+from contract import WATERMARK_QUEUE, is_media_id
+from idempotency import Claims
 from lingering import Lingering
-from problems import Problem
 from settings import Settings
-from spool import MediaGone, Spool
-
-_ENQUEUE_S = 2.0
-
-
-class Accepted(BaseModel):
-    """What POST /media answers."""
-
-    message: str = "Task Enqueued"
-    media_id: str
-    filename: str
-    status: str = Status.QUEUED
-    storage_path: str
-    status_url: str
+from spool import Spool
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     console.configure()
+    state = app.state
     try:
-        config = app.state.settings = environment.load(Settings)
-        app.state.spool = _open_spool(config)
+        config = state.settings = environment.load(Settings)
+        _open_uploads(app)
     except SystemExit:
         sys.tracebacklimit = 0  # of a start that fails, uvicorn prints more than the reason
         raise
-    app.state.redis = jobs.connect(
+    state.redis = jobs.connect(
         config.redis_dsn, WATERMARK_QUEUE, timeout_s=admission.REDIS_ANSWER_S, retries=1
     )
+    state.central = Central(str(config.central_server_url))
+    sweeping = asyncio.create_task(idempotency.keep_swept(state.claims))
     console.event(console.READY, service="fast-server", uploads=config.upload_dir.resolve())
     yield
-    await app.state.redis.aclose(close_connection_pool=True)
+    sweeping.cancel()
+    await state.central.close()
+    await state.redis.aclose(close_connection_pool=True)
 
 
 app = FastAPI(title="Media processor: uploads", lifespan=lifespan)
@@ -68,51 +64,79 @@ problems.install(app)
     "/media",
     status_code=202,
     response_model=Accepted,
-    responses=problems.responses(*refusals.UPLOAD_REFUSALS),
+    responses={**openapi.ACCEPTED, **problems.responses(*refusals.UPLOAD_REFUSALS)},
     openapi_extra=openapi.UPLOAD_FORM,
 )
 async def post_media(request: Request, response: Response) -> Accepted:
-    """Take one image. 202 means that its bytes are on the disk and it will be watermarked."""
+    """Take one image. 202 means that its bytes are on the disk and it will be watermarked.
+
+    With an Idempotency-Key it may be sent again for 24 hours: the same file under the same name
+    is the same media, stored once.
+    """
     started = time.monotonic()
     state = request.app.state
-    spool: Spool = state.spool
+    key = idempotency.key_of(request.headers)
     with refusals.translated():
         await admission.admit(state.redis, state.settings)
         form = open_form(request, state.settings.max_upload_bytes)
-        record = await uploads.receive(form, spool, state.settings)
-    media_id, filename = record["media_id"], record["filename"]
-    seconds = time.monotonic() - started
-    console.event(
-        console.RECEIVED,
-        media_id=media_id,
-        filename=filename,
-        size=record["size"],
-        seconds=seconds,
-    )
-    await _enqueue(state.redis, media_id)
-    status_url = str(request.url_for("get_media", media_id=media_id))
-    response.headers["Location"] = status_url
-    path = spool.folder(PENDING, media_id) / filename
-    return Accepted(
-        media_id=media_id, filename=filename, storage_path=str(path), status_url=status_url
-    )
+        received = await uploads.receive(form, state.spool, state.settings, state.claims, key)
+        accepted.log(received, time.monotonic() - started)
+        return await accepted.answer(request, response, received)
 
 
 @app.get(
     "/media/{media_id}",
-    responses={**openapi.MEDIA_EXAMPLE, **problems.responses(refusals.NOT_FOUND)},
+    responses={**openapi.MEDIA_EXAMPLE, **problems.responses(*refusals.READ_REFUSALS)},
     openapi_extra=openapi.MEDIA_ID_PARAMETER,
 )
 def get_media(request: Request) -> dict[str, Any]:
-    """What was received and what has happened to it since."""
-    media_id = request.path_params["media_id"]
-    try:
-        if not is_media_id(media_id):
-            raise MediaGone(media_id)
-        spool: Spool = request.app.state.spool
-        return spool.describe(media_id)
-    except MediaGone:
-        raise Problem(refusals.NOT_FOUND, f"There is no media {media_id}.") from None
+    """What was received, what has happened to it since, and what comes next."""
+    with refusals.translated():
+        return outlook.describe(request.app.state.spool, _media_id(request))
+
+
+@app.post(
+    "/media/retry",
+    status_code=202,
+    responses={**openapi.RETRIED, **problems.responses(*refusals.RETRY_ALL_REFUSALS)},
+    openapi_extra=openapi.CODE_PARAMETER,
+)
+async def post_retry(request: Request) -> dict[str, int]:
+    """Send all that failed on their way again, or all that failed with one code."""
+    state, code = request.app.state, request.query_params.get("code")
+    with refusals.translated():
+        retried, skipped = await rerun.rerun_all(state.spool, state.redis, code)
+    console.event(console.NOTICE, detail="sent on again", retried=retried, skipped=skipped)
+    return {"retried": retried, "skipped": skipped}
+
+
+@app.post(
+    "/media/{media_id}/retry",
+    status_code=202,
+    responses={**openapi.RERUN_EXAMPLE, **problems.responses(*refusals.RETRY_REFUSALS)},
+    openapi_extra=openapi.MEDIA_ID_PARAMETER,
+)
+async def post_media_retry(request: Request) -> dict[str, Any]:
+    """Send one that failed on its way again, its attempts counted anew."""
+    state, media_id = request.app.state, _media_id(request)
+    with refusals.translated():
+        await rerun.rerun(state.spool, state.redis, media_id)
+        console.event(console.NOTICE, media_id=media_id, detail="sent on again")
+        return await asyncio.to_thread(outlook.describe, state.spool, media_id)
+
+
+@app.delete(
+    "/media/{media_id}",
+    status_code=204,
+    responses=problems.responses(*refusals.REMOVAL_REFUSALS),
+    openapi_extra=openapi.MEDIA_ID_PARAMETER,
+)
+async def delete_media(request: Request) -> None:
+    """Remove one that is stored or has failed, here and at central-server."""
+    state, media_id = request.app.state, _media_id(request)
+    with refusals.translated():
+        await media_removal.remove(media_id, state.spool, state.claims, state.central)
+    console.event(console.NOTICE, media_id=media_id, detail="removed")
 
 
 @app.get("/health")
@@ -126,29 +150,28 @@ async def health() -> dict[str, str]:
     responses=problems.responses(refusals.REDIS_UNAVAILABLE, refusals.STORAGE_UNAVAILABLE),
 )
 async def ready(request: Request) -> dict[str, str]:
-    """Uploads can be taken: Redis answers and the uploads folder does what it must."""
+    """Uploads can be taken: Redis takes jobs, and the uploads folder does what it must."""
     await admission.queue_depth(request.app.state.redis)
     with refusals.translated():
         await asyncio.to_thread(durable.probe, request.app.state.settings.upload_dir)
     return {"status": "ready"}
 
 
-def _open_spool(settings: Settings) -> Spool:
+def _media_id(request: Request) -> str:
+    """The path's. Raises Problem where it cannot be one; such never reaches the disk."""
+    media_id: str = request.path_params["media_id"]
+    if not is_media_id(media_id):
+        raise refusals.not_found(media_id)
+    return media_id
+
+
+def _open_uploads(app: FastAPI) -> None:
     """Raises SystemExit where the uploads folder cannot be used."""
-    spool = Spool(settings.upload_dir)
+    folder = app.state.settings.upload_dir
+    spool = app.state.spool = Spool(folder)
+    claims = app.state.claims = Claims(spool)
     try:
         spool.prepare()
+        claims.prepare()
     except OSError as error:
-        raise SystemExit(f"UPLOAD_DIR={settings.upload_dir}: {error.strerror}") from None
-    return spool
-
-
-async def _enqueue(redis: ArqRedis, media_id: str) -> None:
-    """Queue stage 1. A Redis that fails now costs time only: the reconciler will queue it."""
-    try:
-        async with asyncio.timeout(_ENQUEUE_S):
-            await jobs.enqueue(redis, [(media_id, Stage.WATERMARK, 1)])
-    except (RedisError, OSError) as error:
-        console.event(
-            console.NOTICE, media_id=media_id, detail=f"not queued yet, Redis says: {error!r}"
-        )
+        raise SystemExit(f"UPLOAD_DIR={folder}: {error.strerror}") from None

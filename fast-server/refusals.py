@@ -16,11 +16,32 @@ from starlette.requests import ClientDisconnect
 from form_stream import FormError, NotMultipart
 from problems import Problem, ProblemType
 from settings import MIB
+from spool import MediaBusy, MediaGone
 
 RETRY_AFTER_S = 5
 
 NOT_FOUND = ProblemType(
     "media_not_found", 404, "No such media", "There is no media 01KA0000000000000000000000."
+)
+NOT_FAILED = ProblemType(
+    "not_failed",
+    409,
+    "The media has not failed",
+    "Media 01KAP3V8Z4J5N6Q7R8S9T0VWXY is queued and lies in pending/. "
+    "Only one that has failed can be retried.",
+)
+NOT_FINISHED = ProblemType(
+    "not_finished",
+    409,
+    "The media is still in work",
+    "Media 01KAP3V8Z4J5N6Q7R8S9T0VWXY is uploading. "
+    "It can be removed once it is stored or has failed.",
+)
+MEDIA_BUSY = ProblemType(
+    "media_busy",
+    409,
+    "Somebody else is at this media",
+    "Somebody else is at media 01KAP3V8Z4J5N6Q7R8S9T0VWXY. Try again in a few seconds.",
 )
 UPLOAD_STALLED = ProblemType(
     "upload_stalled", 408, "The upload stalled", "No data came for 60 s. Send the file again."
@@ -69,6 +90,19 @@ TOO_MANY_PIXELS = ProblemType(
     "The image has too many pixels",
     "20000 x 20000 pixels are more than 100 megapixels.",
 )
+BAD_IDEMPOTENCY_KEY = ProblemType(
+    "bad_idempotency_key",
+    422,
+    "The Idempotency-Key cannot be used",
+    "Send one Idempotency-Key of 1 to 255 visible ASCII characters, in double quotes or without.",
+)
+IDEMPOTENCY_KEY_REUSED = ProblemType(
+    "idempotency_key_reused",
+    422,
+    "The Idempotency-Key was used for another upload",
+    "This key came with photo.jpg, now media 01KAP3V8Z4J5N6Q7R8S9T0VWXY. "
+    "Another image or file name needs a key of its own.",
+)
 UPLOAD_ABORTED = ProblemType(
     "upload_aborted",
     400,
@@ -96,6 +130,13 @@ STORAGE_UNAVAILABLE = ProblemType(
 DISK_FULL = ProblemType(
     "disk_full", 507, "The disk is nearly full", "Less than 512 MB are free. Nothing was taken."
 )
+CENTRAL_UNREACHABLE = ProblemType(
+    "central_unreachable",
+    503,
+    "central-server cannot remove it",
+    "Central (http://central-server:8003/media/01KAP3V8Z4J5N6Q7R8S9T0VWXY) gave no answer "
+    "within 10 s. Nothing was removed.",
+)
 UPLOAD_REFUSALS = (
     UPLOAD_ABORTED,
     UPLOAD_STALLED,
@@ -108,8 +149,21 @@ UPLOAD_REFUSALS = (
     SECOND_FILE,
     UNREADABLE_HEADER,
     TOO_MANY_PIXELS,
+    BAD_IDEMPOTENCY_KEY,
+    IDEMPOTENCY_KEY_REUSED,
     REDIS_UNAVAILABLE,
     QUEUE_FULL,
+    STORAGE_UNAVAILABLE,
+    DISK_FULL,
+)
+READ_REFUSALS = (NOT_FOUND, STORAGE_UNAVAILABLE)
+RETRY_REFUSALS = (NOT_FOUND, NOT_FAILED, MEDIA_BUSY, STORAGE_UNAVAILABLE, DISK_FULL)
+RETRY_ALL_REFUSALS = (STORAGE_UNAVAILABLE, DISK_FULL)
+REMOVAL_REFUSALS = (
+    NOT_FOUND,
+    NOT_FINISHED,
+    MEDIA_BUSY,
+    CENTRAL_UNREACHABLE,
     STORAGE_UNAVAILABLE,
     DISK_FULL,
 )
@@ -136,6 +190,10 @@ def redis_unavailable(error: Exception) -> Problem:
     return Problem(REDIS_UNAVAILABLE, REDIS_UNAVAILABLE.example, RETRY_AFTER_S)
 
 
+def not_found(media_id: str) -> Problem:
+    return Problem(NOT_FOUND, f"There is no media {media_id}.")
+
+
 def too_large(max_bytes: int) -> Problem:
     limit = f"{max_bytes / MIB:g} MB"
     detail = f"The file is larger than {limit}. Send a smaller one, or raise MAX_UPLOAD_MB."
@@ -144,9 +202,14 @@ def too_large(max_bytes: int) -> Problem:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what reading a body and writing a file may raise into Problems."""
+    """Turn what reading a body, writing a file and the spool may raise into Problems."""
     try:
         yield
+    except MediaGone as error:
+        raise not_found(str(error)) from None
+    except MediaBusy as error:
+        detail = f"Somebody else is at media {error}. Try again in a few seconds."
+        raise Problem(MEDIA_BUSY, detail, RETRY_AFTER_S) from None
     except ClientDisconnect as error:
         raise Problem(UPLOAD_ABORTED, UPLOAD_ABORTED.example) from error
     except NotMultipart as error:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import AnyHttpUrl, Field, NonNegativeInt, PositiveInt
 
 from jobs import RedisAddress
 
@@ -15,6 +15,7 @@ class Settings(RedisAddress):
     """fast-server's settings; the README's table explains each."""
 
     upload_dir: Path = Path("uploads")
+    central_server_url: AnyHttpUrl = AnyHttpUrl("http://host.docker.internal:8003/upload-final")
     max_upload_mb: PositiveNumber = 50
     max_megapixels: PositiveNumber = 100
     max_queue_depth: PositiveInt = 100_000

@@ -55,6 +55,11 @@ class HeldMedia:
         return self.path.parent.name
 
     @property
+    def is_damaged(self) -> bool:
+        """Whether media.json cannot be read."""
+        return self.record["format_version"] == 0
+
+    @property
     def original(self) -> Path:
         return self.path / self.record["filename"]
 

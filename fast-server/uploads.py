@@ -5,7 +5,9 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import IO, TypeVar
 
 from ulid import ULID
@@ -22,6 +24,7 @@ from contract import (
     timestamp,
 )
 from form_stream import FormStream
+from idempotency import Claims
 from problems import Problem
 from refusals import (
     FILE_EMPTY,
@@ -39,8 +42,20 @@ _BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
 _Result = TypeVar("_Result")
 
 
-async def receive(form: FormStream, spool: Spool, settings: Settings) -> MediaRecord:
+@dataclass(frozen=True)
+class Received:
+    """An accepted upload's record; of a repeat, as if it were the first's."""
+
+    record: MediaRecord
+    is_repeat: bool
+
+
+async def receive(
+    form: FormStream, spool: Spool, settings: Settings, claims: Claims, key: str | None = None
+) -> Received:
     """Store the form's one file in pending/ and return its record: the upload is accepted.
+
+    With a key that came with this file before nothing is stored again.
 
     Raises Problem (refused), FormError (malformed), OSError (disk) or whatever the body's
     iterator raises; then nothing of the upload stays.
@@ -52,19 +67,22 @@ async def receive(form: FormStream, spool: Spool, settings: Settings) -> MediaRe
                 continue
             if upload is not None:
                 raise Problem(SECOND_FILE, SECOND_FILE.example)
-            upload = _Upload(spool, settings, part.filename)
+            upload = _Upload(spool, settings, part.filename, key)
             async for chunk in form.data():
                 await upload.add(chunk)
         if upload is None:
             raise Problem(FILE_MISSING, FILE_MISSING.example)
-        return await _in_thread(upload.commit)
+        received = await in_thread(partial(upload.commit, claims))
     except BaseException:
         if upload is not None:
-            await _in_thread(upload.discard)
+            await in_thread(upload.discard)
         raise
+    if received.is_repeat:
+        await in_thread(upload.discard)
+    return received
 
 
-async def _in_thread(step: Callable[[], _Result]) -> _Result:
+async def in_thread(step: Callable[[], _Result]) -> _Result:
     """Run one step to its end even when cancelled, so that no two steps of an upload meet."""
     running = asyncio.ensure_future(asyncio.to_thread(step))
     try:
@@ -77,9 +95,12 @@ async def _in_thread(step: Callable[[], _Result]) -> _Result:
 class _Upload:
     """One file on its way through incoming/<media_id>/."""
 
-    def __init__(self, spool: Spool, settings: Settings, client_name: str | None) -> None:
+    def __init__(
+        self, spool: Spool, settings: Settings, client_name: str | None, key: str | None
+    ) -> None:
         self._spool = spool
         self._settings = settings
+        self._key = key
         self._media_id = str(ULID())
         # Some clients send an empty name as none at all, as if the file were a text field.
         self._looks_like_text = client_name is None
@@ -101,10 +122,10 @@ class _Upload:
         if not self._content_type and len(self._batch) >= signatures.HEAD_BYTES:
             self._check_format()
         if len(self._batch) >= _BATCH_BYTES:
-            await _in_thread(self._write)
+            await in_thread(self._write)
 
-    def commit(self) -> MediaRecord:
-        """Check the whole, make it durable and move it to pending/."""
+    def commit(self, claims: Claims) -> Received:
+        """Check the whole, make it durable and move it to pending/, unless it is a repeat."""
         if self._size == 0:
             raise Problem(FILE_EMPTY, f"{self._filename} has no bytes.")
         if not self._content_type:
@@ -114,8 +135,11 @@ class _Upload:
             os.fsync(file.fileno())
         record = self._record()
         durable.write_json(self._folder / MEDIA_RECORD, record, fsync=True)
-        self._spool.commit(self._media_id)
-        return record
+        with claims.claiming(record) if self._key else nullcontext() as first:
+            if first is not None:
+                return Received({**record, "media_id": first}, is_repeat=True)
+            self._spool.commit(self._media_id)
+        return Received(record, is_repeat=False)
 
     def discard(self) -> None:
         if self._file is not None:
@@ -163,7 +187,7 @@ class _Upload:
 
     def _record(self) -> MediaRecord:
         width, height = self._pixel_size or (None, None)
-        return {
+        record: MediaRecord = {
             "media_id": self._media_id,
             "filename": self._filename,
             "content_type": self._content_type,
@@ -174,3 +198,6 @@ class _Upload:
             "received_at": timestamp(),
             "format_version": 1,
         }
+        if self._key:
+            record["idempotency_key"] = self._key
+        return record

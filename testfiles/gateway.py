@@ -70,8 +70,11 @@ class Gateway:
     uploads: Path
     http: httpx.Client
 
-    def post(self, content: bytes, name: str = "photo.jpg") -> httpx.Response:
-        return self.http.post("/media", files={"file": (name, content)})
+    def post(
+        self, content: bytes, name: str = "photo.jpg", key: str | None = None
+    ) -> httpx.Response:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self.http.post("/media", files={"file": (name, content)}, headers=headers)
 
     def post_form(self, body: bytes) -> httpx.Response:
         return self.http.post("/media", content=body, headers={"Content-Type": FORM_TYPE})

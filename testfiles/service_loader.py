@@ -58,9 +58,6 @@ class InProcess:
     def delete(self, url: str, **options: Any) -> httpx.Response:
         return self._portal.call(partial(self._client.delete, url, **options))
 
-    def delete(self, url: str, **options: Any) -> httpx.Response:
-        return self._portal.call(partial(self._client.delete, url, **options))
-
 
 @contextmanager
 def in_process(folder: str, env: Mapping[str, str]) -> Iterator[InProcess]:

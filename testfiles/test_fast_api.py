@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,24 +69,37 @@ def test_the_documentation_has_a_file_to_choose(fast: InProcess) -> None:
     assert fast.get("/docs").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "kinds"),
+    [
+        ("post", "/media", refusals.UPLOAD_REFUSALS),
+        ("get", "/media/{media_id}", refusals.READ_REFUSALS),
+        ("post", "/media/{media_id}/retry", refusals.RETRY_REFUSALS),
+        ("post", "/media/retry", refusals.RETRY_ALL_REFUSALS),
+        ("delete", "/media/{media_id}", refusals.REMOVAL_REFUSALS),
+        ("get", "/ready", (refusals.REDIS_UNAVAILABLE, refusals.STORAGE_UNAVAILABLE)),
+    ],
+)
 def test_the_documentation_shows_every_refusal_and_nothing_that_never_comes(
-    fast: InProcess,
+    fast: InProcess, method: str, path: str, kinds: tuple[Any, ...]
 ) -> None:
     document = fast.get("/openapi.json").json()
-    responses = document["paths"]["/media"]["post"]["responses"]
+    responses = document["paths"][path][method]["responses"]
     shown = {
         (int(status), code, example["value"]["code"], example["value"]["status"])
         for status, response in responses.items()
-        if status != "202"
+        if not status.startswith("2")
         for code, example in response["content"]["application/problem+json"]["examples"].items()
     }
-    assert shown == {(k.status, k.code, k.code, k.status) for k in refusals.UPLOAD_REFUSALS}
+    assert shown == {(kind.status, kind.code, kind.code, kind.status) for kind in kinds}
     assert "HTTPValidationError" not in json.dumps(document)
 
 
 def test_every_kind_of_refusal_is_one_of_those_that_are_shown() -> None:
-    kinds = {each for each in vars(refusals).values() if isinstance(each, refusals.ProblemType)}
-    assert kinds - set(refusals.UPLOAD_REFUSALS) == {refusals.NOT_FOUND}
+    values = vars(refusals).items()
+    kinds = {each for _, each in values if isinstance(each, refusals.ProblemType)}
+    shown = {kind for name, listed in values if name.endswith("_REFUSALS") for kind in listed}
+    assert kinds == shown
 
 
 def test_settings_that_cannot_be_used_are_all_named(tmp_path: Path) -> None:

@@ -19,10 +19,8 @@ from service_loader import in_process, load
 
 PHOTO = images.jpeg(size=(64, 64))
 FILE = {"file": ("photo.jpg", PHOTO)}
-modules: dict[str, ModuleType] = {
-    name: load("fast-server", name)
-    for name in ("body", "durable", "form_stream", "lingering", "settings", "spool", "uploads")
-}
+NAMES = ("body", "durable", "form_stream", "idempotency", "lingering", "settings", "spool")
+modules: dict[str, ModuleType] = {name: load("fast-server", name) for name in (*NAMES, "uploads")}
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +135,8 @@ def receive(uploads: Path, body: AsyncIterator[bytes]) -> Any:
     spool = modules["spool"].Spool(uploads)
     spool.prepare()
     stream = modules["form_stream"].FormStream(FORM_TYPE, body)
-    return modules["uploads"].receive(stream, spool, modules["settings"].Settings())
+    claims = modules["idempotency"].Claims(spool)
+    return modules["uploads"].receive(stream, spool, modules["settings"].Settings(), claims)
 
 
 def test_a_folder_swept_while_its_upload_arrives_is_not_made_again(tmp_path: Path) -> None:
