@@ -93,8 +93,9 @@ def _conclude(console: Console, args: argparse.Namespace, run_dir: Path, *, keep
 
 
 def _run(args: argparse.Namespace, where: Deployment, console: Console) -> Outcome:
-    uploads = planned_uploads(args.seed, args.images, args.seconds)
     faults = planned_faults(args.seed, args.seconds, args.workers)
+    moments = [fault.at_s for fault in faults]
+    uploads = planned_uploads(args.seed, args.images, args.seconds, moments)
     timeline = Timeline(where, faults, args.seed)
     clients = Clients(where.url, uploads)
     with Progress(console=console) as progress:

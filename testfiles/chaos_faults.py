@@ -54,8 +54,15 @@ def _signalled(signal: Signals) -> Inject:
     """The whole service: the process and its children."""
 
     def inject(where: Deployment, planned: Planned) -> Undo:
-        for service in affected(where, planned.target):
-            where.signal(service, signal)
+        missed: list[str] = []
+        services = affected(where, planned.target)
+        for service in services:
+            try:
+                where.signal(service, signal)
+            except FaultMissed:
+                missed.append(service)
+        if missed == services:
+            raise FaultMissed(f"{planned.target}: down already")
         return _nothing_to_undo
 
     return inject

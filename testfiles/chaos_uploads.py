@@ -5,7 +5,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,8 +20,10 @@ FORMATS: dict[str, tuple[str, Callable[[int, images.Size], bytes]]] = {
     "GIF": ("gif", images.gif),
 }
 FORMAT_SHARES = (7, 1, 1, 1)
-LARGE_SHARE = 0.12  # slow enough for a kill to meet them at work
+LARGE_SHARE = 0.2  # slow enough for a kill to meet them at work
 LARGEST_BURST = 15
+AIMED_SHARE = 0.7
+LEAD_S = 0.8  # what is posted so long before a fault is at work when it comes
 CLIENTS = 6
 ANSWER_S = 10  # the longest freezes last longer
 LONGEST_WAIT_S = 5
@@ -51,13 +53,18 @@ class Upload:
         return content
 
 
-def planned_uploads(seed: int, count: int, seconds: float) -> list[Upload]:
-    """In bursts, so that a fault meets either idle services or busy ones."""
+def planned_uploads(
+    seed: int, count: int, seconds: float, faults_at_s: Sequence[float] = ()
+) -> list[Upload]:
+    """In bursts, most of them just before a fault."""
     rng = random.Random(f"uploads {seed}")
     due: list[float] = []
     while len(due) < count:
-        due += [rng.uniform(0, 0.9 * seconds)] * rng.randint(1, LARGEST_BURST)
-    return [_upload(rng, seed, number, at) for number, at in enumerate(sorted(due[:count]))]
+        at_s = rng.uniform(0, 0.9 * seconds)
+        if faults_at_s and rng.random() < AIMED_SHARE:
+            at_s = max(0, rng.choice(faults_at_s) - rng.uniform(0, LEAD_S))
+        due += [at_s] * rng.randint(1, LARGEST_BURST)
+    return [_upload(rng, seed, number, at_s) for number, at_s in enumerate(sorted(due[:count]))]
 
 
 def _upload(rng: random.Random, seed: int, number: int, due_s: float) -> Upload:
@@ -115,11 +122,11 @@ class Clients:
                     upload = self._waiting.get_nowait()
                 except queue.Empty:
                     return
+                content = upload.content()
                 self._over.wait(max(0, self._started_at + upload.due_s - time.monotonic()))
-                self._post(http, upload)
+                self._post(http, upload, content)
 
-    def _post(self, http: httpx.Client, upload: Upload) -> None:
-        content = upload.content()
+    def _post(self, http: httpx.Client, upload: Upload, content: bytes) -> None:
         for _ in range(2 if upload.posted_twice else 1):
             while (wait_s := post(http, self._url, upload, content)) and not self._over.is_set():
                 self._over.wait(wait_s)

@@ -57,8 +57,8 @@ def _keys(found: Evidence, uploads: Iterable[Upload]) -> Iterator[Wrong]:
     for upload in uploads:
         media_ids = {*found.media_by_content.get(upload.sha256, ()), *upload.media_ids}
         if upload.key and len(media_ids) > 1:
-            text = f"{upload.key} became {len(media_ids)} media: {', '.join(sorted(media_ids))}"
-            yield Wrong(DUPLICATED, upload.filename, text)
+            text = f"is a key of {len(media_ids)} media: {', '.join(sorted(media_ids))}"
+            yield Wrong(DUPLICATED, upload.key, text)
 
 
 def _media(found: Evidence, media_id: str, upload: Upload | None) -> Iterator[Wrong]:

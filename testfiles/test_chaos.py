@@ -152,7 +152,7 @@ def give_its_key_a_second_media(run: Finished) -> Wrong:
     keyed = run.uploads[0]
     assert keyed.key
     keyed.media_ids.append(run.uploads[1].media_ids[0])
-    return Wrong(DUPLICATED, keyed.filename, "")
+    return Wrong(DUPLICATED, keyed.key, "")
 
 
 def let_the_gateway_forget_it(run: Finished) -> Wrong:
