@@ -6,6 +6,7 @@ The file is opened by its path for every line, so that whoever rotates it, by re
 truncating, need not tell this service.
 """
 
+import glob
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -78,6 +79,14 @@ class ActivityLog:
         with self._open() as fd:
             _cut_torn(fd, line, offset)
 
+    def is_rotated_away(self, line: bytes, offset: int) -> bool:
+        """Whether line, which no other image has, is on the disk at offset of a log put aside.
+
+        That is one beside the log whose name begins with the log's, as logrotate makes it.
+        """
+        rotated = self.path.parent.glob(f"{glob.escape(self.path.name)}?*")
+        return any(_holds(path, line, offset) for path in rotated)
+
     def tail(self, lines: int) -> bytes:
         """The last lines, read from the end; empty where there is no log yet."""
         try:
@@ -106,6 +115,17 @@ class ActivityLog:
             yield fd
         finally:
             os.close(fd)
+
+
+def _holds(path: Path, line: bytes, offset: int) -> bool:
+    try:
+        with path.open("rb") as file:
+            found = os.pread(file.fileno(), len(line), offset) == line
+            if found:
+                os.fsync(file.fileno())
+    except OSError:  # a folder, or a file for its owner only
+        return False
+    return found
 
 
 def _append(fd: int, line: bytes, offset: int) -> None:

@@ -1,37 +1,31 @@
 """central_storage/: every delivered image, under a name that is never given twice.
 
-Storing takes these steps, each of which may be the last before a crash:
-
-    receive the file to .incoming/, fsync                             (incoming.py)
-    take a name, write the intent with the line and its place in the log, fsync
-    link the file to the name, fsync
-    write the line at its place, fsync
-    make the intent a receipt, then answer
-
-A start, or the same media delivered again, takes an interrupted one from where it is: with the
-file under its name it is completed, without it forgotten, because nobody has been told.
+photo.jpg      an image (how it gets there: storing.py)
+.incoming/     images on their way in (incoming.py)
+.intents/, .receipts/, .names/     what is remembered of them (receipts.py)
+.lock          held by the one process
 """
 
 import asyncio
 import errno
 import fcntl
-import hashlib
-import os
 import shutil
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from os.path import splitext
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
-from ulid import ULID
-
-import activity
-import console
 import durable
 from activity import ActivityLog
 from contract import is_media_id
 from incoming import Upload
 from receipts import Receipt, Receipts
+from storing import Storing
+
+_BATCH = 100  # receipts dropped in one go: a delivery waits for so many at most
+Result = TypeVar("Result")
 
 
 class Archive:
@@ -40,8 +34,8 @@ class Archive:
     def __init__(self, folder: Path, log: ActivityLog) -> None:
         self.incoming = folder / ".incoming"
         self._folder = folder
-        self._log = log
         self._receipts = Receipts(folder)
+        self._storing = Storing(folder, log, self._receipts)
         # One thread is the one writer. A lock held by a request would be let go of when that
         # request is cancelled, with its thread still at work.
         self._writer = ThreadPoolExecutor(1, "archive")
@@ -53,8 +47,9 @@ class Archive:
         shutil.rmtree(self.incoming, ignore_errors=True)
         self.incoming.mkdir(exist_ok=True)
         self._receipts.prepare()
+        self._receipts.claim_all(path.name for path in self._folder.iterdir())
         durable.fsync_dir(self._folder)
-        self._roll_forward()
+        self._storing.roll_forward()
 
     def close(self) -> None:
         """Finish what is being stored and unlock the folder."""
@@ -73,8 +68,24 @@ class Archive:
 
         Raises OSError. What was done until then is completed by the next try or start.
         """
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._writer, self._store, upload)
+        return await self._written(partial(self._storing.store, upload))
+
+    async def delete(self, media_id: str) -> bool:
+        """Remove the image and its receipt, for good; False where the media is unknown.
+
+        Its line stays, and so its name stays taken. Raises OSError: deleting it again goes on.
+        """
+        return is_media_id(media_id) and await self._written(partial(self._delete, media_id))
+
+    async def drop_receipts(self, older_than_s: float) -> int:
+        """Forget the media stored before that, not their images; how many. Raises OSError."""
+        before = time.time() - older_than_s
+        old = await asyncio.to_thread(self._receipts.older_than, before)
+        dropped = 0
+        for start in range(0, len(old), _BATCH):
+            batch = old[start : start + _BATCH]
+            dropped += await self._written(partial(self._drop, batch, before))
+        return dropped
 
     def find(self, media_id: str) -> Path | None:
         """The stored image; None where this media is unknown, not yet stored or was deleted."""
@@ -82,85 +93,24 @@ class Archive:
         path = self._folder / receipt["name"] if receipt else None
         return path if path and path.is_file() else None
 
-    def _store(self, upload: Upload) -> tuple[Receipt, bool]:
-        receipt = self._settled(upload.media_id)
-        if receipt is not None:
-            return receipt, True
-        intent = self._intend(upload)
-        self._link(upload.path, intent["name"])
-        return self._complete(upload.media_id, intent), False
+    async def _written(self, write: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, write)
 
-    def _settled(self, media_id: str) -> Receipt | None:
-        """The media's receipt, completed if it was interrupted; None leaves nothing of it."""
-        receipt = self._receipts.stored(media_id)
-        if receipt is not None:
-            return receipt
-        intent = self._receipts.intent(media_id)
-        if intent is not None and self._is_linked(intent):
-            return self._complete(media_id, intent)
-        self._receipts.drop(media_id)
-        return None
-
-    def _intend(self, upload: Upload) -> Receipt:
-        log_offset = self._log.end()  # first: it makes the log, whose name no image may then take
-        name = self._take_name(upload)
-        timestamp = activity.now()
-        intent: Receipt = {
-            "name": name,
-            "sha256": upload.sha256,
-            "size": upload.size,
-            "worker": upload.worker,
-            "timestamp": timestamp,
-            "line": activity.format_line(timestamp, upload.worker, name),
-            "log_offset": log_offset,
-        }
-        self._receipts.intend(upload.media_id, intent)
-        return intent
-
-    def _take_name(self, upload: Upload) -> str:
-        """The client's name, else that with the media id, else (that too is taken) a new id."""
-        stem, extension = splitext(upload.filename)
-        name, suffix = upload.filename, upload.media_id
-        while not self._is_free(name, upload.media_id):
-            name, suffix = f"{stem}-{suffix}{extension}", str(ULID())
-        return name
-
-    def _is_free(self, name: str, media_id: str) -> bool:
-        """Taken names may be given to no other, and files may be there that were never given."""
-        return self._receipts.claim(name, media_id) and not os.path.lexists(self._folder / name)
-
-    def _link(self, file: Path, name: str) -> None:
-        (self._folder / name).hardlink_to(file)  # link(2) never overwrites
-
-    def _is_linked(self, intent: Receipt) -> bool:
-        path = self._folder / intent["name"]
-        if not path.is_file() or path.stat().st_size != intent["size"]:
+    def _delete(self, media_id: str) -> bool:
+        """The image first, which makes room on a full disk; the receipt, that finds it, last."""
+        receipt = self._storing.settled(media_id)
+        if receipt is None:
             return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == intent["sha256"]
-
-    def _complete(self, media_id: str, intent: Receipt) -> Receipt:
+        (self._folder / receipt["name"]).unlink(missing_ok=True)
         durable.fsync_dir(self._folder)
-        line = intent["line"].encode()
-        while not self._log.write_at(line, intent["log_offset"]):
-            intent["log_offset"] = self._log.end()
-            self._receipts.intend(media_id, intent)
-        self._receipts.settle(media_id)
-        return intent
+        self._receipts.forget([media_id])
+        return True
 
-    def _roll_forward(self) -> None:
-        interrupted = self._receipts.interrupted()
-        for media_id in interrupted:  # all torn lines first: the next line would seal them in
-            intent = self._receipts.intent(media_id)
-            if intent is not None:
-                self._log.cut_torn(intent["line"].encode(), intent["log_offset"])
-        for media_id in interrupted:
-            try:
-                settled = self._settled(media_id) is not None
-                outcome = "completed" if settled else "forgotten"
-            except OSError as error:
-                outcome = f"left for later: {error.strerror}"
-            console.event(console.NOTICE, media_id=media_id, interrupted=outcome)
+    def _drop(self, media_ids: list[str], before: float) -> int:
+        """Those that are still old: one may have been deleted and stored again meanwhile."""
+        old = [media_id for media_id in media_ids if self._receipts.is_older(media_id, before)]
+        self._receipts.forget(old)
+        return len(old)
 
 
 def _lock(path: Path) -> TextIO:

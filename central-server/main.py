@@ -3,9 +3,8 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
@@ -14,16 +13,19 @@ from pydantic import BaseModel
 
 import console
 import environment
-import media_type
+import expiry
 import openapi
 import problems
 import refusals
+import room
+import startup
 from activity import ActivityLog
 from archive import Archive
 from body import open_form
 from incoming import receive
 from lingering import Lingering
 from problems import Problem
+from served import OpenedImage
 from settings import Settings
 
 
@@ -39,20 +41,18 @@ class Stored(BaseModel):
     duplicate: bool
 
 
-class Unusable(Exception):
-    """A path from the settings does not do what it must; the text names both."""
-
-
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     console.configure()
     try:
-        archive = _open_archive(app)
-    except (SystemExit, Unusable) as error:
+        settings = app.state.settings = environment.load(Settings)
+        app.state.archive, app.state.log = startup.open_archive(settings)
+    except (SystemExit, startup.Unusable) as error:
         sys.tracebacklimit = 0  # of a start that fails, uvicorn prints more than the reason
         raise SystemExit(str(error)) from None
-    yield
-    archive.close()
+    async with expiry.running(app.state.archive, settings.keep_receipts_days):
+        yield
+    app.state.archive.close()
 
 
 app = FastAPI(title="Media processor: central storage", lifespan=lifespan)
@@ -69,8 +69,10 @@ async def post_upload_final(request: Request, response: Response) -> Stored:
     """Store one image and log its line. 200 means that both are on the disk."""
     started = time.monotonic()
     archive: Archive = request.app.state.archive
-    max_bytes: int = request.app.state.settings.max_store_bytes
+    settings: Settings = request.app.state.settings
+    max_bytes = settings.max_store_bytes
     with refusals.translated():
+        await room.admit(settings)
         form = open_form(request, max_bytes)
         async with receive(form, archive.incoming, max_bytes) as upload:
             receipt, duplicate = await archive.store(upload)
@@ -109,15 +111,28 @@ def get_media(request: Request) -> FileResponse:
     archive: Archive = request.app.state.archive
     with refusals.translated():
         path = archive.find(media_id)
-        if path is None:
-            raise Problem(refusals.NOT_FOUND, f"No image of media {media_id} is stored.")
-        return FileResponse(
-            path,
-            filename=path.name,
-            content_disposition_type="inline",
-            media_type=media_type.guess(path),
-            headers={"X-Content-Type-Options": "nosniff"},
-        )
+        with suppress(FileNotFoundError):  # deleted this very moment
+            if path is not None:
+                return OpenedImage(path)
+    raise _not_found(media_id)
+
+
+@app.delete(
+    "/media/{media_id}",
+    status_code=204,
+    responses=problems.responses(
+        refusals.NOT_FOUND, refusals.STORAGE_UNAVAILABLE, refusals.DISK_FULL
+    ),
+    openapi_extra=openapi.MEDIA_ID_PARAMETER,
+)
+async def delete_media(request: Request) -> None:
+    """Remove the stored image. Its line stays in the log, and its name is not given again."""
+    media_id: str = request.path_params["media_id"]
+    archive: Archive = request.app.state.archive
+    with refusals.translated():
+        if not await archive.delete(media_id):
+            raise _not_found(media_id)
+    console.event(console.NOTICE, deleted=media_id)
 
 
 @app.get(
@@ -144,39 +159,18 @@ async def get_health() -> dict[str, str]:
 
 @app.get("/ready", responses=problems.responses(refusals.STORAGE_UNAVAILABLE))
 async def get_ready(request: Request) -> dict[str, str]:
-    """Images can be stored and logged: both folders do what they must."""
+    """Images can be stored and logged: both folders do what they must, and have room."""
+    state = request.app.state
     try:
-        await asyncio.to_thread(_check, request.app)
-    except Unusable as error:
+        await asyncio.to_thread(startup.check, state.settings, state.archive, state.log)
+    except startup.Unusable as error:
         raise Problem(refusals.STORAGE_UNAVAILABLE, str(error)) from error
+    with refusals.translated():
+        shortage = await asyncio.to_thread(room.shortage, state.settings)
+    if shortage:
+        raise Problem(refusals.STORAGE_UNAVAILABLE, shortage)
     return {"status": "ready"}
 
 
-def _open_archive(app: FastAPI) -> Archive:
-    """Raises SystemExit (a bad value) or Unusable."""
-    settings = app.state.settings = environment.load(Settings)
-    log = app.state.log = ActivityLog(settings.activity_log)
-    archive = app.state.archive = Archive(settings.storage_dir, log)
-    with _named("ACTIVITY_LOG", settings.activity_log):
-        log.prepare()
-    with _named("STORAGE_DIR", settings.storage_dir):
-        archive.open()
-    storage, path = settings.storage_dir.resolve(), log.path.resolve()
-    console.event(console.READY, service="central-server", storage=storage, log=path)
-    return archive
-
-
-def _check(app: FastAPI) -> None:
-    settings: Settings = app.state.settings
-    with _named("STORAGE_DIR", settings.storage_dir):
-        app.state.archive.check()
-    with _named("ACTIVITY_LOG", settings.activity_log):
-        app.state.log.check()
-
-
-@contextmanager
-def _named(variable: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unusable(f"{variable}={path}: {error.strerror}") from error
+def _not_found(media_id: str) -> Problem:
+    return Problem(refusals.NOT_FOUND, f"No image of media {media_id} is stored.")

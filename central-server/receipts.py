@@ -2,7 +2,8 @@
 
     .intents/<media_id>.json    being stored: nobody has been told yet
     .receipts/<media_id>.json   stored, logged and answered
-    .names/<name>               a name that is taken for ever, pointing to its media_id
+    .names/<name>               a name that is taken for ever, pointing to its media_id, or to
+                                nobody once that media is forgotten
 
 A receipt is an intent that was moved: the folder tells the state, and a start reads what was
 interrupted and no more.
@@ -10,11 +11,15 @@ interrupted and no more.
 
 import json
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict, cast
 
 import durable
 from contract import is_media_id
+
+_NOBODY = "nobody"
 
 
 class Receipt(TypedDict):
@@ -78,6 +83,30 @@ class Receipts:
         """Forget an intent."""
         (self._intents / f"{media_id}.json").unlink(missing_ok=True)
 
+    def older_than(self, before: float) -> list[str]:
+        """The media stored before that time, in any order."""
+        with os.scandir(self._stored) as entries:
+            names = (entry.name for entry in entries if entry.stat().st_mtime < before)
+            media_ids = (name.removesuffix(".json") for name in names)
+            return [media_id for media_id in media_ids if is_media_id(media_id)]
+
+    def is_older(self, media_id: str, before: float) -> bool:
+        """Whether it is still there, and was stored before that time."""
+        with suppress(FileNotFoundError):
+            return (self._stored / f"{media_id}.json").stat().st_mtime < before
+        return False
+
+    def forget(self, media_ids: list[str]) -> None:
+        """Drop receipts, so that it lasts. Their names have stood in the log: given to nobody."""
+        for media_id in media_ids:
+            receipt = self.stored(media_id)
+            if receipt is not None:
+                self._retire(receipt["name"])
+        durable.fsync_dir(self._names)  # a receipt that comes back drops the name again
+        for media_id in media_ids:
+            (self._stored / f"{media_id}.json").unlink(missing_ok=True)
+        durable.fsync_dir(self._stored)
+
     def claim(self, name: str, media_id: str) -> bool:
         """Give name to media_id for ever. False where another media has it.
 
@@ -90,10 +119,28 @@ class Receipts:
             return marker.is_symlink() and str(marker.readlink()) == media_id
         return True
 
+    def claim_all(self, names: Iterable[str]) -> None:
+        """Make the markers of these images again where a power cut took them.
+
+        No delivery has to fsync its marker then: its image, which is, keeps the name meanwhile.
+        """
+        marked = {marker.name for marker in self._names.iterdir()}
+        for name in set(names) - marked:
+            if not name.startswith("."):
+                self.claim(name, _NOBODY)
+
+    def _retire(self, name: str) -> None:
+        marker = self._names / ".new"  # no image's name begins with a dot
+        marker.unlink(missing_ok=True)
+        marker.symlink_to(_NOBODY)
+        os.replace(marker, self._names / name)
+
 
 def _read(path: Path) -> Receipt | None:
     """None where there is none, or one that is damaged: the media is then delivered anew."""
     try:
-        return cast(Receipt, json.loads(path.read_bytes()))
+        record = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return None
+    is_whole = isinstance(record, dict) and record.keys() >= Receipt.__required_keys__
+    return cast(Receipt, record) if is_whole else None

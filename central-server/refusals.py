@@ -60,8 +60,12 @@ STORAGE_UNAVAILABLE = ProblemType(
     "STORAGE_DIR=central_storage: Read-only file system",
 )
 DISK_FULL = ProblemType(
-    "disk_full", 507, "The disk is full", "No space left on device. Send the image again later."
+    "disk_full",
+    507,
+    "The disk is full",
+    "Less than 512 MB (MIN_FREE_MB) are free in STORAGE_DIR=central_storage.",
 )
+DISK_FULL_RETRY_AFTER_S = 30
 UPLOAD_REFUSALS = (
     UPLOAD_STALLED,
     TOO_LARGE,
@@ -99,5 +103,5 @@ def translated() -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             detail = f"{error.strerror}. Send the image again later."
-            raise Problem(DISK_FULL, detail) from error
+            raise Problem(DISK_FULL, detail, DISK_FULL_RETRY_AFTER_S) from error
         raise Problem(STORAGE_UNAVAILABLE, f"{error.strerror}.") from error

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -16,6 +16,8 @@ class Settings(BaseSettings):
     storage_dir: Path = Path("central_storage")
     activity_log: Path = Path("worker_activity.log")
     max_store_mb: float = Field(default=200, gt=0, allow_inf_nan=False)
+    min_free_mb: NonNegativeInt = 512
+    keep_receipts_days: float | None = Field(default=None, gt=0, le=36500)
 
     @property
     def max_store_bytes(self) -> int:

@@ -54,7 +54,7 @@ def test_ready_says_that_the_disk_is_full(tmp_path: Path) -> None:
     env = {"STORAGE_DIR": str(storage), "ACTIVITY_LOG": str(tmp_path / "log")}
     with in_process("central-server", env) as central:
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with Steps(0, full, half_a_write=False).failing():
+        with Steps(0, full).failing():
             answer = central.get("/ready")
     assert answer.status_code == 503
     assert answer.json()["detail"] == f"STORAGE_DIR={storage}: No space left on device"

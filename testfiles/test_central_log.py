@@ -66,7 +66,23 @@ def test_a_log_rotated_while_a_line_was_due_gets_it_at_its_end(
     assert log(tmp_path) == rotated_to + receipt["line"]
 
 
-@pytest.mark.parametrize("how", ["renamed", "truncated", "unended"])
+@pytest.mark.parametrize("rotated_to", ["", "short\n"])
+def test_a_line_that_stands_in_a_rotated_log_is_not_written_again(
+    tmp_path: Path, rotated_to: str
+) -> None:
+    assert interrupted(tmp_path, failing_from=step_of("replace", 2))
+    written = log(tmp_path)
+    rotated = tmp_path / "worker_activity.log-20260115"
+    (tmp_path / "worker_activity.log").rename(rotated)
+    (tmp_path / "worker_activity.log").write_text(rotated_to)
+    with opened(tmp_path) as archive:
+        receipt, duplicate = deliver(archive)
+        assert duplicate
+    assert log(tmp_path) == rotated_to
+    assert rotated.read_text() == written == receipt["line"]
+
+
+@pytest.mark.parametrize("how", ["renamed", "truncated", "deleted", "unended"])
 def test_a_log_rotated_under_a_running_service_goes_on_cleanly(tmp_path: Path, how: str) -> None:
     path = tmp_path / "worker_activity.log"
     with opened(tmp_path) as archive:
@@ -75,6 +91,8 @@ def test_a_log_rotated_under_a_running_service_goes_on_cleanly(tmp_path: Path, h
             path.rename(tmp_path / "worker_activity.log.1")
         elif how == "truncated":
             path.write_bytes(b"")
+        elif how == "deleted":
+            path.unlink()
         else:
             path.write_text("a note without its end")
         second, _ = deliver(archive, OTHER_ID)

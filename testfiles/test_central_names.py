@@ -68,6 +68,15 @@ def test_the_name_of_a_deleted_image_is_not_given_again(tmp_path: Path) -> None:
     assert len(set(logged_names(tmp_path))) == 3
 
 
+def test_a_name_whose_marker_a_power_cut_took_is_taken_again_at_the_start(tmp_path: Path) -> None:
+    with serving(tmp_path) as central:
+        deliver(central)
+    (tmp_path / "storage" / ".names" / "watermarked_photo.jpg").unlink()
+    with serving(tmp_path) as central:
+        (tmp_path / "storage" / "watermarked_photo.jpg").unlink()
+        assert deliver(central, media_id=MEDIA_ID).json()["name"] != "watermarked_photo.jpg"
+
+
 def test_a_file_somebody_else_put_there_is_not_overwritten(
     central: InProcess, tmp_path: Path
 ) -> None:

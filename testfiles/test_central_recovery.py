@@ -36,10 +36,18 @@ class Crash(BaseException):
 class Steps:
     """Counts the steps and lets none happen from the n-th on; a write stops half way."""
 
-    def __init__(self, failing_from: int, failure: BaseException, *, half_a_write: bool) -> None:
+    def __init__(
+        self,
+        failing_from: int,
+        failure: BaseException,
+        *,
+        half_a_write: bool = False,
+        steps: tuple[str, ...] = STEPS,
+    ) -> None:
         self._left = failing_from
         self._failure = failure
         self._half_a_write = half_a_write
+        self._steps = steps
         self.failed = False
 
     def _call(self, step: str, original: Any, *args: Any) -> Any:
@@ -54,7 +62,7 @@ class Steps:
     @contextmanager
     def failing(self) -> Iterator[None]:
         with pytest.MonkeyPatch.context() as patcher:
-            for step in STEPS:
+            for step in self._steps:
                 call = getattr(os, step)
                 patcher.setattr(
                     os, step, lambda *args, step=step, call=call: self._call(step, call, *args)
@@ -74,18 +82,23 @@ def opened(folder: Path) -> Iterator[Any]:
         archive.close()
 
 
-def deliver(
+def upload(
     archive: Any, media_id: str = MEDIA_ID, content: bytes = PHOTO, worker: str = "worker-1"
-) -> tuple[Any, bool]:
+) -> Any:
     path = archive.incoming / "upload"
     path.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
-    upload = Upload(media_id, worker, "photo.jpg", path, sha256, len(content))
+    return Upload(media_id, worker, "photo.jpg", path, sha256, len(content))
+
+
+def deliver(archive: Any, *args: Any, **options: Any) -> tuple[Any, bool]:
+    """What upload takes; what Archive.store returns."""
+    received = upload(archive, *args, **options)
     try:
-        stored: tuple[Any, bool] = asyncio.run(archive.store(upload))
+        stored: tuple[Any, bool] = asyncio.run(archive.store(received))
         return stored
     finally:
-        path.unlink()
+        received.path.unlink()
 
 
 def names(folder: Path) -> list[str]:
@@ -113,12 +126,13 @@ def interrupted(folder: Path, *, failing_from: int, half_a_write: bool = False) 
 
 
 def failing_at(call: str) -> AbstractContextManager[None]:
-    return Steps(step_of(call), OSError(errno.EIO, "EIO"), half_a_write=False).failing()
+    return Steps(step_of(call), OSError(errno.EIO, "EIO")).failing()
 
 
 def step_of(call: str, nth: int = 1) -> int:
     """How many steps of a delivery come before the nth call of this kind."""
     order = ["symlink", "fsync", "replace", "fsync", "link", "fsync", "write", "fsync", "fsync"]
+    order.append("replace")
     return [number for number, step in enumerate(order) if step == call][nth - 1]
 
 

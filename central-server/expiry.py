@@ -1,0 +1,41 @@
+"""KEEP_RECEIPTS_DAYS: what is remembered of a media is dropped in the end; its image stays."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import console
+from archive import Archive
+
+_PAUSE_S = 3600.0
+_DAY_S = 86_400.0
+
+
+@asynccontextmanager
+async def running(archive: Archive, keep_days: float | None) -> AsyncIterator[None]:
+    """Drop old receipts meanwhile; none where they are kept for ever."""
+    if keep_days is None:
+        yield
+        return
+    task = asyncio.create_task(_drop_hourly(archive, keep_days))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _drop_hourly(archive: Archive, keep_days: float) -> None:
+    """Now and every hour, until this is cancelled."""
+    while True:
+        started = time.monotonic()
+        try:
+            dropped = await archive.drop_receipts(keep_days * _DAY_S)
+        except OSError as error:
+            console.event(console.FAILED, receipts_not_dropped=error.strerror)
+        else:
+            if dropped:
+                seconds = time.monotonic() - started
+                console.event(console.NOTICE, receipts_dropped=dropped, seconds=seconds)
+        await asyncio.sleep(_PAUSE_S)

@@ -1,0 +1,133 @@
+"""KEEP_RECEIPTS_DAYS: old receipts go, at the start and hourly; images, lines and names stay."""
+
+import asyncio
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from service_loader import in_process, load, until
+from test_central_deleting import remembered
+from test_central_recovery import OTHER_ID, deliver, logged, names, opened, upload
+from test_central_upload import JPEG, MEDIA_ID, stored_names
+from test_central_upload import deliver as post
+
+DAY_S = 86_400.0
+NAME = "watermarked_photo.jpg"
+
+
+def env(folder: Path, days: str = "") -> dict[str, str]:
+    log = str(folder / "worker_activity.log")
+    return {"STORAGE_DIR": str(folder / "storage"), "ACTIVITY_LOG": log, "KEEP_RECEIPTS_DAYS": days}
+
+
+def age(folder: Path, media_id: str, days: float) -> None:
+    stored_at = time.time() - days * DAY_S
+    os.utime(folder / "storage" / ".receipts" / f"{media_id}.json", (stored_at, stored_at))
+
+
+def drop(archive: Any, days: float) -> int:
+    dropped: int = asyncio.run(archive.drop_receipts(days * DAY_S))
+    return dropped
+
+
+def test_a_start_forgets_old_media_and_keeps_the_images_of_all(tmp_path: Path) -> None:
+    with in_process("central-server", env(tmp_path)) as central:
+        post(central, b"old", media_id=MEDIA_ID)
+        post(central, b"young", media_id=OTHER_ID)
+    age(tmp_path, MEDIA_ID, days=2.6)
+    age(tmp_path, OTHER_ID, days=2.4)
+    with in_process("central-server", env(tmp_path, "2.5")) as central:
+        until(lambda: remembered(tmp_path) == [f"{OTHER_ID}.json"])
+        assert central.get(f"/media/{MEDIA_ID}").status_code == 404
+        assert central.delete(f"/media/{MEDIA_ID}").status_code == 404
+        assert central.get(f"/media/{OTHER_ID}").content == b"young"
+    assert stored_names(tmp_path) == {NAME, f"watermarked_photo-{OTHER_ID}.jpg"}
+
+
+def test_it_looks_again_later_and_goes_on_after_a_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    receipts = tmp_path / "storage" / ".receipts"
+    expiry = load("central-server", "expiry")
+    with (
+        patch.object(expiry, "_PAUSE_S", 0.02),
+        in_process("central-server", env(tmp_path, "1")) as central,
+    ):
+        post(central, media_id=MEDIA_ID)
+        receipts.rename(tmp_path / "away")
+        until(lambda: "receipts_not_dropped=" in capsys.readouterr().out)
+        (tmp_path / "away").rename(receipts)
+        age(tmp_path, MEDIA_ID, days=1.1)
+        until(lambda: "receipts_dropped=1" in capsys.readouterr().out)
+    assert remembered(tmp_path) == []
+
+
+def test_unset_keeps_them_for_ever(tmp_path: Path) -> None:
+    with in_process("central-server", env(tmp_path)) as central:
+        post(central, media_id=MEDIA_ID)
+    age(tmp_path, MEDIA_ID, days=36_500)
+    with in_process("central-server", env(tmp_path)) as central:
+        assert central.get(f"/media/{MEDIA_ID}").content == JPEG
+
+
+@pytest.mark.parametrize("image_stays", [True, False])
+def test_a_forgotten_media_that_comes_again_is_stored_under_another_name(
+    tmp_path: Path, image_stays: bool
+) -> None:
+    with opened(tmp_path) as archive:
+        deliver(archive)
+        age(tmp_path, MEDIA_ID, days=2)
+        assert drop(archive, days=1) == 1
+        if not image_stays:
+            (tmp_path / "storage" / "photo.jpg").unlink()
+        receipt, duplicate = deliver(archive)
+    assert (receipt["name"], duplicate) == (f"photo-{MEDIA_ID}.jpg", False)
+    assert logged(tmp_path) == ["photo.jpg", receipt["name"]]
+    assert len(names(tmp_path)) == 1 + image_stays
+
+
+def test_what_is_not_a_receipt_stays_and_a_damaged_one_goes(tmp_path: Path) -> None:
+    with opened(tmp_path) as archive:
+        deliver(archive)
+        receipts = tmp_path / "storage" / ".receipts"
+        (receipts / f"{MEDIA_ID}.json").write_text("{}")
+        (receipts / "note.txt").touch()
+        age(tmp_path, MEDIA_ID, days=2)
+        os.utime(receipts / "note.txt", (0, 0))
+        assert drop(archive, days=1) == 1
+        assert [path.name for path in receipts.iterdir()] == ["note.txt"]
+
+
+def test_a_media_deleted_and_stored_again_during_the_pass_is_not_forgotten(tmp_path: Path) -> None:
+    with opened(tmp_path) as archive:
+        deliver(archive)
+        receipts = load("central-server", "receipts").Receipts
+        with patch.object(receipts, "older_than", return_value=[MEDIA_ID, OTHER_ID]):
+            assert drop(archive, days=1) == 0
+        assert archive.find(MEDIA_ID) is not None
+
+
+def test_a_delivery_waits_for_one_batch_and_not_for_all(tmp_path: Path) -> None:
+    with opened(tmp_path) as archive:
+        deliver(archive)
+        template = tmp_path / "storage" / ".receipts" / f"{MEDIA_ID}.json"
+        new_id = load("central-server", "incoming").ULID
+        for _ in range(1000):
+            shutil.copyfile(template, template.with_name(f"{new_id()}.json"))
+        photo = upload(archive, OTHER_ID)
+
+        async def while_dropping() -> int:
+            dropping = asyncio.create_task(archive.drop_receipts(-DAY_S))
+            await asyncio.to_thread(until, lambda: len(remembered(tmp_path)) < 1001)
+            await archive.store(photo)
+            left = len(remembered(tmp_path))
+            await dropping
+            return left
+
+        assert asyncio.run(while_dropping()) > 1
+        assert remembered(tmp_path) == [f"{OTHER_ID}.json"]
