@@ -44,7 +44,7 @@ def saved(media: Any) -> dict[str, Any]:
 
 def test_the_nth_retry_waits_n_times_the_backoff_and_the_sixth_failure_is_final(media: Any) -> None:
     retries = [fail(media, UNREACHABLE) for _ in range(6)]
-    assert retries == [(1, 10), (2, 20), (3, 30), (4, 40), (5, 50), None]
+    assert retries == [(1, 10), (2, 20), (3, 30), (4, 40), (5, 50), (6, None)]
     assert saved(media)["status"] == "failed"
     assert saved(media)["error"] == {
         "code": "central_unreachable",
@@ -70,6 +70,7 @@ def test_a_wait_that_was_asked_for_counts_if_it_is_longer(
         (errors.ImageRejected("corrupt_image", "It is damaged."), 1),
         (errors.CentralRefused("central_refused", "Central said no."), 1),
         (errors.DecoderFailed("decoder_crashed", "It died."), 2),
+        (errors.DecoderKilled("decoder_killed", "It was killed."), 10),
         (UNREACHABLE, 6),
     ],
 )
@@ -77,9 +78,9 @@ def test_each_kind_of_failure_is_worth_so_many_attempts(
     media: Any, error: Exception, allowed: int
 ) -> None:
     for _ in range(allowed - 1):
-        assert fail(media, error) is not None
+        assert fail(media, error)[1] is not None
         assert saved(media)["error"] is None
-    assert fail(media, error) is None
+    assert fail(media, error) == (allowed, None)
     assert saved(media)["status"] == "failed"
 
 
@@ -115,7 +116,7 @@ def test_after_ten_attempts_that_never_ended_the_worker_counts_as_lost(media: An
         begin(media)
     with pytest.raises(attempts.WorkerLost) as told:
         begin(media)
-    assert attempts.charge(media, Stage.UPLOAD, told.value, 10) is None
+    assert attempts.charge(media, Stage.UPLOAD, told.value, 10) == (10, None)
     assert saved(media)["error"]["code"] == "worker_lost"
     assert len(saved(media)["attempts"]) == 10
 
@@ -131,7 +132,7 @@ def test_attempts_that_ended_do_not_make_a_worker_lost(media: Any) -> None:
 def test_a_fault_of_the_disk_is_not_charged_and_kept_only_once(media: Any) -> None:
     for _ in range(30):
         begin(media)
-        attempts.excuse(media, Stage.UPLOAD, OSError(28, "No space left on device"))
+        attempts.excuse(media, Stage.UPLOAD, "disk_fault", "No space left on device")
     [attempt] = saved(media)["attempts"]
     assert attempt["error"]["code"] == "disk_fault"
     assert "No space left" in attempt["error"]["detail"]
@@ -141,7 +142,7 @@ def test_a_fault_of_the_disk_is_not_charged_and_kept_only_once(media: Any) -> No
 def test_a_disk_too_full_to_say_so_is_excused_all_the_same(media: Any) -> None:
     begin(media)
     with patch("os.replace", side_effect=OSError(28, "No space left on device")):
-        attempts.excuse(media, Stage.UPLOAD, OSError(28, "No space left on device"))
+        attempts.excuse(media, Stage.UPLOAD, "disk_fault", "No space left on device")
     assert saved(media)["attempts"][0]["ended_at"] is None
 
 

@@ -4,11 +4,14 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from redis import Redis
 
+import images
 from service_loader import until
 from stack_service import Service
 from worker_rig import (
@@ -138,18 +141,50 @@ def worker(at_work: Worker, redis: Redis) -> Iterator[Worker]:
     assert at_work.process.poll() is None
 
 
-def test_a_pixel_process_killed_with_an_image_costs_that_image_one_attempt(
-    worker: Worker, redis: Redis
-) -> None:
+def child_of(worker: Worker) -> int:
     pid = worker.process.pid
     [child] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    os.kill(int(child), signal.SIGSTOP)
+    return int(child)
+
+
+def test_a_pixel_process_killed_before_it_begins_costs_no_image_an_attempt(
+    worker: Worker, redis: Redis
+) -> None:
+    child = child_of(worker)
+    os.kill(child, signal.SIGSTOP)
     media_id = add_media(worker.uploads)
     enqueue(redis, media_id)
     until_watermarking(worker.uploads, media_id)
-    os.kill(int(child), signal.SIGKILL)
+    os.kill(child, signal.SIGKILL)
     until_all_done(worker.uploads, media_id)
-    assert errors_of(worker.uploads, media_id) == ["decoder_crashed", None, None]
+    assert errors_of(worker.uploads, media_id) == [None, None]
+
+
+def child_at_work(worker: Worker) -> int | None:
+    with suppress(OSError, ValueError):  # one is being replaced
+        child = child_of(worker)
+        if any(fd.readlink().suffix == ".crash" for fd in Path(f"/proc/{child}/fd").iterdir()):
+            return child
+    return None
+
+
+def kill_child_at_work(worker: Worker) -> bool:
+    if child := child_at_work(worker):
+        os.kill(child, signal.SIGKILL)
+    return child is not None
+
+
+def test_a_pixel_process_killed_with_an_image_costs_that_image_one_attempt_of_ten(
+    worker: Worker, redis: Redis
+) -> None:
+    slow_to_decode = images.encode(Image.new("RGB", (6000, 4000)), "JPEG", progressive=True)
+    media_id = add_media(worker.uploads, slow_to_decode)
+    enqueue(redis, media_id)
+    for kills in range(1, 4):
+        until(lambda: kill_child_at_work(worker))
+        until(lambda n=kills: errors_of(worker.uploads, media_id).count("decoder_killed") == n)
+    until_all_done(worker.uploads, media_id)
+    assert errors_of(worker.uploads, media_id) == ["decoder_killed"] * 3 + [None, None]
 
 
 def test_a_frozen_worker_goes_on_when_it_thaws_though_redis_forgot_everything(
@@ -189,6 +224,32 @@ def test_redis_restarted_under_it_does_not_stop_it(
     enqueue(redis, after)
     until_all_done(worker.uploads, before, while_gone, after)
     until(worker.at_work)
+    assert "Traceback" not in worker.console()
+
+
+def test_killed_connections_do_not_stop_it(worker: Worker, redis: Redis) -> None:
+    media_ids = [add_media(worker.uploads) for _ in range(40)]
+    for media_id in media_ids:
+        enqueue(redis, media_id)
+    for number in range(1, len(media_ids), 5):
+        until(lambda least=number: len(list((worker.uploads / "done").iterdir())) >= least)
+        redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    until_all_done(worker.uploads, *media_ids)
+    assert "Traceback" not in worker.console()
+
+
+def test_a_redis_without_memory_costs_time_only(worker: Worker, redis: Redis) -> None:
+    media_ids = [add_media(worker.uploads) for _ in range(3)]
+    for media_id in media_ids:
+        enqueue(redis, media_id)
+    redis.config_set("maxmemory", 1)
+    try:
+        media_ids.append(add_media(worker.uploads))
+        until(lambda: "maxmemory" in worker.console())
+    finally:
+        redis.config_set("maxmemory", 0)
+    until_all_done(worker.uploads, *media_ids)
+    assert "Traceback" not in worker.console()
 
 
 def test_a_worker_started_before_its_redis_waits_for_it(

@@ -5,9 +5,12 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import pytest
 from PIL import Image
@@ -20,6 +23,7 @@ MODULES = ("pixels", "errors", "watermark", "compositing", "encoding", "placemen
 PixelProcesses = worker_module("pixels").PixelProcesses
 DecoderFailed = worker_module("errors").DecoderFailed
 ImageRejected = worker_module("errors").ImageRejected
+StageError = worker_module("errors").StageError
 Result = TypeVar("Result")
 
 
@@ -35,9 +39,12 @@ def with_processes(
     scenario: Callable[[Any], Awaitable[Result]], timeout_s: float = 30, memory_mb: int = 1024
 ) -> Result:
     async def opened() -> Result:
-        return await scenario(PixelProcesses(2, timeout_s, memory_mb))
+        return await scenario(PixelProcesses(2, timeout_s, memory_mb, Path(reports)))
 
-    return asyncio.run(opened())
+    with TemporaryDirectory() as reports:
+        result = asyncio.run(opened())
+        assert not list(Path(reports).iterdir())
+    return result
 
 
 def still_there(pid: int) -> bool:
@@ -49,17 +56,49 @@ def still_there(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    "death",
-    [(ctypes.string_at, 0), (os.abort,), (os._exit, 0), (signal.raise_signal, signal.SIGKILL)],
-    ids=["segfault", "abort", "exit", "kill -9"],
+    ("death", "code", "said"),
+    [
+        ((ctypes.string_at, 0), "decoder_crashed", "Segmentation fault"),
+        ((os.abort,), "decoder_crashed", "Aborted"),
+        ((signal.raise_signal, signal.SIGKILL), "decoder_killed", "was killed"),
+    ],
+    ids=["segfault", "abort", "kill -9"],
 )
-def test_a_child_that_dies_fails_that_call_alone(death: tuple[Any, ...]) -> None:
-    async def scenario(processes: Any) -> tuple[str, float]:
-        with pytest.raises(DecoderFailed) as told:
+def test_a_child_that_dies_fails_that_call_alone(
+    death: tuple[Any, ...], code: str, said: str
+) -> None:
+    async def scenario(processes: Any) -> tuple[Any, int]:
+        with pytest.raises(StageError) as told:
             await processes.run(*death)
-        return told.value.code, await processes.run(abs, -1)
+        return told.value, await processes.run(abs, -1)
 
-    assert with_processes(scenario) == ("decoder_crashed", 1)
+    told, one = with_processes(scenario)
+    assert (told.code, one) == (code, 1)
+    assert said in told.detail
+
+
+def test_children_that_were_killed_while_they_were_idle_cost_no_image_an_attempt() -> None:
+    async def scenario(processes: Any) -> int:
+        others = set(children())
+        await processes.warm_up()
+        for pid in set(children()) - others:
+            os.kill(pid, signal.SIGKILL)
+        return int(await processes.run(abs, -1))
+
+    assert with_processes(scenario) == 1
+
+
+def test_the_time_for_which_the_worker_itself_was_frozen_does_not_count() -> None:
+    pixels = worker_module("pixels")
+
+    async def scenario() -> str:
+        going_on = asyncio.create_task(pixels._within(0.4, asyncio.sleep(0.1, "done")))
+        await asyncio.sleep(0)
+        time.sleep(1)  # noqa: ASYNC251 - nothing runs in this process, as if it were stopped
+        return str(await going_on)
+
+    with patch.object(pixels, "_TICK_S", 0.05):
+        assert asyncio.run(scenario()) == "done"
 
 
 def test_a_call_beside_one_that_crashes_is_not_disturbed() -> None:

@@ -5,9 +5,11 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 from redis import Redis
@@ -19,6 +21,7 @@ from worker_rig import (
     add_media,
     connected,
     enqueue,
+    progress_of,
     queued,
     running_redis,
     state_of,
@@ -27,6 +30,7 @@ from worker_rig import (
 
 reconciler = worker_module("reconciler")
 spool = worker_module("spool")
+Settings = worker_module("settings").Settings
 WATERMARKED = {"name": "watermarked_photo.jpg", "sha256": "0" * 64, "size": 1}
 
 
@@ -48,11 +52,30 @@ def uploads(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def one_pass(uploads: Path, redis: Redis, keep_originals_days: float | None = None) -> None:
+class Central:
+    """What the reconciler asks of it."""
+
+    def __init__(self, *, ready: bool = False) -> None:
+        self.ready = ready
+
+    async def is_ready(self) -> bool:
+        return self.ready
+
+
+def reconciler_of(uploads: Path, pool: Any, central: Central | None = None, **env: str) -> Any:
+    with patch.dict(os.environ, env):
+        settings = Settings()
+    return reconciler.Reconciler(spool.Spool(uploads), pool, central or Central(), settings)
+
+
+def ulid_of(days_ago: float) -> str:
+    return str(ULID.from_datetime(datetime.now(UTC) - timedelta(days=days_ago)))
+
+
+def one_pass(uploads: Path, redis: Redis, central: Central | None = None, **env: str) -> None:
     async def scenario() -> None:
         async with connected(redis) as pool:
-            worker = reconciler.Reconciler(spool.Spool(uploads), pool, 60, keep_originals_days)
-            await worker._turn()
+            await reconciler_of(uploads, pool, central, **env)._pass()
 
     asyncio.run(scenario())
 
@@ -99,38 +122,130 @@ def test_two_passes_queue_a_media_once(uploads: Path, redis: Redis) -> None:
     assert redis.zscore("arq:watermark", f"{media_id}:watermark:1") == score
 
 
-def test_a_pass_leaves_another_workers_pass_alone(uploads: Path, redis: Redis) -> None:
+def looks(uploads: Path, redis: Redis, *between: Callable[[], object]) -> None:
+    """A look of one worker, and another one of the same worker after each of these."""
+
+    async def scenario() -> None:
+        async with connected(redis) as pool:
+            worker = reconciler_of(uploads, pool)
+            await worker._look()
+            for step in between:
+                step()
+                await worker._look()
+
+    asyncio.run(scenario())
+
+
+def test_of_many_workers_one_makes_the_pass(uploads: Path, redis: Redis) -> None:
+    looks(uploads, redis)
     media_id = add_media(uploads)
-    with (uploads / ".reconcile.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        one_pass(uploads, redis)
-        assert queued(redis) == set()
-    one_pass(uploads, redis)
+    looks(uploads, redis, lambda: None)
+    assert queued(redis) == set(), "the last pass was a moment ago, though another worker's"
+    (uploads / ".reconcile.lock").write_text(str(time.time() - 61))
+    looks(uploads, redis)
     assert queued(redis) == {f"{media_id}:watermark:1"}
+
+
+@pytest.mark.parametrize("content", ["", "torn", str(time.time() + 9999)])
+def test_a_damaged_turn_or_a_clock_set_back_keeps_nobody_from_the_pass(
+    uploads: Path, redis: Redis, content: str
+) -> None:
+    (uploads / ".reconcile.lock").write_text(content)
+    media_id = add_media(uploads)
+    looks(uploads, redis)
+    assert queued(redis) == {f"{media_id}:watermark:1"}
+
+
+def test_a_worker_frozen_while_it_takes_its_turn_keeps_others_waiting_no_longer(
+    uploads: Path, redis: Redis
+) -> None:
+    media_id = add_media(uploads)
+    with (uploads / ".reconcile.lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        looks(uploads, redis)
+    looks(uploads, redis)
+    assert queued(redis) == {f"{media_id}:watermark:1"}
+
+
+def test_a_redis_that_lost_everything_is_noticed_by_the_next_look(
+    uploads: Path, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "_LOOK_S", 0.0)
+    media_id = add_media(uploads)
+    looks(uploads, redis, redis.flushall)
+    assert queued(redis) == {f"{media_id}:watermark:1"}
+
+
+def test_thousands_without_a_job_are_queued_in_batches(
+    uploads: Path, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "_BATCH", 2)
+    media_ids = [add_media(uploads) for _ in range(7)]
+    one_pass(uploads, redis)
+    assert queued(redis) == {f"{media_id}:watermark:1" for media_id in media_ids}
 
 
 def test_a_queue_that_was_deleted_by_hand_is_filled_again(uploads: Path, redis: Redis) -> None:
     media_id = add_media(uploads)
     enqueue(redis, media_id)
-    redis.delete("arq:watermark")
-    one_pass(uploads, redis)  # finds the payload in the way
+    redis.delete("arq:watermark")  # the job's payload stays
     one_pass(uploads, redis)
     assert queued(redis) == {f"{media_id}:watermark:1"}
 
 
-def test_a_job_whose_worker_died_is_free_again(
-    uploads: Path, redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reconciler, "_SECOND_LOOK_S", 0.01)
+def test_a_job_whose_worker_died_is_free_again(uploads: Path, redis: Redis) -> None:
     dead, at_work = add_media(uploads), add_media(uploads)
     for media_id in (dead, at_work):
         enqueue(redis, media_id)
         redis.set(f"arq:in-progress:{media_id}:watermark:1", b"1")
     with spool.Spool(uploads).hold(at_work):
-        one_pass(uploads, redis)
+        looks(uploads, redis)
+        assert redis.exists(f"arq:in-progress:{dead}:watermark:1"), "it may just have begun"
+        looks(uploads, redis, lambda: None)
     assert not redis.exists(f"arq:in-progress:{dead}:watermark:1")
     assert redis.exists(f"arq:in-progress:{at_work}:watermark:1")
     assert len(queued(redis)) == 2
+
+
+def failed(uploads: Path, code: str, hours_ago: float = 1) -> str:
+    error = {"code": code, "detail": "It did not work."}
+    attempt = {"stage": "upload", "worker": "w", "error": error, "started_at": "", "ended_at": ""}
+    media_id = ulid_of(days_ago=hours_ago / 24)
+    return add_media(
+        uploads,
+        state="failed",
+        media_id=media_id,
+        run=2,
+        status="failed",
+        error=error,
+        attempts=[attempt] * 6,
+        watermarked=WATERMARKED,
+    )
+
+
+def test_what_failed_for_want_of_central_is_taken_up_once_it_is_ready(
+    uploads: Path, redis: Redis
+) -> None:
+    media_id = failed(uploads, "central_unreachable")
+    one_pass(uploads, redis, Central(ready=False))
+    assert state_of(uploads, media_id) == "failed"
+    one_pass(uploads, redis, Central(ready=True))
+    assert queued(redis) == {f"{media_id}:upload:3"}
+    described = progress_of(uploads, media_id)
+    assert (described["status"], described["attempts"], described["error"]) == ("queued", [], None)
+
+
+def test_only_that_is_taken_up_and_only_for_a_day(uploads: Path, redis: Redis) -> None:
+    others = [
+        failed(uploads, "central_refused"),
+        failed(uploads, "corrupt_image"),
+        failed(uploads, "central_unreachable", hours_ago=24.1),
+    ]
+    in_use = failed(uploads, "central_unreachable")
+    with spool.Spool(uploads).hold(in_use):
+        one_pass(uploads, redis, Central(ready=True))
+    assert [state_of(uploads, each) for each in (*others, in_use)] == ["failed"] * 4
+    assert queued(redis) == set()
 
 
 @pytest.mark.parametrize("record", ["media.json", "progress.json"])
@@ -180,25 +295,39 @@ def test_a_stray_file_does_not_keep_the_sweep_from_its_work(uploads: Path, redis
     assert (uploads / "incoming" / ".gitkeep").exists()
 
 
-def ulid_of(days_ago: float) -> str:
-    return str(ULID.from_datetime(datetime.now(UTC) - timedelta(days=days_ago)))
-
-
 def test_originals_are_kept_for_as_long_as_the_setting_says(uploads: Path, redis: Redis) -> None:
     ages = {days: add_media(uploads, state="done", media_id=ulid_of(days)) for days in (1.9, 2.1)}
     failed = add_media(uploads, state="failed", media_id=ulid_of(99))
     one_pass(uploads, redis)
     assert state_of(uploads, ages[2.1]) == "done", "unset keeps them"
-    one_pass(uploads, redis, keep_originals_days=2)
+    one_pass(uploads, redis, KEEP_ORIGINALS_DAYS="2")
     assert state_of(uploads, ages[1.9]) == "done"
     assert state_of(uploads, ages[2.1]) is None
     assert state_of(uploads, failed) == "failed"
 
 
+def test_what_failed_is_kept_for_as_long_as_the_setting_says(uploads: Path, redis: Redis) -> None:
+    lately, long_ago = (failed(uploads, "corrupt_image", hours_ago=99) for _ in range(2))
+    aged(uploads / "failed" / long_ago, 25)
+    one_pass(uploads, redis, KEEP_ORIGINALS_DAYS="1")
+    assert state_of(uploads, long_ago) == "failed", "unset keeps them"
+    one_pass(uploads, redis, KEEP_FAILED_DAYS="1")
+    assert state_of(uploads, long_ago) is None
+    assert state_of(uploads, lately) == "failed", "though received long ago"
+
+
+def test_what_a_killed_probe_left_is_swept(uploads: Path, redis: Redis) -> None:
+    for name in (".probe-old", ".probe-new"):
+        (uploads / name).mkdir()
+    aged(uploads / ".probe-old", 1.01)
+    one_pass(uploads, redis)
+    assert [path.name for path in uploads.glob(".probe-*")] == [".probe-new"]
+
+
 def test_an_original_that_somebody_uses_is_kept_for_now(uploads: Path, redis: Redis) -> None:
     media_id = add_media(uploads, state="done", media_id=ulid_of(9))
     with spool.Spool(uploads).hold(media_id):
-        one_pass(uploads, redis, keep_originals_days=1)
+        one_pass(uploads, redis, KEEP_ORIGINALS_DAYS="1")
     assert state_of(uploads, media_id) == "done"
 
 
@@ -210,8 +339,8 @@ def test_a_redis_that_is_down_ends_the_pass_and_not_the_reconciler(
 
     async def scenario() -> None:
         async with connected(redis) as pool:
-            passes = reconciler.Reconciler(spool.Spool(uploads), pool, 0.02, None).run()
-            running = asyncio.create_task(passes)
+            passes = reconciler_of(uploads, pool, RECONCILE_SECONDS="0.02")
+            running = asyncio.create_task(passes.run())
             await asyncio.to_thread(until, lambda: "reconciler: " in caplog.text)
             await asyncio.to_thread(server.start)
             await asyncio.to_thread(until, lambda: queued(redis))

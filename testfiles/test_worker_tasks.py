@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from arq.worker import Retry
@@ -33,13 +34,16 @@ class Recorder:
             raise self.outcome
         return self.outcome
 
-    async def enqueue_job(self, *job: Any, **options: Any) -> None:
-        with self.spool.hold(job[1]):  # the next job needs the lock
-            self.queued.append((*job, options["_job_id"]))
+    async def enqueue(self, redis: str, jobs: list[tuple[Any, ...]]) -> None:
+        assert redis == "the worker's own"
+        for job in jobs:
+            with self.spool.hold(job[0]):  # the next job needs the lock
+                self.queued.append(job)
 
     def run(self, media_id: str, run: int = 1) -> None:
-        context = {"stages": self, "redis": self}
-        asyncio.run(tasks.watermark_image_task(context, media_id, run))
+        context = {"stages": self, "redis": "the worker's own"}
+        with patch.object(tasks.jobs, "enqueue", self.enqueue):
+            asyncio.run(tasks.watermark_image_task(context, media_id, run))
 
     def put_off_ms(self, media_id: str) -> Any:
         with pytest.raises(Retry) as told:
@@ -52,7 +56,7 @@ def test_success_queues_the_next_stage_after_the_lock_is_free(tmp_path: Path) ->
     recorder = Recorder(tmp_path, Stage.UPLOAD)
     recorder.run(media_id, 4)
     assert recorder.advanced == ["watermark"]
-    assert recorder.queued == [("upload_to_central_task", media_id, 4, f"{media_id}:upload:4")]
+    assert recorder.queued == [(media_id, Stage.UPLOAD, 4)]
 
 
 def test_a_media_somebody_else_holds_comes_back_in_5_s_uncharged(tmp_path: Path) -> None:
@@ -104,7 +108,7 @@ def test_a_redis_that_is_gone_when_the_next_stage_is_queued_is_told_and_no_failu
         raise RedisGone("Connection closed")
 
     recorder = Recorder(tmp_path, Stage.UPLOAD)
-    monkeypatch.setattr(recorder, "enqueue_job", gone)
+    monkeypatch.setattr(recorder, "enqueue", gone)
     with caplog.at_level(logging.INFO, "media"):
         recorder.run(add_media(tmp_path))
     assert "upload is not queued yet" in caplog.text

@@ -6,7 +6,9 @@ arq counts too, but it charges interrupted runs and loses its count with Redis.
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from contract import Attempt, Stage, Status, timestamp
+from ulid import ULID
+
+from contract import CENTRAL_UNREACHABLE, TAKEN_UP_FOR, Attempt, Stage, Status, timestamp
 from errors import StageError
 from spool import HeldMedia
 
@@ -46,10 +48,11 @@ def end(media: HeldMedia, stage: Stage, status: Status) -> None:
 
 def charge(
     media: HeldMedia, stage: Stage, error: StageError, backoff_s: float
-) -> tuple[int, float] | None:
-    """Note a failed attempt. The retry's number and its delay in seconds, or None if final.
+) -> tuple[int, float | None]:
+    """Note a failed attempt. How many failed like that, and the next one's delay in seconds.
 
-    The n-th retry waits n times backoff_s, or what the other side asked for if longer.
+    None if there is no next one. The n-th retry waits n times backoff_s, or what the other
+    side asked for if longer.
     """
     attempts = _of(media, stage)
     if attempts and attempts[-1]["ended_at"] is None:
@@ -60,25 +63,41 @@ def charge(
         media.progress["status"] = Status.FAILED
         media.progress["error"] = {"code": error.code, "detail": error.detail}
         media.save()
-        return None
-    delay_s = max(charged * backoff_s, error.retry_after_s)
-    at = datetime.now(UTC) + timedelta(seconds=delay_s)
-    media.progress["next_attempt_at"] = at.isoformat(timespec="milliseconds")
+        return len(attempts), None
+    delay_s = max(charged * backoff_s * error.patience, error.retry_after_s)
+    media.progress["next_attempt_at"] = timestamp(datetime.now(UTC) + timedelta(seconds=delay_s))
     media.save()
     return charged, delay_s
 
 
-def excuse(media: HeldMedia, stage: Stage, fault: OSError) -> None:
-    """Note an attempt that the disk ended. It is not charged, and of many only one is kept."""
-    ended = [a for a in _of(media, stage) if a["error"] and a["error"]["code"] == "disk_fault"]
-    for attempt in ended:
+def excuse(media: HeldMedia, stage: Stage, code: str, detail: str) -> None:
+    """Note an attempt that something else ended: the disk, or whoever stopped the worker.
+
+    It is not charged, and of many only one is kept.
+    """
+    excused = [a for a in _of(media, stage) if a["error"] and a["error"]["code"] == code]
+    for attempt in excused:
         media.progress["attempts"].remove(attempt)
-    last = _of(media, stage)[-1:]
-    for attempt in last:
-        attempt["ended_at"] = timestamp()
-        attempt["error"] = {"code": "disk_fault", "detail": str(fault)}
+    for attempt in _of(media, stage)[-1:]:
+        if attempt["ended_at"] is None:
+            attempt["ended_at"] = timestamp()
+            attempt["error"] = {"code": code, "detail": detail}
     with suppress(OSError):
         media.save()
+
+
+def after_failure(media: HeldMedia) -> str:
+    """What comes next for a media that has failed, as a sentence."""
+    media_id, error = media.record["media_id"], media.progress["error"]
+    if error is not None and error["code"] == CENTRAL_UNREACHABLE and is_taken_up(media_id):
+        until = timestamp(ULID.from_str(media_id).datetime + TAKEN_UP_FOR)
+        return f"taken up again when central answers, until {until}"
+    return f"POST /media/{media_id}/retry or DELETE /media/{media_id}"
+
+
+def is_taken_up(media_id: str) -> bool:
+    """Whether a media received then is queued again by itself, once central answers."""
+    return datetime.now(UTC) - ULID.from_str(media_id).datetime < TAKEN_UP_FOR
 
 
 def wait_s(media: HeldMedia) -> float:

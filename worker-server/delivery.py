@@ -4,10 +4,12 @@ import asyncio
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 
 from contract import (
+    CENTRAL_UNREACHABLE,
     FILE_FIELD,
     MEDIA_ID_FIELD,
     WORKER_NAME_FIELD,
@@ -58,6 +60,15 @@ class Central:
         except (ValueError, KeyError, TypeError):
             raise self._unavailable("answered 200, but not as central-server does") from None
 
+    async def is_ready(self) -> bool:
+        """Whether central's GET /ready says that it can store."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._client.get(urljoin(self._url, "ready"))
+        except (TimeoutError, httpx.RequestError):
+            return False
+        return response.status_code == httpx.codes.OK
+
     async def close(self) -> None:
         await self._client.aclose()
 
@@ -77,7 +88,7 @@ class Central:
         return CentralRefused("central_refused", f"Central ({self._url}) {said}")
 
     def _unavailable(self, what: str, retry_after_s: float = 0) -> Unavailable:
-        return Unavailable("central_unreachable", f"Central ({self._url}) {what}", retry_after_s)
+        return Unavailable(CENTRAL_UNREACHABLE, f"Central ({self._url}) {what}", retry_after_s)
 
 
 def _reason(response: httpx.Response) -> str:

@@ -2,7 +2,8 @@
 
 StageError
 ├── ImageRejected      the image's own fault: final at once
-├── DecoderFailed      its decoder died or hung: perhaps the machine's fault, two attempts
+├── DecoderFailed      its decoder crashed or hung: perhaps the machine's fault, two attempts
+├── DecoderKilled      somebody killed its decoder, or the kernel did for memory: ten attempts
 ├── Unavailable        something beside the image is not to be had: five retries
 └── CentralRefused     central will not take it: final at once
 """
@@ -12,6 +13,7 @@ class StageError(Exception):
     """code is stable and for programs, detail a sentence for people."""
 
     attempts = 1
+    patience = 1.0  # the backoff is multiplied by this
 
     def __init__(self, code: str, detail: str, retry_after_s: float = 0) -> None:
         super().__init__(code, detail, retry_after_s)  # all of them, for pickle
@@ -28,9 +30,16 @@ class ImageRejected(StageError):
 
 
 class DecoderFailed(StageError):
-    """The child process that decoded the image died, or did not end in time."""
+    """The child process that decoded the image crashed, or did not end in time."""
 
     attempts = 2
+
+
+class DecoderKilled(StageError):
+    """The child process that decoded the image was ended by SIGKILL, which no decoder does."""
+
+    attempts = 10
+    patience = 0.1
 
 
 class Unavailable(StageError):

@@ -49,7 +49,7 @@ class Logo:
 
     async def keep_fresh(self) -> None:
         """Fetch it now, and look for a newer one every hour; the old one stays if that fails."""
-        with suppress(Unavailable):  # stage 1 tries again, and tells
+        with suppress(StageError):  # stage 1 tries again, and tells
             await self.path()
         while True:
             await asyncio.sleep(_REFRESH_S)
@@ -70,7 +70,13 @@ class Logo:
                 raise
             detail = f"{error.detail} The bundled mark is used; set GOOGLE_LOGO to choose a logo."
             console.event(console.NOTICE, logo=DEFAULT_URL, detail=detail)
+            return await self._bundled()
+
+    async def _bundled(self) -> Path:
+        try:
             return await self._normalised(BUNDLED.read_bytes())
+        except StageError as error:  # a child that was killed, say
+            raise Unavailable("logo_unavailable", f"The bundled logo: {error.detail}") from error
 
     async def _load(self) -> Path:
         """The source's logo as it is now, normalised. Raises Unavailable."""

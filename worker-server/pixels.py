@@ -1,31 +1,43 @@
 """Child processes for everything that decodes pixels: killable, with a memory and a time limit."""
 
+import asyncio
+import faulthandler
 import math
 import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
-from typing import TypeVar, TypeVarTuple
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar, TypeVarTuple
 
 import anyio
 from anyio import BrokenWorkerProcess, to_process
 from PIL import Image
+from ulid import ULID
 
-from errors import DecoderFailed, ImageRejected
+from errors import DecoderFailed, DecoderKilled, ImageRejected, StageError
 
 Args = TypeVarTuple("Args")
 Result = TypeVar("Result")
 
+_TICK_S = 1.0
+_STARTS = 10
+
 
 class PixelProcesses:
-    """At most `processes` calls at a time, each in a child process of its own."""
+    """At most `processes` calls at a time, each in a child process of its own.
 
-    def __init__(self, processes: int, timeout_s: float, memory_mb: int) -> None:
+    reports is an existing folder for what crashing children leave behind.
+    """
+
+    def __init__(self, processes: int, timeout_s: float, memory_mb: int, reports: Path) -> None:
         self.slots = anyio.Semaphore(processes)
         self._processes = processes
         self._timeout_s = timeout_s
         self._memory_mb = memory_mb
+        self._reports = reports
         # The slots limit; anyio's limiter would count waiting for a slot as time used.
         self._no_limit = anyio.CapacityLimiter(math.inf)
 
@@ -33,43 +45,92 @@ class PixelProcesses:
         """Start every process with the image library loaded, so that no image waits for that."""
         async with anyio.create_task_group() as group:
             for _ in range(self._processes):
-                group.start_soon(self.run, Image.init)
+                group.start_soon(self._warm_up_one)
 
     async def run(self, function: Callable[[*Args], Result], *args: *Args) -> Result:
         """Call function in a child process; the caller holds a slot.
 
-        Raises DecoderFailed, ImageRejected (memory), or what function itself raises.
+        Raises DecoderFailed, DecoderKilled, ImageRejected (memory), or what function raises.
         """
-        try:
-            with anyio.fail_after(self._timeout_s):
-                return await to_process.run_sync(
-                    _call_limited,
-                    self._memory_mb,
-                    function,
-                    args,
-                    cancellable=True,
-                    limiter=self._no_limit,
-                )
-        except TimeoutError:
-            detail = f"Decoding took longer than {self._timeout_s:g} s."
-            raise DecoderFailed("time_limit", detail) from None
-        # anyio lets the latter escape where a child dies while it starts.
-        except (BrokenWorkerProcess, ProcessLookupError):
-            detail = "The process that decoded the image died, perhaps for want of memory."
-            raise DecoderFailed("decoder_crashed", detail) from None
-        except MemoryError:
-            detail = f"Decoding needs more than {self._memory_mb} MB (WATERMARK_MEMORY_MB)."
-            raise ImageRejected("memory_limit", detail) from None
+        for _ in range(_STARTS):
+            report = self._reports / f"{ULID()}.crash"
+            try:
+                return await _within(self._timeout_s, self._call(report, function, *args))
+            except TimeoutError:
+                detail = f"Decoding took longer than {self._timeout_s:g} s."
+                raise DecoderFailed("time_limit", detail) from None
+            except MemoryError:
+                detail = f"Decoding needs more than {self._memory_mb} MB (WATERMARK_MEMORY_MB)."
+                raise ImageRejected("memory_limit", detail) from None
+            # anyio lets the latter escape where a child dies while it starts.
+            except (BrokenWorkerProcess, ProcessLookupError):
+                if report.exists():
+                    raise _death(report.read_text(errors="replace")) from None
+                # It was dead before the call began: no fault of the image, the next one serves.
+            finally:
+                report.unlink(missing_ok=True)
+        raise DecoderKilled("decoder_killed", "Process after process was killed as it started.")
+
+    async def _warm_up_one(self) -> None:
+        with suppress(StageError):  # the first image will start one, and tell
+            await self.run(Image.init)
+
+    def _call(
+        self, report: Path, function: Callable[[*Args], Result], *args: *Args
+    ) -> Coroutine[Any, Any, Result]:
+        return to_process.run_sync(
+            _call_limited,
+            self._memory_mb,
+            report,
+            function,
+            args,
+            cancellable=True,
+            limiter=self._no_limit,
+        )
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
+    """asyncio.timeout, but of the time for which this process was frozen only a tick counts:
+    no image is charged for a SIGSTOP, a paused container or a suspended laptop."""
+    task = asyncio.ensure_future(work)
+    try:
+        while seconds > 0 and not task.done():
+            tick = min(seconds, _TICK_S)
+            await asyncio.wait([task], timeout=tick)
+            seconds -= tick
+        if task.done():
+            return task.result()
+        raise TimeoutError
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _call_limited(
-    memory_mb: int, function: Callable[[*Args], Result], args: tuple[*Args]
+    memory_mb: int, report: Path, function: Callable[[*Args], Result], args: tuple[*Args]
 ) -> Result:
-    """Runs in the child. A terminal's Ctrl-C goes to the whole group; the parent decides."""
+    """Runs in the child. A terminal's Ctrl-C goes to the whole group; the parent decides.
+
+    The report exists from here on; a crash, other than a SIGKILL, writes to it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A pipe that nobody empties: libtiff writes to it, and would hang once it is full.
     os.dup2(sys.stderr.fileno(), 2)
     limit = memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    return function(*args)
+    with report.open("w") as file:
+        faulthandler.enable(file)
+        try:
+            return function(*args)
+        finally:
+            faulthandler.disable()
+
+
+def _death(report: str) -> StageError:
+    """What ended a child: faulthandler wrote of every signal that a decoder can cause itself."""
+    if report:
+        said = report.partition("\n")[0]
+        return DecoderFailed("decoder_crashed", f"The image's decoder crashed: {said}.")
+    detail = "The process that decoded the image was killed: by hand, or for want of memory."
+    return DecoderKilled("decoder_killed", detail)

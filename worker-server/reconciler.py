@@ -1,157 +1,170 @@
 """The disk is the truth: what lies in pending/ without a job gets one.
 
-Every worker has a reconciler; flock on uploads/.reconcile.lock decides whose pass it is.
+Every worker has a reconciler. A look, every two seconds, is cheap: are there jobs that nobody
+works on, has Redis lost everything? A pass over the volume is made then, at the start and every
+RECONCILE_SECONDS; uploads/.reconcile.lock says when the last one began, whoever's it was.
 """
 
 import asyncio
 import fcntl
 import os
-import shutil
 import time
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Iterable
 
 from arq.connections import ArqRedis
-from arq.constants import in_progress_key_prefix
 from redis.exceptions import RedisError
-from ulid import ULID
 
+import attempts
 import console
 import jobs
+import retention
+from abandoned import AbandonedJobs
 from contract import (
-    DONE,
-    INCOMING,
+    CENTRAL_UNREACHABLE,
+    FAILED,
     PENDING,
     UPLOAD_QUEUE,
     WATERMARK_QUEUE,
     Stage,
     is_media_id,
+    timestamp,
 )
+from delivery import Central
+from settings import Settings
 from spool import MediaBusy, MediaGone, Spool, next_stage, read_progress
 
-_INCOMING_KEPT_S = 3600
-_SECOND_LOOK_S = 2
-_QUEUE_HEAD = 1000  # running jobs stay in the queue, before those that wait
+PASSED_KEY = "media-processor:reconciled-at"
+_LOOK_S = 2.0
+_BATCH = 200  # media handled at once, so that the worker's own jobs go on in between
 
 
 class Reconciler:
-    """Passes over the uploads volume, one at the start and one every interval_s."""
+    """Looks and passes over the uploads volume, until it is cancelled."""
 
-    def __init__(
-        self, spool: Spool, redis: ArqRedis, interval_s: float, keep_originals_days: float | None
-    ) -> None:
+    def __init__(self, spool: Spool, redis: ArqRedis, central: Central, settings: Settings) -> None:
         self._spool = spool
         self._redis = redis
-        self._interval_s = interval_s
-        self._keep_originals_days = keep_originals_days
+        self._central = central
+        self._settings = settings
+        self._abandoned = AbandonedJobs(spool, redis)
+        self._must_pass = True
 
     async def run(self) -> None:
-        """Pass after pass, for ever. A fault of Redis or the disk ends only the pass."""
+        """Look after look, for ever. A fault of Redis or the disk ends only the look."""
         while True:
             try:
-                await self._turn()
+                await self._look()
             except (RedisError, OSError) as error:
+                self._must_pass = True
                 console.event(console.NOTICE, detail=f"reconciler: {error!r}")
-            await asyncio.sleep(self._interval_s)
+            await asyncio.sleep(min(_LOOK_S, self._settings.reconcile_seconds))
 
-    async def _turn(self) -> None:
-        """A pass, unless another worker is at it."""
-        fd = os.open(self._spool.root / ".reconcile.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        else:
-            # Where somebody made room with rm -r uploads/done, media could not move there.
-            await asyncio.to_thread(self._spool.prepare)
-            await self._free_abandoned_jobs()
-            await self._queue_what_has_no_job()
-            await asyncio.to_thread(self._sweep)
-        finally:
-            os.close(fd)
+    async def _look(self) -> None:
+        await self._abandoned.free()
+        must_pass = self._must_pass or not await self._redis.exists(PASSED_KEY)
+        least_s = _LOOK_S if must_pass else self._settings.reconcile_seconds
+        if await asyncio.to_thread(self._take_turn, least_s):
+            await self._pass()
+            self._must_pass = False
+
+    def _take_turn(self, least_s: float) -> bool:
+        """Whether the last pass, of any worker, began least_s seconds ago; then this one's begins.
+
+        The lock is not held during a pass: two at once do no harm, a frozen worker that keeps
+        all others from theirs would.
+        """
+        with (self._spool.root / ".reconcile.lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            file.seek(0)
+            ago_s = time.time() - _number(file.read())
+            if 0 <= ago_s < 0.9 * least_s:  # negative: the clock was set back
+                return False
+            os.ftruncate(file.fileno(), 0)
+            file.write(str(time.time()))
+            return True
+
+    async def _pass(self) -> None:
+        # Where somebody made room with rm -r uploads/done, media could not move there.
+        await asyncio.to_thread(self._spool.prepare)
+        # First: what Redis loses from here on is noticed by the next look.
+        await self._redis.set(PASSED_KEY, timestamp())
+        await self._rerun_unreachable()
+        await self._queue_what_has_no_job()
+        await asyncio.to_thread(
+            retention.sweep,
+            self._spool,
+            self._settings.keep_originals_days,
+            self._settings.keep_failed_days,
+        )
 
     async def _queue_what_has_no_job(self) -> None:
+        # In this order: stage 2 is queued before stage 1's job goes.
         queued = await self._redis.zrange(WATERMARK_QUEUE, 0, -1)
         queued += await self._redis.zrange(UPLOAD_QUEUE, 0, -1)
-        media_ids = {job.decode().partition(":")[0] for job in queued}
-        missing = await asyncio.to_thread(self._without_job, media_ids)
-        await jobs.enqueue(self._redis, missing)
+        missing = await asyncio.to_thread(self._without_job, queued)
+        for start in range(0, len(missing), _BATCH):
+            batch = missing[start : start + _BATCH]
+            await jobs.enqueue(self._redis, await asyncio.to_thread(self._next_stages, batch))
         if missing:
             detail = "queued what lay in pending/ without a job"
             console.event(console.NOTICE, detail=detail, jobs=len(missing))
 
-    async def _free_abandoned_jobs(self) -> None:
-        """Let jobs run again at once whose worker died, or lost Redis while it took them.
+    def _without_job(self, queued: list[bytes]) -> list[str]:
+        with_job = {job.decode().partition(":")[0] for job in queued}
+        return [media_id for media_id in self._media_in(PENDING) if media_id not in with_job]
 
-        arq would wait for their in-progress key to expire. Whether somebody is at work the
-        media's lock knows better; two looks, because the key is there a little longer than
-        the lock on either side.
-        """
-        suspects = await self._in_progress_but_not_held()
-        if suspects:
-            await asyncio.sleep(_SECOND_LOOK_S)
-            abandoned = suspects & await self._in_progress_but_not_held()
-            if abandoned:
-                await self._redis.delete(*(in_progress_key_prefix + job for job in abandoned))
-                detail = "freed jobs that nobody works on"
-                console.event(console.NOTICE, detail=detail, jobs=len(abandoned))
-
-    async def _in_progress_but_not_held(self) -> set[str]:
-        head = await self._redis.zrange(WATERMARK_QUEUE, 0, _QUEUE_HEAD)
-        head += await self._redis.zrange(UPLOAD_QUEUE, 0, _QUEUE_HEAD)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for job in head:
-                pipe.exists(in_progress_key_prefix + job.decode())
-            taken = await pipe.execute()
-        in_progress = [job.decode() for job, is_taken in zip(head, taken, strict=True) if is_taken]
-        return await asyncio.to_thread(self._not_held, in_progress)
-
-    def _not_held(self, in_progress: list[str]) -> set[str]:
-        """Those of the jobs whose media nobody has locked, or that is not there any more."""
-        free = set()
-        for job in in_progress:
+    def _next_stages(self, media_ids: Iterable[str]) -> list[tuple[str, Stage, int]]:
+        stages = []
+        for media_id in media_ids:
             try:
-                with self._spool.hold(job.partition(":")[0]):
-                    free.add(job)
-            except MediaGone:
-                free.add(job)
-            except (MediaBusy, OSError, ValueError):
-                pass  # at work, or not readable: nothing to be in a hurry for
-        return free
+                progress = read_progress(self._spool.folder(PENDING, media_id))
+            except OSError as error:  # one that cannot be read is no reason to leave the others
+                console.event(console.NOTICE, media_id=media_id, detail=str(error))
+            else:
+                stages.append((media_id, next_stage(progress), progress["run"]))
+        return stages
 
-    def _without_job(self, with_job: set[str]) -> list[tuple[str, Stage, int]]:
-        """Media id, next stage and run of each pending media that no job names."""
-        missing = []
-        for path in (self._spool.root / PENDING).iterdir():
-            if path.name in with_job or not is_media_id(path.name):
-                continue
-            with suppress(OSError):  # one that cannot be read is no reason to leave the others
-                progress = read_progress(path)
-                missing.append((path.name, next_stage(progress), progress["run"]))
-        return missing
-
-    def _sweep(self) -> None:
-        """Remove uploads that broke off, and originals kept long enough."""
-        for path in (self._spool.root / INCOMING).iterdir():
-            if is_media_id(path.name) and time.time() - _last_change(path) > _INCOMING_KEPT_S:
-                shutil.rmtree(path, ignore_errors=True)
-        if self._keep_originals_days is None:
+    async def _rerun_unreachable(self) -> None:
+        """Take up again what failed because central was not there, if it is now."""
+        failed = await asyncio.to_thread(self._unreachable)
+        if not failed or not await self._central.is_ready():
             return
-        oldest_kept = datetime.now(UTC) - timedelta(days=self._keep_originals_days)
-        for path in (self._spool.root / DONE).iterdir():
-            if is_media_id(path.name) and ULID.from_str(path.name).datetime < oldest_kept:
-                self._remove(path.name)
+        for start in range(0, len(failed), _BATCH):
+            await asyncio.to_thread(self._rerun, failed[start : start + _BATCH])
+        detail = "central answers again: taken up what had failed for want of it"
+        console.event(console.NOTICE, detail=detail, media=len(failed))
 
-    def _remove(self, media_id: str) -> None:
-        with suppress(MediaBusy, MediaGone, OSError), self._spool.hold(media_id) as media:
-            if media.state == DONE:
-                shutil.rmtree(media.path, ignore_errors=True)
+    def _unreachable(self) -> list[str]:
+        return [
+            media_id
+            for media_id in self._media_in(FAILED)
+            if attempts.is_taken_up(media_id) and self._code(media_id) == CENTRAL_UNREACHABLE
+        ]
+
+    def _code(self, media_id: str) -> str | None:
+        error = read_progress(self._spool.folder(FAILED, media_id))["error"]
+        return error["code"] if error else None
+
+    def _rerun(self, media_ids: Iterable[str]) -> None:
+        """_queue_what_has_no_job follows."""
+        for media_id in media_ids:
+            try:
+                with self._spool.hold(media_id) as media:
+                    if media.state == FAILED:
+                        media.rerun()
+            except (MediaBusy, MediaGone):
+                pass  # somebody retries or deletes it right now
+
+    def _media_in(self, state: str) -> list[str]:
+        paths = (self._spool.root / state).iterdir()
+        return [path.name for path in paths if is_media_id(path.name)]
 
 
-def _last_change(folder: Path) -> float:
-    """When anything in folder last changed, in seconds since the epoch; now if it just went."""
+def _number(text: str) -> float:
     try:
-        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-    except FileNotFoundError:
-        return time.time()
+        return float(text)
+    except ValueError:
+        return 0.0

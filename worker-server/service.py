@@ -63,14 +63,20 @@ async def _serve(settings: Settings) -> None:
             processes=settings.processes,
             uploads=settings.upload_dir.resolve(),
         )
-        while not stop.is_set():
-            try:
-                await _work(stages, stop)
-            except (RedisError, OSError) as error:
-                detail = f"Redis failed, workers start anew: {error!r}"
-                console.event(console.NOTICE, worker=stages.worker, detail=detail)
+        async with asyncio.TaskGroup() as retiring:
+            while not stop.is_set():
+                workers = build_workers(stages)
+                try:
+                    await _work(stages, workers, stop)
+                except Exception as error:  # of Redis, or of arq when a connection drops
+                    detail = f"Redis failed, workers start anew: {error!r}"
+                    console.event(console.NOTICE, worker=stages.worker, detail=detail)
+                # New ones take jobs while those that failed finish theirs.
+                for worker in workers:
+                    retiring.create_task(_retire(worker, stop))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _REBUILD_PAUSE_S)
+            console.event(console.NOTICE, worker=stages.worker, detail="finishing what runs")
 
 
 @asynccontextmanager
@@ -82,11 +88,14 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
         spool.prepare()
     except OSError as error:
         raise SystemExit(f"UPLOAD_DIR={settings.upload_dir}: {error.strerror}") from None
-    pixels = PixelProcesses(
-        settings.processes, settings.watermark_timeout_seconds, settings.watermark_memory_mb
-    )
     central = Central(str(settings.central_server_url), name, settings.upload_timeout_seconds)
-    with tempfile.TemporaryDirectory(prefix="logo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="worker-") as folder:
+        pixels = PixelProcesses(
+            settings.processes,
+            settings.watermark_timeout_seconds,
+            settings.watermark_memory_mb,
+            Path(folder),
+        )
         logo = Logo(settings.google_logo, Path(folder), pixels)
         await pixels.warm_up()
         background = asyncio.create_task(logo.keep_fresh())
@@ -95,27 +104,24 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
     await central.close()
 
 
-async def _work(stages: Stages, stop: asyncio.Event) -> None:
-    """Run both queues and the reconciler until stop is set; then finish what runs.
+async def _work(stages: Stages, workers: list[Worker], stop: asyncio.Event) -> None:
+    """Poll both queues and reconcile until stop is set; jobs may still run then.
 
     Raises RedisError or OSError where Redis failed a Worker: arq's own end with it.
     """
-    workers = build_workers(stages)
-    settings = stages.settings
-    reconciler = Reconciler(
-        stages.spool, workers[0].pool, settings.reconcile_seconds, settings.keep_originals_days
-    )
-    running = [asyncio.create_task(worker.async_run()) for worker in workers]
-    beside = [asyncio.create_task(reconciler.run()), asyncio.create_task(stop.wait())]
-    await asyncio.wait([*running, *beside], return_when=asyncio.FIRST_COMPLETED)
-    if stop.is_set():
-        console.event(console.NOTICE, worker=stages.worker, detail="finishing what runs")
-    await asyncio.gather(*map(_drain, workers))
-    for task in (*running, *beside):
+    reconciler = Reconciler(stages.spool, workers[0].pool, stages.central, stages.settings)
+    running = [
+        *(asyncio.create_task(worker.async_run()) for worker in workers),
+        asyncio.create_task(reconciler.run()),
+        asyncio.create_task(stop.wait()),
+    ]
+    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    for worker in workers:
+        worker.allow_pick_jobs = False
+    await asyncio.sleep(5 * _POLL_S)  # a poll under way may still start one
+    for task in running:
         task.cancel()
-    outcomes = await asyncio.gather(*running, *beside, return_exceptions=True)
-    await asyncio.gather(*map(_close, workers))
-    for outcome in outcomes:
+    for outcome in await asyncio.gather(*running, return_exceptions=True):
         if isinstance(outcome, Exception):
             raise outcome
 
@@ -169,19 +175,19 @@ def _worker(
     )
 
 
-async def _drain(worker: Worker) -> None:
-    """Take no new job and wait for the running ones, also those of a Worker that has failed."""
-    worker.allow_pick_jobs = False
-    await asyncio.sleep(5 * _POLL_S)  # a poll under way may still start one
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_DRAIN_S):
-            while unfinished := [task for task in worker.tasks.values() if not task.done()]:
-                await asyncio.wait(unfinished)
+async def _retire(worker: Worker, stop: asyncio.Event) -> None:
+    """Let the jobs of a Worker that no longer polls end, cancel those that take too long, which
+    queues them again, and disconnect. Redis may be gone.
 
-
-async def _close(worker: Worker) -> None:
-    """Cancel what still runs, which queues it again, and disconnect. Redis may be gone."""
-    pool = worker.pool  # closed by the Worker too, unless that fails on the way
-    with suppress(RedisError, OSError, asyncio.CancelledError):
-        await worker.close()
-    await pool.aclose(close_connection_pool=True)
+    Not Worker.close: it deletes the health key, which is that of its successor as well.
+    """
+    tasks = list(worker.tasks.values())
+    if tasks:
+        _, unfinished = await asyncio.wait(tasks, timeout=_DRAIN_S)
+        for task in unfinished:
+            task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    with suppress(RedisError, OSError):
+        if stop.is_set():
+            await worker.pool.delete(worker.health_check_key)
+        await worker.pool.aclose(close_connection_pool=True)

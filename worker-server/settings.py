@@ -11,6 +11,7 @@ from jobs import RedisAddress
 
 MIB = 1024 * 1024
 PositiveNumber = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+Days = Annotated[float, Field(gt=0, le=36_500)]
 
 
 class Settings(RedisAddress):
@@ -30,7 +31,8 @@ class Settings(RedisAddress):
     upload_timeout_seconds: PositiveNumber = 15
     retry_backoff_seconds: PositiveNumber = 10
     reconcile_seconds: PositiveNumber = 60
-    keep_originals_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
+    keep_originals_days: Days | None = None
+    keep_failed_days: Days | None = None
 
     @field_validator("simulated_latency")
     @classmethod

@@ -10,7 +10,7 @@ from pathlib import Path
 import attempts
 import console
 import watermark
-from contract import DONE, FAILED, Stage, Status
+from contract import DONE, FAILED, MEDIA_RECORD, Stage, Status
 from delivery import Central
 from errors import ImageRejected, StageError
 from logo import Logo
@@ -57,7 +57,10 @@ class Stages:
         except StageError as error:
             self._handle(media, stage, error)
         except OSError as error:
-            attempts.excuse(media, stage, error)
+            attempts.excuse(media, stage, "disk_fault", str(error))
+            raise
+        except asyncio.CancelledError:
+            attempts.excuse(media, stage, "interrupted", "The worker had to stop meanwhile.")
             raise
         return Stage.UPLOAD if media.progress["status"] == Status.WATERMARKED else None
 
@@ -67,6 +70,8 @@ class Stages:
         config = self.settings
         console.event(console.WATERMARKING, **self._fields(media))
         attempts.begin(media, Stage.WATERMARK, Status.WATERMARKING, self.worker)
+        if media.is_damaged:
+            raise ImageRejected("record_damaged", f"{MEDIA_RECORD} is missing or damaged.")
         if not media.original.exists():
             raise ImageRejected("original_missing", "The uploaded file is not there any more.")
         logo = await self.logo.path()
@@ -111,15 +116,20 @@ class Stages:
 
     def _handle(self, media: HeldMedia, stage: Stage, error: StageError) -> None:
         """Note a failure. Raises Postponed where it is worth another attempt."""
-        retry = attempts.charge(media, stage, error, self.settings.retry_backoff_seconds)
-        fields = {**self._fields(media), "code": error.code, "detail": error.detail}
-        if retry is None:
-            console.event(console.FAILED, **fields, stage=stage)
+        number, delay_s = attempts.charge(media, stage, error, self.settings.retry_backoff_seconds)
+        fields = {**self._fields(media), "stage": stage, "code": error.code}
+        if delay_s is None:
+            console.event(
+                console.FAILED,
+                **fields,
+                attempts=number,
+                detail=error.detail,
+                next=attempts.after_failure(media),
+            )
             self._settle(media)
             return
-        number, delay_s = retry
         what = f"{console.RETRY} {number}/{error.attempts - 1} in {delay_s:g}s"
-        console.event(what, **fields, stage=stage)
+        console.event(what, **fields, detail=error.detail)
         raise Postponed(delay_s)
 
     def _settle(self, media: HeldMedia) -> bool:
