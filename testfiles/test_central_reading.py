@@ -119,4 +119,12 @@ def test_the_documentation_offers_the_form_and_every_refusal(central: InProcess)
     assert set(post["responses"]) == {"200", "408", "413", "415", "422", "503", "507"}
     examples = post["responses"]["422"]["content"]["application/problem+json"]["examples"]
     assert examples["worker_missing"]["value"]["status"] == 422
+    delete = openapi["paths"]["/media/{media_id}"]["delete"]
+    assert set(delete["responses"]) == {"204", "404", "503", "507"}
     assert "HTTPValidationError" not in str(openapi)
+
+
+def test_a_part_of_an_image_can_be_asked_for(central: InProcess) -> None:
+    deliver(central, b"0123456789", media_id=MEDIA_ID)
+    answer = central.get(f"/media/{MEDIA_ID}", headers={"Range": "bytes=2-5"})
+    assert (answer.status_code, answer.content) == (206, b"2345")
