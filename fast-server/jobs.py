@@ -5,8 +5,8 @@ compares them.
 """
 
 import time
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Awaitable, Iterable
+from typing import Annotated, Any, cast
 
 from arq.connections import ArqRedis
 from arq.constants import job_key_prefix
@@ -34,6 +34,15 @@ QUEUE_AND_TASK = {
     Stage.WATERMARK: (WATERMARK_QUEUE, WATERMARK_TASK),
     Stage.UPLOAD: (UPLOAD_QUEUE, UPLOAD_TASK),
 }
+
+_ENQUEUE = """
+local prefix, ttl_ms, now_ms = ARGV[1], ARGV[2], ARGV[3]
+for i = 4, #ARGV, 3 do
+    local queue, job, body = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    redis.call('SET', prefix .. job, body, 'PX', ttl_ms, 'NX')
+    redis.call('ZADD', queue, 'NX', now_ms, job)
+end
+"""
 
 
 class RedisAddress(BaseSettings):
@@ -91,15 +100,15 @@ async def enqueue(redis: ArqRedis, jobs: Iterable[tuple[str, Stage, int]]) -> No
 
     Raises redis.exceptions.RedisError or OSError; then any of them may have been queued or not.
 
-    arq's enqueue_job takes four round trips a job, and leaves one alone whose payload is there
-    though somebody deleted the queue. What is written is the same.
+    What is written is what arq's enqueue_job writes. That takes four round trips a job, and
+    leaves one alone whose payload is there though somebody deleted the queue.
     """
     now_ms = int(time.time() * 1000)
-    async with redis.pipeline(transaction=True) as pipe:
-        for media_id, stage, run in jobs:
-            queue, task = QUEUE_AND_TASK[stage]
-            job = job_id(media_id, stage, run)
-            body = payload(task, (media_id, run), {}, None, now_ms, serializer=serialize_job)
-            pipe.set(job_key_prefix + job, body, px=JOB_TTL_MS, nx=True)
-            pipe.zadd(queue, {job: now_ms}, nx=True)
-        await pipe.execute()
+    arguments: list[str] = []
+    for media_id, stage, run in jobs:
+        queue, task = QUEUE_AND_TASK[stage]
+        body = payload(task, (media_id, run), {}, None, now_ms, serializer=serialize_job)
+        arguments += [queue, job_id(media_id, stage, run), body.decode()]
+    if arguments:
+        common = (job_key_prefix, str(JOB_TTL_MS), str(now_ms))
+        await cast(Awaitable[None], redis.eval(_ENQUEUE, 0, *common, *arguments))
