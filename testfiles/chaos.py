@@ -26,8 +26,9 @@ from rich.progress import Progress
 
 from chaos_answers import ask
 from chaos_containers import Containers
-from chaos_deployment import Deployment, FaultMissed, Processes
-from chaos_faults import planned_faults
+from chaos_deployment import Deployment, FaultMissed
+from chaos_plan import planned_faults
+from chaos_processes import Processes
 from chaos_report import Outcome, show
 from chaos_timeline import TICK_S, Timeline
 from chaos_uploads import Clients, planned_uploads

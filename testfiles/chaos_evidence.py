@@ -66,6 +66,13 @@ class Evidence:
         return [line for line in self._log if not LINE.fullmatch(line)]
 
     @cached_property
+    def cut_short(self) -> int:
+        """Attempts that began and never ended: a kill has met them."""
+        records = map(record, self.uploads.glob("*/*/progress.json"))
+        attempts = (attempt for progress in records for attempt in progress.get("attempts", ()))
+        return sum(attempt["ended_at"] is None for attempt in attempts)
+
+    @cached_property
     def media_by_content(self) -> dict[str, list[str]]:
         """The accepted media of each sha256."""
         media: dict[str, list[str]] = {}

@@ -1,5 +1,6 @@
 """What a run has shown, as tables for a person."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from chaos_uploads import Upload
 from chaos_verdict import DUPLICATED, LOST, REFUSED, TORN, Wrong
 
 TRACEBACK = "Traceback (most recent call last)"
+LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\d ", re.M)
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,14 @@ def show(console: Console, outcome: Outcome) -> None:
     console.print(figures)
     for service, times in timeline.surprises.items():
         console.print(f"[yellow]warning:[/] {service} ended by itself, {times} times")
-    _show_tracebacks(console, outcome.outputs)
+    for output in outcome.outputs:
+        if tracebacks := _tracebacks(output):
+            count = len(tracebacks)
+            console.print(f"[yellow]warning:[/] {count} tracebacks in {output.name}, the first:")
+            console.print(escape(tracebacks[0]), soft_wrap=True)
     for wrong in outcome.wrong:
-        console.print(f"[red]{wrong.kind}[/] {escape(f'{wrong.which}: {wrong.what}')}")
+        text = escape(f"{wrong.which}: {wrong.what}")
+        console.print(f"[red]{wrong.kind}[/] {text}", soft_wrap=True)
 
 
 def _figures(outcome: Outcome) -> dict[str, object]:
@@ -55,6 +62,8 @@ def _figures(outcome: Outcome) -> dict[str, object]:
         "acknowledged": len(acknowledged),
         "stored": len(outcome.found.receipts),
         **{kind: _count(outcome.wrong, kind) for kind in (LOST, DUPLICATED, TORN, REFUSED)},
+        "attempts cut short": outcome.found.cut_short,
+        "tracebacks": sum(len(_tracebacks(output)) for output in outcome.outputs),
         "unacknowledged but stored": len(outcome.found.receipts.keys() - acknowledged),
         "unfinished uploads (swept after an hour)": len(outcome.found.unfinished),
         "seconds to recover": "never" if recovered_s is None else f"{recovered_s:.1f}",
@@ -66,11 +75,8 @@ def _count(wrong: Iterable[Wrong], kind: str) -> int:
     return len({one.which for one in wrong if one.kind == kind})
 
 
-def _show_tracebacks(console: Console, outputs: list[Path]) -> None:
-    for output in outputs:
-        text = output.read_text(encoding="utf-8", errors="replace")
-        count = text.count(TRACEBACK)
-        if count:
-            first = text[text.index(TRACEBACK) :].splitlines()[:60]
-            console.print(f"[yellow]warning:[/] {count} tracebacks in {output.name}, the first:")
-            console.print(escape("\n".join(first)))
+def _tracebacks(output: Path) -> list[str]:
+    """Each up to the next line of the console's log."""
+    text = output.read_text(encoding="utf-8", errors="replace")
+    found = text.split(TRACEBACK)[1:] if TRACEBACK in text else []
+    return [TRACEBACK + LOG_LINE.split(lines, maxsplit=1)[0].rstrip() for lines in found]

@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from chaos_deployment import Deployment, FaultMissed
-from chaos_faults import DEADLY, INJECT, Planned, Undo, affected
+from chaos_faults import Planned, Undo, affected
+from chaos_plan import DEADLY, INJECT
 
 TICK_S = 0.05
 UNDO_AGAIN_S = 1
