@@ -1,7 +1,10 @@
 """The chaos tool: what it does can be repeated, is undone, and ends with a status."""
 
+import shutil
 import subprocess
 import sys
+
+import pytest
 
 from chaos_plan import INJECT, planned_faults
 from chaos_uploads import planned_uploads
@@ -22,16 +25,24 @@ def test_a_seed_stands_for_one_set_of_images() -> None:
     assert len({*contents[0]}) == 6
 
 
+def chaos(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "testfiles" / "chaos.py"), *options]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
 def test_a_short_run_finds_nothing_wrong() -> None:
-    """Through its exit status, as CI sees it."""
-    command = [sys.executable, str(ROOT / "testfiles" / "chaos.py")]
-    options = ["--seconds", "8", "--images", "12", "--seed", "5"]
-    ended = subprocess.run([*command, *options], capture_output=True, text=True)
+    ended = chaos("--seconds", "8", "--images", "12", "--seed", "5")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.compose
+@pytest.mark.skipif(shutil.which("docker") is None, reason="there is no docker here")
+def test_a_short_run_with_containers_finds_nothing_wrong() -> None:
+    ended = chaos("--compose", "--seconds", "12", "--images", "20", "--seed", "3")
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_a_setting_the_stack_does_not_take_is_exit_status_2() -> None:
-    command = [sys.executable, str(ROOT / "testfiles" / "chaos.py")]
-    ended = subprocess.run([*command, "--env", "PORT=none"], capture_output=True, text=True)
+    ended = chaos("--env", "PORT=none")
     assert ended.returncode == 2
     assert "error: PORT=none" in ended.stderr
