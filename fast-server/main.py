@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 
 import accepted
 import admission
+import claims
 import console
 import durable
 import environment
@@ -26,8 +27,8 @@ import uploads
 from accepted import Accepted
 from body import open_form
 from central import Central
+from claims import Claims
 from contract import WATERMARK_QUEUE, is_media_id
-from idempotency import Claims
 from lingering import Lingering
 from settings import Settings
 from spool import Spool
@@ -47,7 +48,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         config.redis_dsn, WATERMARK_QUEUE, timeout_s=admission.REDIS_ANSWER_S, retries=1
     )
     state.central = Central(str(config.central_server_url))
-    sweeping = asyncio.create_task(idempotency.keep_swept(state.claims))
+    sweeping = asyncio.create_task(claims.keep_swept(state.claims))
     console.event(console.READY, service="fast-server", uploads=config.upload_dir.resolve())
     yield
     sweeping.cancel()
@@ -169,9 +170,9 @@ def _open_uploads(app: FastAPI) -> None:
     """Raises SystemExit where the uploads folder cannot be used."""
     folder = app.state.settings.upload_dir
     spool = app.state.spool = Spool(folder)
-    claims = app.state.claims = Claims(spool)
+    app.state.claims = Claims(spool)
     try:
         spool.prepare()
-        claims.prepare()
+        app.state.claims.prepare()
     except OSError as error:
         raise SystemExit(f"UPLOAD_DIR={folder}: {error.strerror}") from None

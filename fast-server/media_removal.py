@@ -6,8 +6,8 @@ from functools import partial
 
 import durable
 from central import Central
+from claims import Claims
 from contract import DONE, FAILED, INCOMING
-from idempotency import Claims
 from problems import Problem
 from refusals import NOT_FINISHED
 from spool import HeldMedia, MediaGone, Spool

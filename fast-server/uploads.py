@@ -15,6 +15,7 @@ from ulid import ULID
 import durable
 import image_header
 import signatures
+from claims import Claims
 from contract import (
     FILE_FIELD,
     INCOMING,
@@ -24,7 +25,6 @@ from contract import (
     timestamp,
 )
 from form_stream import FormStream
-from idempotency import Claims
 from problems import Problem
 from refusals import (
     FILE_EMPTY,

@@ -167,7 +167,7 @@ def test_claims_that_are_over_are_swept_and_others_completed(
 
 def test_a_key_is_freed_only_by_its_own_media(fast: InProcess, tmp_path: Path) -> None:
     media_id = fast.post("/media", **UPLOAD).json()["media_id"]
-    claims = load("fast-server", "idempotency").Claims(
+    claims = load("fast-server", "claims").Claims(
         load("fast-server", "spool").Spool(tmp_path / "up")
     )
     claims.free(KEY, str(ULID()))

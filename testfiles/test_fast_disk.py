@@ -19,7 +19,7 @@ from service_loader import in_process, load
 
 PHOTO = images.jpeg(size=(64, 64))
 FILE = {"file": ("photo.jpg", PHOTO)}
-NAMES = ("body", "durable", "form_stream", "idempotency", "lingering", "settings", "spool")
+NAMES = ("body", "durable", "form_stream", "claims", "lingering", "settings", "spool")
 modules: dict[str, ModuleType] = {name: load("fast-server", name) for name in (*NAMES, "uploads")}
 
 
@@ -135,7 +135,7 @@ def receive(uploads: Path, body: AsyncIterator[bytes]) -> Any:
     spool = modules["spool"].Spool(uploads)
     spool.prepare()
     stream = modules["form_stream"].FormStream(FORM_TYPE, body)
-    claims = modules["idempotency"].Claims(spool)
+    claims = modules["claims"].Claims(spool)
     return modules["uploads"].receive(stream, spool, modules["settings"].Settings(), claims)
 
 

@@ -62,6 +62,7 @@ def test_a_name_stays_inside_its_folder(fast: Gateway, sent: bytes, kept: str) -
         "pending",
         "failed",
         "done",
+        ".idempotency",
     }
 
 
