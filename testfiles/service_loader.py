@@ -24,6 +24,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 ROOT = Path(__file__).parent.parent
 UVICORN = ("-m", "uvicorn")
 _START_S = 30
+_GIVE_UP_S = 90
 _loaded: dict[str, dict[str, ModuleType]] = {}
 
 
@@ -124,7 +125,7 @@ def running(
 
 def until(true: Callable[[], object]) -> None:
     """Wait for a condition. Raises TimeoutError when it does not come."""
-    give_up = time.monotonic() + _START_S
+    give_up = time.monotonic() + _GIVE_UP_S
     while not true():
         if time.monotonic() > give_up:
             raise TimeoutError("waited too long for a condition")

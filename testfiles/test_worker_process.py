@@ -27,6 +27,8 @@ from worker_rig import (
 )
 from worker_web import Request, Web, as_central
 
+WATERMARKED = {"name": "watermarked_photo.jpg", "sha256": "0" * 64, "size": 1}
+
 
 class Bench(NamedTuple):
     uploads: Path
@@ -106,6 +108,25 @@ def test_an_original_that_was_deleted_fails_saying_so(bench: Bench) -> None:
     (bench.uploads / "pending" / media_id / "photo.jpg").unlink()
     enqueue(bench.redis, media_id)
     assert bench.wait(media_id, "failed")["error"]["code"] == "original_missing"
+
+
+@pytest.mark.parametrize(
+    "record", [None, b"", b'{"filename": "ph', b"[]", b"null", b'{"filename": "../other"}']
+)
+@pytest.mark.parametrize("progress", [{}, {"status": "watermarked", "watermarked": WATERMARKED}])
+def test_a_damaged_record_fails_saying_so(
+    bench: Bench, record: bytes | None, progress: dict[str, Any]
+) -> None:
+    media_id = add_media(bench.uploads, **progress)
+    path = bench.uploads / "pending" / media_id / "media.json"
+    path.unlink()
+    if record is not None:
+        path.write_bytes(record)
+    enqueue(bench.redis, media_id, "upload" if progress else "watermark")
+    media = bench.wait(media_id, "failed")
+    assert media["error"]["code"] == "record_damaged"
+    assert media["media_id"] == media_id
+    assert (bench.uploads / "failed" / media_id / "photo.jpg").exists()
 
 
 def test_central_in_trouble_is_tried_six_times(bench: Bench) -> None:
