@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import images
-from gateway import RedisServer, assert_problem, redis_server
-from service_loader import InProcess, in_process, load
+from gateway import RedisServer, assert_problem, client, redis_server
+from service_loader import InProcess, in_process, load, running
 from stack_host import free_ports
 from worker_web import Request, Web
 
@@ -181,3 +181,19 @@ def test_a_damaged_media_can_be_removed(fast: InProcess, tmp_path: Path) -> None
     (tmp_path / "failed" / media_id / "media.json").write_text("{")
     assert fast.delete(f"/media/{media_id}").status_code == 204
     assert "Idempotent-Replayed" not in fast.post("/media", **UPLOAD).headers
+
+
+def test_the_real_central_server_removes_it_too(redis: RedisServer, tmp_path: Path) -> None:
+    env = {"STORAGE_DIR": str(tmp_path / "stored"), "ACTIVITY_LOG": str(tmp_path / "log")}
+    with (
+        running("central-server", tmp_path, env | {"MIN_FREE_MB": "0"}) as central,
+        client(central.url) as http,
+        gateway_of(redis, f"{central.url}/upload-final", tmp_path / "up") as fast,
+    ):
+        media_id = media_in("done", fast, tmp_path / "up")
+        form = {"worker_name": "worker-1", "media_id": media_id}
+        http.post("/upload-final", data=form, files=UPLOAD["files"]).raise_for_status()
+        assert http.get(f"/media/{media_id}").content == PHOTO
+        assert fast.delete(f"/media/{media_id}").status_code == 204
+        assert http.get(f"/media/{media_id}").status_code == 404
+        assert_problem(fast.delete(f"/media/{media_id}"), 404, "media_not_found")
