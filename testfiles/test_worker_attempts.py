@@ -1,5 +1,6 @@
 """Attempts are counted on the disk, and what a failed one leads to."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,12 +10,15 @@ from unittest.mock import patch
 
 import pytest
 
+from service_loader import until
 from worker_rig import add_media, worker_module
 
 attempts = worker_module("attempts")
 errors = worker_module("errors")
 contract = worker_module("contract")
 spool = worker_module("spool")
+stages = worker_module("stages")
+Settings = worker_module("settings").Settings
 
 Stage, Status = contract.Stage, contract.Status
 UNREACHABLE = errors.Unavailable("central_unreachable", "Central is not there.")
@@ -32,7 +36,7 @@ def begin(media: Any, stage: Any = Stage.UPLOAD) -> None:
 
 
 def fail(media: Any, error: Exception, backoff_s: float = 10) -> Any:
-    """Begin and fail an attempt; the retry's number and delay, or None."""
+    """Begin and fail an attempt; how many did like this, and the next one's delay or None."""
     begin(media)
     return attempts.charge(media, Stage.UPLOAD, error, backoff_s)
 
@@ -157,3 +161,25 @@ def test_a_torn_record_reads_as_that_of_a_new_media(tmp_path: Path, torn: bytes)
     (path / "progress.json").unlink()
     assert fresh == spool.read_progress(path)
     assert (fresh["run"], fresh["status"], fresh["attempts"]) == (1, "queued", [])
+
+
+def test_an_attempt_cut_short_by_the_workers_stop_is_not_charged(media: Any) -> None:
+    class Logo:
+        async def path(self) -> None:
+            await asyncio.Event().wait()
+
+    at_work = stages.Stages(Settings(), "worker-1", None, None, Logo(), None)
+
+    async def stopped_meanwhile() -> None:
+        working = asyncio.create_task(at_work.advance(media, Stage.WATERMARK))
+        await asyncio.to_thread(until, lambda: media.progress["status"] == "watermarking")
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+
+    for _ in range(12):
+        asyncio.run(stopped_meanwhile())
+        media.progress["status"] = "queued"
+        media.save()
+    [attempt] = saved(media)["attempts"]
+    assert attempt["error"]["code"] == "interrupted"
