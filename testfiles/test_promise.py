@@ -3,6 +3,7 @@
 make chaos does the same at random.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,8 @@ import pytest
 from redis import Redis
 
 import images
-from service_loader import until
+from gateway import redis_server
+from service_loader import in_process, until
 from stack import ROOT, Stack
 
 SMALL = images.jpeg(size=(64, 48))
@@ -168,3 +170,34 @@ def test_an_upload_repeated_with_its_key_is_stored_once(impatient: Stack) -> Non
     assert {answer.status_code for answer in answers} == {202}
     [media_id] = {answer.json()["media_id"] for answer in answers}
     assert_each_stored_once(impatient, [media_id])
+
+
+def test_the_bytes_the_record_and_their_folder_are_on_the_disk_before_the_202(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a power cut after the answer must leave."""
+    steps: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def noted_fsync(fd: int) -> None:
+        fsync(fd)
+        steps.append(f"fsync {Path(f'/proc/self/fd/{fd}').readlink().name}")
+
+    def noted_rename(source: Any, target: Any) -> None:
+        rename(source, target)
+        steps.append(f"rename into {Path(target).parent.name}")
+
+    with redis_server(tmp_path) as redis:
+        env = {"REDIS_URL": redis.url, "UPLOAD_DIR": str(tmp_path), "MIN_FREE_MB": "0"}
+        with in_process("fast-server", env) as fast:
+            monkeypatch.setattr(os, "fsync", noted_fsync)
+            monkeypatch.setattr(os, "rename", noted_rename)
+            answer = fast.post("/media", files={"file": ("photo.jpg", SMALL)})
+            monkeypatch.undo()
+    assert [step for step in steps if tmp_path.name not in step] == [  # swept at the start
+        "fsync photo.jpg",
+        "fsync .media.json.new",
+        f"fsync {answer.json()['media_id']}",
+        "rename into pending",
+        "fsync pending",
+    ]
