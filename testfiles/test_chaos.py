@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +43,10 @@ def test_a_short_run_with_containers_finds_nothing_wrong() -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-def test_a_setting_the_stack_does_not_take_is_exit_status_2() -> None:
+def test_a_setting_the_stack_does_not_take_is_exit_status_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # the folder of a run that failed is kept
     ended = chaos("--env", "PORT=none")
     assert ended.returncode == 2
     assert "error: PORT=none" in ended.stderr
