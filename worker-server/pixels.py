@@ -29,7 +29,7 @@ _STARTS = 10
 class PixelProcesses:
     """At most `processes` calls at a time, each in a child process of its own.
 
-    reports is an existing folder for what crashing children leave behind.
+    reports is a folder for what crashing children leave behind.
     """
 
     def __init__(self, processes: int, timeout_s: float, memory_mb: int, reports: Path) -> None:
@@ -53,6 +53,7 @@ class PixelProcesses:
         Raises DecoderFailed, DecoderKilled, ImageRejected (memory), or what function raises.
         """
         for _ in range(_STARTS):
+            self._reports.mkdir(exist_ok=True)  # somebody tidied up /tmp
             report = self._reports / f"{ULID()}.crash"
             try:
                 return await _within(self._timeout_s, self._call(report, function, *args))
