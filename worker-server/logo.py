@@ -7,7 +7,7 @@ Only where nothing was asked for and Google's cannot be fetched does the bundled
 import asyncio
 import hashlib
 import time
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -49,14 +49,14 @@ class Logo:
 
     async def keep_fresh(self) -> None:
         """Fetch it now, and look for a newer one every hour; the old one stays if that fails."""
-        with suppress(StageError):  # stage 1 tries again, and tells
-            await self.path()
+        load: Callable[[], Awaitable[Path]] = self.path
         while True:
-            await asyncio.sleep(_REFRESH_S)
             try:
-                self._path = await self._load()
-            except Unavailable as error:
+                self._path = await load()
+            except Unavailable as error:  # stage 1 tries again
                 console.event(console.NOTICE, logo=self._source, detail=error.detail)
+            await asyncio.sleep(_REFRESH_S)
+            load = self._load
 
     async def _first(self) -> Path:
         failed_lately = time.monotonic() - self._failed_at < _FAILURE_KEPT_S
