@@ -3,6 +3,7 @@
 photo.jpg      an image (how it gets there: storing.py)
 .incoming/     images on their way in (incoming.py)
 .intents/, .receipts/, .names/     what is remembered of them (receipts.py)
+.deleted/      what is not to come back (tombstones.py; how images go: deleting.py)
 .lock          held by the one process
 """
 
@@ -20,9 +21,11 @@ from typing import TextIO, TypeVar
 import durable
 from activity import ActivityLog
 from contract import is_media_id
+from deleting import Deleting
 from incoming import Upload
 from receipts import Receipt, Receipts
 from storing import Storing
+from tombstones import Tombstones
 
 _BATCH = 100  # receipts dropped in one go: a delivery waits for so many at most
 Result = TypeVar("Result")
@@ -35,7 +38,9 @@ class Archive:
         self.incoming = folder / ".incoming"
         self._folder = folder
         self._receipts = Receipts(folder)
-        self._storing = Storing(folder, log, self._receipts)
+        self._tombstones = Tombstones(folder)
+        self._storing = Storing(folder, log, self._receipts, self._tombstones)
+        self._deleting = Deleting(folder, log, self._receipts, self._tombstones)
         # One thread is the one writer. A lock held by a request would be let go of when that
         # request is cancelled, with its thread still at work.
         self._writer = ThreadPoolExecutor(1, "archive")
@@ -47,9 +52,11 @@ class Archive:
         shutil.rmtree(self.incoming, ignore_errors=True)
         self.incoming.mkdir(exist_ok=True)
         self._receipts.prepare()
+        self._tombstones.prepare()
         self._receipts.claim_all(path.name for path in self._folder.iterdir())
         durable.fsync_dir(self._folder)
         self._storing.roll_forward()
+        self._deleting.roll_forward()
 
     def close(self) -> None:
         """Finish what is being stored and unlock the folder."""
@@ -59,58 +66,67 @@ class Archive:
     def check(self) -> None:
         """Try what storing needs. Raises OSError."""
         durable.probe(self._folder)
-        folders = (self._folder, self.incoming, *self._receipts.folders)
+        self.incoming.mkdir(exist_ok=True)
+        folders = (self._folder, self.incoming, *self._receipts.folders, self._tombstones.folder)
+        for folder in folders:
+            if not folder.is_dir():  # what was in it is lost: not for a running service to hide
+                raise OSError(errno.ENOENT, f"its folder {folder.name} is missing")
         if len({folder.stat().st_dev for folder in folders}) > 1:
             raise OSError(errno.EXDEV, "its hidden folders are on another file system")
 
     async def store(self, upload: Upload) -> tuple[Receipt, bool]:
         """Store and log the upload; the receipt, and whether it had been stored before.
 
-        Raises OSError. What was done until then is completed by the next try or start.
+        Raises Problem where it was deleted, and OSError. What was done until then is completed by
+        the next try or start.
         """
         return await self._written(partial(self._storing.store, upload))
 
     async def delete(self, media_id: str) -> bool:
-        """Remove the image and its receipt, for good; False where the media is unknown.
+        """Remove the image and refuse it from now on; False where the media is unknown.
 
-        Its line stays, and so its name stays taken. Raises OSError: deleting it again goes on.
+        Raises OSError: deleting it again, or a start, goes on.
         """
-        return is_media_id(media_id) and await self._written(partial(self._delete, media_id))
+        return is_media_id(media_id) and await self._written(
+            partial(self._deleting.delete, media_id)
+        )
 
     async def drop_receipts(self, older_than_s: float) -> int:
         """Forget the media stored before that, not their images; how many. Raises OSError."""
-        before = time.time() - older_than_s
-        old = await asyncio.to_thread(self._receipts.older_than, before)
-        dropped = 0
-        for start in range(0, len(old), _BATCH):
-            batch = old[start : start + _BATCH]
-            dropped += await self._written(partial(self._drop, batch, before))
-        return dropped
+        old = await asyncio.to_thread(self._receipts.older_than, time.time() - older_than_s)
+        return await self._in_batches(self._forget, old)
+
+    async def drop_tombstones(self, older_than_s: float) -> int:
+        """Forget the media deleted before that; how many. Raises OSError."""
+        old = await asyncio.to_thread(self._tombstones.older_than, time.time() - older_than_s)
+        return await self._in_batches(self._forget_deleted, old)
 
     def find(self, media_id: str) -> Path | None:
         """The stored image; None where this media is unknown, not yet stored or was deleted."""
-        receipt = self._receipts.stored(media_id) if is_media_id(media_id) else None
+        if not is_media_id(media_id) or self._tombstones.has(media_id):
+            return None
+        receipt = self._receipts.stored(media_id)
         path = self._folder / receipt["name"] if receipt else None
         return path if path and path.is_file() else None
 
     async def _written(self, write: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._writer, write)
 
-    def _delete(self, media_id: str) -> bool:
-        """The image first, which makes room on a full disk; the receipt, that finds it, last."""
-        receipt = self._storing.settled(media_id)
-        if receipt is None:
-            return False
-        (self._folder / receipt["name"]).unlink(missing_ok=True)
-        durable.fsync_dir(self._folder)
-        self._receipts.forget([media_id])
-        return True
+    async def _in_batches(self, drop: Callable[[list[str]], None], media_ids: list[str]) -> int:
+        for start in range(0, len(media_ids), _BATCH):
+            await self._written(partial(drop, media_ids[start : start + _BATCH]))
+        return len(media_ids)
 
-    def _drop(self, media_ids: list[str], before: float) -> int:
-        """Those that are still old: one may have been deleted and stored again meanwhile."""
-        old = [media_id for media_id in media_ids if self._receipts.is_older(media_id, before)]
-        self._receipts.forget(old)
-        return len(old)
+    def _forget(self, media_ids: list[str]) -> None:
+        for media_id in media_ids:
+            self._deleting.resume(media_id)  # while something still leads to its image
+        self._receipts.forget(media_ids)
+
+    def _forget_deleted(self, media_ids: list[str]) -> None:
+        for media_id in media_ids:
+            self._deleting.resume(media_id)
+        self._receipts.retire(self._tombstones.names(media_ids))
+        self._tombstones.drop(media_ids)
 
 
 def _lock(path: Path) -> TextIO:

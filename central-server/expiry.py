@@ -1,4 +1,7 @@
-"""KEEP_RECEIPTS_DAYS: what is remembered of a media is dropped in the end; its image stays."""
+"""KEEP_RECEIPTS_DAYS: what is remembered of a media is dropped in the end; its image stays.
+
+Of a deleted one that is its tombstone.
+"""
 
 import asyncio
 import time
@@ -14,7 +17,7 @@ _DAY_S = 86_400.0
 
 @asynccontextmanager
 async def running(archive: Archive, keep_days: float | None) -> AsyncIterator[None]:
-    """Drop old receipts meanwhile; none where they are kept for ever."""
+    """Drop what is old meanwhile; nothing where it is kept for ever."""
     if keep_days is None:
         yield
         return
@@ -31,11 +34,16 @@ async def _drop_hourly(archive: Archive, keep_days: float) -> None:
     while True:
         started = time.monotonic()
         try:
-            dropped = await archive.drop_receipts(keep_days * _DAY_S)
+            receipts = await archive.drop_receipts(keep_days * _DAY_S)
+            tombstones = await archive.drop_tombstones(keep_days * _DAY_S)
         except OSError as error:
             console.event(console.FAILED, receipts_not_dropped=error.strerror)
         else:
-            if dropped:
-                seconds = time.monotonic() - started
-                console.event(console.NOTICE, receipts_dropped=dropped, seconds=seconds)
+            if receipts or tombstones:
+                console.event(
+                    console.NOTICE,
+                    receipts_dropped=receipts,
+                    tombstones_dropped=tombstones,
+                    seconds=time.monotonic() - started,
+                )
         await asyncio.sleep(_PAUSE_S)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ulid import ULID
 
@@ -103,6 +104,7 @@ class _TemporaryFile:
         self.path = path
         self.size = 0
         self._max_bytes = max_bytes
+        self._is_made = False
         self._hash = hashlib.sha256()
         self._batch = bytearray()
 
@@ -120,10 +122,19 @@ class _TemporaryFile:
         return self._hash.hexdigest()
 
     def _write(self, *, fsync: bool = False) -> None:
-        with self.path.open("ab") as file:
+        with self._open() as file:
+            file.seek(0, os.SEEK_END)
             file.write(self._batch)
             if fsync:
                 file.flush()
                 os.fsync(file.fileno())
         self._hash.update(self._batch)
         self._batch.clear()
+
+    def _open(self) -> BinaryIO:
+        """One that was removed meanwhile is not made again: it would lack its beginning."""
+        if self._is_made:
+            return self.path.open("r+b")
+        self.path.parent.mkdir(exist_ok=True)  # somebody may have tidied it up
+        self._is_made = True
+        return self.path.open("xb")

@@ -126,7 +126,10 @@ def get_media(request: Request) -> FileResponse:
     openapi_extra=openapi.MEDIA_ID_PARAMETER,
 )
 async def delete_media(request: Request) -> None:
-    """Remove the stored image. Its line stays in the log, and its name is not given again."""
+    """Remove the stored image, and refuse it should it come again or only now.
+
+    Its line stays in the log, and its name is not given again.
+    """
     media_id: str = request.path_params["media_id"]
     archive: Archive = request.app.state.archive
     with refusals.translated():

@@ -18,7 +18,8 @@ UPLOAD_FORM: dict[str, Any] = {
                         "media_id": {
                             "type": "string",
                             "description": "A ULID. The same one is stored and logged once, "
-                            "however often it is delivered; without it, one is assigned.",
+                            "however often it is delivered, and never again after it was deleted; "
+                            "without it, one is assigned.",
                         },
                     },
                 }

@@ -4,6 +4,7 @@
     .receipts/<media_id>.json   stored, logged and answered
     .names/<name>               a name that is taken for ever, pointing to its media_id, or to
                                 nobody once that media is forgotten
+    .deleted/<media_id>         it was deleted (tombstones.py)
 
 A receipt is an intent that was moved: the folder tells the state, and a start reads what was
 interrupted and no more.
@@ -12,7 +13,6 @@ interrupted and no more.
 import json
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict, cast
 
@@ -83,26 +83,23 @@ class Receipts:
         """Forget an intent."""
         (self._intents / f"{media_id}.json").unlink(missing_ok=True)
 
+    def erase(self, media_id: str) -> None:
+        """Drop both, of a media that has a tombstone."""
+        self.drop(media_id)
+        (self._stored / f"{media_id}.json").unlink(missing_ok=True)
+
+    def media_ids(self) -> set[str]:
+        """All that have an intent or a receipt."""
+        return {path.stem for folder in (self._intents, self._stored) for path in folder.iterdir()}
+
     def older_than(self, before: float) -> list[str]:
         """The media stored before that time, in any order."""
-        with os.scandir(self._stored) as entries:
-            names = (entry.name for entry in entries if entry.stat().st_mtime < before)
-            media_ids = (name.removesuffix(".json") for name in names)
-            return [media_id for media_id in media_ids if is_media_id(media_id)]
-
-    def is_older(self, media_id: str, before: float) -> bool:
-        """Whether it is still there, and was stored before that time."""
-        with suppress(FileNotFoundError):
-            return (self._stored / f"{media_id}.json").stat().st_mtime < before
-        return False
+        return older_than(self._stored, before)
 
     def forget(self, media_ids: list[str]) -> None:
-        """Drop receipts, so that it lasts. Their names have stood in the log: given to nobody."""
-        for media_id in media_ids:
-            receipt = self.stored(media_id)
-            if receipt is not None:
-                self._retire(receipt["name"])
-        durable.fsync_dir(self._names)  # a receipt that comes back drops the name again
+        """Drop receipts, so that it lasts, and retire their names."""
+        receipts = (self.stored(media_id) for media_id in media_ids)
+        self.retire([receipt["name"] for receipt in receipts if receipt is not None])
         for media_id in media_ids:
             (self._stored / f"{media_id}.json").unlink(missing_ok=True)
         durable.fsync_dir(self._stored)
@@ -129,11 +126,29 @@ class Receipts:
             if not name.startswith("."):
                 self.claim(name, _NOBODY)
 
-    def _retire(self, name: str) -> None:
+    def keep_names(self) -> None:
+        """Have the markers last, before an image goes that has kept its name until now."""
+        durable.fsync_dir(self._names)
+
+    def retire(self, names: list[str]) -> None:
+        """Give names that have stood in the log to nobody: their media may come again, as new.
+
+        They last before anything is dropped that could tell what to retire.
+        """
         marker = self._names / ".new"  # no image's name begins with a dot
-        marker.unlink(missing_ok=True)
-        marker.symlink_to(_NOBODY)
-        os.replace(marker, self._names / name)
+        for name in names:
+            marker.unlink(missing_ok=True)
+            marker.symlink_to(_NOBODY)
+            os.replace(marker, self._names / name)
+        durable.fsync_dir(self._names)
+
+
+def older_than(folder: Path, before: float) -> list[str]:
+    """The media that folder has a file of, or a link, made before that time."""
+    with os.scandir(folder) as entries:
+        old = (e.name for e in entries if e.stat(follow_symlinks=False).st_mtime < before)
+        media_ids = (name.removesuffix(".json") for name in old)
+        return [media_id for media_id in media_ids if is_media_id(media_id)]
 
 
 def _read(path: Path) -> Receipt | None:

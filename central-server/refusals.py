@@ -21,6 +21,12 @@ NOT_FOUND = ProblemType(
 UPLOAD_STALLED = ProblemType(
     "upload_stalled", 408, "The upload stalled", "No data came for a minute. Send the file again."
 )
+MEDIA_DELETED = ProblemType(
+    "media_deleted",
+    410,
+    "The media was deleted",
+    "Media 01KA0000000000000000000000 was deleted.",
+)
 TOO_LARGE = ProblemType(
     "upload_too_large",
     413,
@@ -66,8 +72,10 @@ DISK_FULL = ProblemType(
     "Less than 512 MB (MIN_FREE_MB) are free in STORAGE_DIR=central_storage.",
 )
 DISK_FULL_RETRY_AFTER_S = 30
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 UPLOAD_REFUSALS = (
     UPLOAD_STALLED,
+    MEDIA_DELETED,
     TOO_LARGE,
     NOT_MULTIPART,
     MALFORMED_FORM,
@@ -101,7 +109,7 @@ def translated() -> Iterator[None]:
     except TimeoutError as error:  # is an OSError too
         raise Problem(UPLOAD_STALLED, UPLOAD_STALLED.example) from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_ROOM:
             detail = f"{error.strerror}. Send the image again later."
             raise Problem(DISK_FULL, detail, DISK_FULL_RETRY_AFTER_S) from error
         raise Problem(STORAGE_UNAVAILABLE, f"{error.strerror}.") from error

@@ -1,6 +1,7 @@
 """Storing an image, in steps each of which may be the last before a crash:
 
     receive the file to .incoming/, fsync                             (incoming.py)
+    refuse it where the media has a tombstone                         (tombstones.py)
     take a name, write the intent with the line and its place in the log, fsync
     link the file to the name, fsync
     write the line at its place, fsync
@@ -20,49 +21,62 @@ from ulid import ULID
 import activity
 import console
 import durable
+import refusals
 from activity import ActivityLog
 from incoming import Upload
+from problems import Problem
 from receipts import Receipt, Receipts
+from tombstones import Tombstones
 
 
 class Storing:
     """For one writer at a time. Every method may raise OSError; the next try completes it."""
 
-    def __init__(self, folder: Path, log: ActivityLog, receipts: Receipts) -> None:
+    def __init__(
+        self, folder: Path, log: ActivityLog, receipts: Receipts, tombstones: Tombstones
+    ) -> None:
         self._folder = folder
         self._log = log
         self._receipts = receipts
+        self._tombstones = tombstones
 
     def store(self, upload: Upload) -> tuple[Receipt, bool]:
-        """Store and log the upload; the receipt, and whether it had been stored before."""
-        receipt = self.settled(upload.media_id)
+        """Store and log the upload; the receipt, and whether it had been stored before.
+
+        Raises Problem where the media was deleted: here, because a DELETE may have overtaken it.
+        """
+        if self._tombstones.has(upload.media_id):
+            raise Problem(refusals.MEDIA_DELETED, f"Media {upload.media_id} was deleted.")
+        receipt = self._settled(upload.media_id)
         if receipt is not None:
             return receipt, True
         intent = self._intend(upload)
         self._link(upload.path, intent["name"])
         return self._complete(upload.media_id, intent), False
 
-    def settled(self, media_id: str) -> Receipt | None:
+    def _settled(self, media_id: str) -> Receipt | None:
         """The media's receipt, completed if it was interrupted; None leaves nothing of it."""
         receipt = self._receipts.stored(media_id)
         if receipt is not None:
             return receipt
         intent = self._receipts.intent(media_id)
-        if intent is not None and self._is_linked(intent):
+        if intent is not None and is_linked(self._folder, intent):
             return self._complete_interrupted(media_id, intent)
         self._receipts.drop(media_id)
         return None
 
     def roll_forward(self) -> None:
-        """Settle what an earlier process left. What fails is left to the next try."""
+        """Settle what an earlier process left to store. What fails is left to the next try."""
         interrupted = self._receipts.interrupted()
         for media_id in interrupted:  # all torn lines first: the next line would seal them in
             intent = self._receipts.intent(media_id)
             if intent is not None:
                 self._log.cut_torn(intent["line"].encode(), intent["log_offset"])
         for media_id in interrupted:
+            if self._tombstones.has(media_id):
+                continue  # deleting.py has it
             try:
-                settled = self.settled(media_id) is not None
+                settled = self._settled(media_id) is not None
                 outcome = "completed" if settled else "forgotten"
             except OSError as error:
                 outcome = f"left for later: {error.strerror}"
@@ -99,13 +113,6 @@ class Storing:
     def _link(self, file: Path, name: str) -> None:
         (self._folder / name).hardlink_to(file)  # link(2) never overwrites
 
-    def _is_linked(self, intent: Receipt) -> bool:
-        path = self._folder / intent["name"]
-        if not path.is_file() or path.stat().st_size != intent["size"]:
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == intent["sha256"]
-
     def _complete(self, media_id: str, intent: Receipt) -> Receipt:
         durable.fsync_dir(self._folder)
         line = intent["line"].encode()
@@ -121,3 +128,12 @@ class Storing:
         durable.fsync_dir(self._folder)
         self._receipts.settle(media_id)
         return intent
+
+
+def is_linked(folder: Path, intent: Receipt) -> bool:
+    """Whether the image of intent is in folder: nobody else's file of its name."""
+    path = folder / intent["name"]
+    if not path.is_file() or path.stat().st_size != intent["size"]:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == intent["sha256"]

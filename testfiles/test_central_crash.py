@@ -1,4 +1,4 @@
-"""kill -9 of the real central-server before, and in the middle of, each step of a delivery.
+"""kill -9 of the real central-server before, and in the middle of, each step it takes.
 
 Each process recovers what the one before it left, and is then killed itself: the steps share one
 storage folder, and cost one start each.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from central_launcher import DISARMED, PARTIAL
 from service_loader import ROOT, Server, load, running
@@ -25,6 +26,7 @@ STEPS = (
     *("fsync", "unlink", "symlink", "fsync", "replace", "fsync", "link", "fsync", "write", "fsync"),
     *("replace", "unlink", "send", "send"),
 )
+DELETION = ("symlink", "fsync", "fsync", "unlink", "fsync", "unlink", "unlink", "send")
 Answer = dict[str, Any] | None  # None where the connection broke
 ulid = load("central-server", "incoming").ULID
 
@@ -48,6 +50,9 @@ class Media:
         except httpx.TransportError:
             return None
         return dict(answer.raise_for_status().json())
+
+    def delete(self, server: Server) -> int:
+        return httpx.delete(f"{server.url}/media/{self.media_id}", trust_env=False).status_code
 
 
 def new_media() -> Media:
@@ -113,6 +118,28 @@ def test_kill_9_at_each_step_of_a_delivery_stores_it_once(tmp_path: Path) -> Non
             assert answered == (at == len(STEPS)), (at, half)
             assert answered or server.process.wait(10) == -signal.SIGKILL
         was_linked = at > STEPS.index("link")
+
+
+def test_kill_9_at_each_step_of_a_deletion_ends_with_the_image_gone(tmp_path: Path) -> None:
+    storage = tmp_path / "central_storage"
+    for at in range(len(DELETION)):
+        with crashing(tmp_path, at) as server:
+            media = new_media()
+            assert media.deliver(server)
+            arm(tmp_path)
+            with pytest.raises(httpx.TransportError):
+                media.delete(server)
+            assert server.process.wait(10) == -signal.SIGKILL
+    with running("central-server", tmp_path, {}) as server:
+        left = [path.name for path in storage.iterdir() if path.name[0] != "."]
+        assert left == log_names(tmp_path)[:1], "all that had a tombstone are gone"
+        for name in log_names(tmp_path):
+            media = Media(name[:26], b"it comes late")
+            assert media.delete(server) == (204 if name in left else 404)
+            with pytest.raises(httpx.HTTPStatusError, match="410"):
+                media.deliver(server)
+    assert [path.name for path in storage.iterdir() if path.name[0] != "."] == []
+    assert [*storage.glob(".receipts/*"), *storage.glob(".intents/*")] == []
 
 
 def test_kill_9_during_four_deliveries_at_once_stores_each_once(tmp_path: Path) -> None:

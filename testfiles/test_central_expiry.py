@@ -1,6 +1,7 @@
-"""KEEP_RECEIPTS_DAYS: old receipts go, at the start and hourly; images, lines and names stay."""
+"""KEEP_RECEIPTS_DAYS: old receipts and tombstones go; images, lines and names stay."""
 
 import asyncio
+import errno
 import os
 import shutil
 import time
@@ -11,8 +12,8 @@ from unittest.mock import patch
 import pytest
 
 from service_loader import in_process, load, until
-from test_central_deleting import remembered
-from test_central_recovery import OTHER_ID, deliver, logged, names, opened, upload
+from test_central_deleting import delete, remembered, tombstones
+from test_central_recovery import OTHER_ID, Steps, deliver, logged, names, opened, upload
 from test_central_upload import JPEG, MEDIA_ID, stored_names
 from test_central_upload import deliver as post
 
@@ -103,13 +104,59 @@ def test_what_is_not_a_receipt_stays_and_a_damaged_one_goes(tmp_path: Path) -> N
         assert [path.name for path in receipts.iterdir()] == ["note.txt"]
 
 
-def test_a_media_deleted_and_stored_again_during_the_pass_is_not_forgotten(tmp_path: Path) -> None:
+def test_a_deleted_media_may_come_again_in_the_end_and_gets_another_name(tmp_path: Path) -> None:
     with opened(tmp_path) as archive:
         deliver(archive)
-        receipts = load("central-server", "receipts").Receipts
-        with patch.object(receipts, "older_than", return_value=[MEDIA_ID, OTHER_ID]):
-            assert drop(archive, days=1) == 0
-        assert archive.find(MEDIA_ID) is not None
+        assert delete(archive)
+        asyncio.run(archive.delete(OTHER_ID))
+        age_tombstone(tmp_path, MEDIA_ID, days=2)
+        assert drop_tombstones(archive, days=1) == 1
+        assert tombstones(tmp_path) == [OTHER_ID]
+        receipt, duplicate = deliver(archive)
+        assert (receipt["name"], duplicate) == (f"photo-{MEDIA_ID}.jpg", False)
+        age_tombstone(tmp_path, OTHER_ID, days=2)
+        assert drop_tombstones(archive, days=1) == 1
+        assert deliver(archive, OTHER_ID)[1] is False
+
+
+def test_an_image_whose_deletion_was_cut_short_is_not_forgotten(tmp_path: Path) -> None:
+    for drop_old in (drop, drop_tombstones):
+        folder = tmp_path / drop_old.__name__
+        with opened(folder) as archive:
+            deliver(archive)
+            with (
+                Steps(0, OSError(errno.EIO, "EIO"), steps=("unlink",)).failing(),
+                pytest.raises(OSError, match="EIO"),
+            ):
+                delete(archive)
+            age(folder, MEDIA_ID, days=2)
+            age_tombstone(folder, MEDIA_ID, days=2)
+            assert names(folder) == ["photo.jpg"]
+            assert drop_old(archive, days=1) == 1
+            assert names(folder) == remembered(folder) == []
+
+
+def age_tombstone(folder: Path, media_id: str, days: float) -> None:
+    deleted_at = time.time() - days * DAY_S
+    tombstone = folder / "storage" / ".deleted" / media_id
+    os.utime(tombstone, (deleted_at, deleted_at), follow_symlinks=False)
+
+
+def drop_tombstones(archive: Any, days: float) -> int:
+    dropped: int = asyncio.run(archive.drop_tombstones(days * DAY_S))
+    return dropped
+
+
+def test_a_start_drops_old_tombstones(tmp_path: Path) -> None:
+    with in_process("central-server", env(tmp_path)) as central:
+        central.delete(f"/media/{MEDIA_ID}")
+        central.delete(f"/media/{OTHER_ID}")
+    age_tombstone(tmp_path, MEDIA_ID, days=2)
+    with in_process("central-server", env(tmp_path)) as central:
+        assert post(central, media_id=MEDIA_ID).status_code == 410
+    with in_process("central-server", env(tmp_path, "1")) as central:
+        until(lambda: tombstones(tmp_path) == [OTHER_ID])
+        assert post(central, media_id=MEDIA_ID).status_code == 200
 
 
 def test_a_delivery_waits_for_one_batch_and_not_for_all(tmp_path: Path) -> None:

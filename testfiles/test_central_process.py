@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -66,6 +67,22 @@ def test_an_aborted_upload_leaves_nothing_and_no_traceback(tmp_path: Path) -> No
         until(lambda: "code=upload_aborted" in server.console())
         assert "Traceback" not in server.console()
     assert stored_names(tmp_path) == []
+
+
+def test_an_upload_whose_file_was_removed_meanwhile_is_not_stored_without_its_beginning(
+    tmp_path: Path,
+) -> None:
+    incoming = tmp_path / "central_storage" / ".incoming"
+    form = FORM_HEAD + bytes(2 * MIB) + b"\r\n--x--\r\n"
+    with running("central-server", tmp_path, {}) as server, dial(server) as call:
+        call.sendall(request_head(f"Content-Length: {len(form)}") + form[:MIB])
+        until(lambda: list(incoming.glob("*")))
+        shutil.rmtree(incoming)
+        assert httpx.get(f"{server.url}/ready", trust_env=False).status_code == 200
+        assert deliver(server, str(ulid()))
+        call.sendall(form[MIB:])
+        assert call.recv(1000).startswith(b"HTTP/1.1 503 ")
+    assert len(stored_names(tmp_path)) == len(logged_names(tmp_path)) == 1
 
 
 def test_a_file_that_says_it_is_too_large_is_refused_before_it_is_sent(tmp_path: Path) -> None:

@@ -104,6 +104,29 @@ def test_ready_tells_which_folder_cannot_be_used(central: InProcess, tmp_path: P
     assert central.get("/health").json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize("hidden", [".deleted", ".intents", ".names", ".receipts"])
+def test_ready_names_the_hidden_folder_that_is_missing(
+    central: InProcess, tmp_path: Path, hidden: str
+) -> None:
+    storage = tmp_path / "storage"
+    (storage / hidden).rmdir()
+    answer = central.get("/ready")
+    assert answer.status_code == 503
+    assert answer.json()["detail"] == f"STORAGE_DIR={storage}: its folder {hidden} is missing"
+
+
+@pytest.mark.parametrize("asked_first", [True, False])
+def test_the_folder_of_uploads_comes_back_by_itself(
+    central: InProcess, tmp_path: Path, asked_first: bool
+) -> None:
+    (tmp_path / "storage" / ".incoming").rmdir()
+    if asked_first:
+        assert central.get("/ready").status_code == 200
+    assert deliver(central, media_id=MEDIA_ID).status_code == 200
+    assert central.get(f"/media/{MEDIA_ID}").content == JPEG
+    assert central.get("/ready").status_code == 200
+
+
 def test_many_may_ask_at_once_whether_it_is_ready(central: InProcess) -> None:
     with ThreadPoolExecutor(16) as clients:
         answers = list(clients.map(lambda _: central.get("/ready"), range(200)))
@@ -116,7 +139,7 @@ def test_the_documentation_offers_the_form_and_every_refusal(central: InProcess)
     form = post["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["file", "worker_name"]
     assert set(form["properties"]) == {"file", "worker_name", "media_id"}
-    assert set(post["responses"]) == {"200", "408", "413", "415", "422", "503", "507"}
+    assert set(post["responses"]) == {"200", "408", "410", "413", "415", "422", "503", "507"}
     examples = post["responses"]["422"]["content"]["application/problem+json"]["examples"]
     assert examples["worker_missing"]["value"]["status"] == 422
     delete = openapi["paths"]["/media/{media_id}"]["delete"]
