@@ -11,7 +11,8 @@ import queueing
 from contract import PENDING, Stage, Status
 from idempotency import REPLAYED_HEADER
 from queueing import Job
-from spool import MediaGone, Spool, next_stage, read_progress
+from records import next_stage, read_progress
+from spool import MediaGone, Spool
 from uploads import Received
 
 _NOT_KEPT = "removed"  # stored, or failed, longer ago than the deployment keeps such

@@ -19,6 +19,11 @@ async def admit(redis: ArqRedis, settings: Settings) -> None:
     if await queue_depth(redis) >= settings.max_queue_depth:
         detail = f"{settings.max_queue_depth} jobs are waiting, the most MAX_QUEUE_DEPTH allows."
         raise Problem(QUEUE_FULL, detail, RETRY_AFTER_S)
+    require_room(settings)
+
+
+def require_room(settings: Settings) -> None:
+    """Raises Problem where too little of the disk is free, and OSError."""
     if shutil.disk_usage(settings.upload_dir).free < settings.min_free_mb * MIB:
         detail = f"Less than {settings.min_free_mb} MB are free (MIN_FREE_MB). Nothing was taken."
         raise Problem(DISK_FULL, detail)

@@ -13,8 +13,8 @@ from refusals import BAD_IDEMPOTENCY_KEY
 
 KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
-# 1 to 255 visible characters of ASCII: a string of RFC 9651, or without its quotes
-_QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\["\\]){1,255})"')
+# 1 to 255 printable characters of ASCII: a string of RFC 9651, or without its quotes
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
 _BARE = re.compile(r"[!#-~][!-~]{0,254}")
 
 

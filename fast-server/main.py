@@ -148,12 +148,15 @@ async def health() -> dict[str, str]:
 
 @app.get(
     "/ready",
-    responses=problems.responses(refusals.REDIS_UNAVAILABLE, refusals.STORAGE_UNAVAILABLE),
+    responses=problems.responses(
+        refusals.REDIS_UNAVAILABLE, refusals.STORAGE_UNAVAILABLE, refusals.DISK_FULL
+    ),
 )
 async def ready(request: Request) -> dict[str, str]:
     """Uploads can be taken: Redis takes jobs, and the uploads folder does what it must."""
     await admission.queue_depth(request.app.state.redis)
     with refusals.translated():
+        admission.require_room(request.app.state.settings)
         await asyncio.to_thread(durable.probe, request.app.state.settings.upload_dir)
     return {"status": "ready"}
 

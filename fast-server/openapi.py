@@ -12,7 +12,7 @@ UPLOAD_FORM: dict[str, Any] = {
             "required": False,
             "description": "Names this upload, so that it can be sent again when its answer was "
             "lost: for 24 hours the same file under the same name and key is the same media. "
-            "1 to 255 visible ASCII characters, in double quotes or without.",
+            "1 to 255 printable ASCII characters, in double quotes or, without spaces, bare.",
             "schema": {"type": "string"},
             "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
         }

@@ -14,7 +14,8 @@ from contract import (
     Status,
     timestamp,
 )
-from spool import Spool, next_stage
+from records import next_stage
+from spool import Spool
 
 _VERB = {Stage.WATERMARK: "watermark it", Stage.UPLOAD: "send it to central"}
 
@@ -24,11 +25,7 @@ def describe(spool: Spool, media_id: str) -> dict[str, Any]:
     known = spool.describe(media_id)
     known.pop("idempotency_key", None)  # a hash for the gateway's own use
     progress: ProgressRecord = {key: known[key] for key in ProgressRecord.__annotations__}  # type: ignore[assignment]
-    try:
-        sentence = what_next(media_id, progress, datetime.now(UTC))
-    except (LookupError, TypeError, ValueError, AttributeError):
-        sentence = "Its progress record is damaged; whoever works on it next writes a new one."
-    return {**known, "next": sentence}
+    return {**known, "next": what_next(media_id, progress, datetime.now(UTC))}
 
 
 def what_next(media_id: str, progress: ProgressRecord, now: datetime) -> str:

@@ -94,7 +94,7 @@ BAD_IDEMPOTENCY_KEY = ProblemType(
     "bad_idempotency_key",
     422,
     "The Idempotency-Key cannot be used",
-    "Send one Idempotency-Key of 1 to 255 visible ASCII characters, in double quotes or without.",
+    "Send one Idempotency-Key of 1 to 255 printable ASCII characters, in double quotes.",
 )
 IDEMPOTENCY_KEY_REUSED = ProblemType(
     "idempotency_key_reused",

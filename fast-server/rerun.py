@@ -11,8 +11,9 @@ import queueing
 from contract import FAILED, is_media_id
 from problems import Problem
 from queueing import Job
+from records import next_stage, read_progress
 from refusals import NOT_FAILED
-from spool import HeldMedia, MediaBusy, MediaGone, Spool, next_stage, read_progress
+from spool import HeldMedia, MediaBusy, MediaGone, Spool
 
 _BATCH = 200
 
@@ -48,17 +49,17 @@ def _matching(spool: Spool, code: str | None) -> Iterator[str]:
 
 
 def _failed_with(spool: Spool, media_id: str) -> str | None:
-    with suppress(OSError, KeyError, TypeError):
+    with suppress(OSError):
         error = read_progress(spool.folder(FAILED, media_id))["error"]
         return error["code"] if error else None
     return None
 
 
 def _rerun_each(spool: Spool, media_ids: list[str]) -> list[Job]:
-    """The jobs of those that nobody holds and that have not gone meanwhile."""
+    """The jobs of those that can be: nobody holds them, they have not gone, they can be read."""
     rerun = []
     for media_id in media_ids:
-        with suppress(MediaBusy, MediaGone, Problem):
+        with suppress(MediaBusy, MediaGone, Problem, OSError):
             rerun.append(_rerun(spool, media_id))
     return rerun
 

@@ -81,7 +81,7 @@ class Stack:
         try:
             check_ports(self._env, PORTS)
             if self._embeds_redis:
-                self["redis"].start()
+                self._start_redis()
             elif trouble := redis_trouble(self._redis):
                 raise StackError(f"{trouble} Start it, or set no REDIS_ variable.")
             services = [service for service in self._services.values() if not service.running]
@@ -92,6 +92,21 @@ class Stack:
         except BaseException:
             self.stop()
             raise
+
+    def _start_redis(self) -> None:
+        """Without its data where it cannot read them: all that is in them can be rebuilt."""
+        folder = self["redis"].folder
+        try:
+            self["redis"].start()
+        except StackError as error:
+            if not any(folder.iterdir()):
+                raise
+            self["redis"].kill()
+            aside = folder.with_name(f"redis.unreadable-{time.time_ns()}")
+            self._say("stack", f"{error}\nIts data are put aside: {aside}")
+            folder.rename(aside)
+            folder.mkdir()
+            self["redis"].start()
 
     def supervise(self) -> None:
         """Restart whatever dies, for ever."""

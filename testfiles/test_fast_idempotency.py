@@ -103,7 +103,6 @@ def test_a_refused_upload_does_not_take_its_key(fast: Gateway) -> None:
         ['Idempotency-Key: "a"b"'],
         [r'Idempotency-Key: "a\b"'],
         ["Idempotency-Key: two words"],
-        ['Idempotency-Key: "two words"'],
         ["Idempotency-Key: caf\xe9"],
         ["Idempotency-Key: " + 256 * "x"],
         ['Idempotency-Key: "' + 256 * "x" + '"'],
@@ -123,9 +122,9 @@ def test_what_is_no_key_is_refused_before_the_body_is_sent(
 
 
 @pytest.mark.parametrize(
-    "key", ["x", 255 * "x", '"' + 255 * "x" + '"', "!#$%&'()*,/:;<=>?@[]^`{|}~"]
+    "key", ["x", 255 * "x", '"' + 255 * "x" + '"', "!#$%&'()*,/:;<=>?@[]^`{|}~", '"two words"']
 )
-def test_a_key_has_1_to_255_visible_characters(fast: Gateway, key: str) -> None:
+def test_a_key_has_1_to_255_printable_characters(fast: Gateway, key: str) -> None:
     assert fast.post(PHOTO, key=key).status_code == 202
 
 
@@ -153,7 +152,8 @@ def test_an_upload_whose_answer_was_lost_can_be_sent_again(fast: Gateway) -> Non
 )
 def test_a_repeat_is_told_where_the_media_is_now(fast: Gateway, state: str, status: str) -> None:
     first = fast.post(PHOTO, key="k")
-    folder = move(fast, first.json()["media_id"], state, status=status, run=3, watermarked={"a": 1})
+    marked = {"name": "watermarked_photo.jpg", "sha256": "0" * 64, "size": 1}
+    folder = move(fast, first.json()["media_id"], state, status=status, run=3, watermarked=marked)
     fast.redis.client.flushall()
     again = fast.post(PHOTO, key="k")
     assert_repeats(again, first)

@@ -44,7 +44,9 @@ def media(uploads: Path, state: str, progress: Any, age: timedelta = timedelta()
     folder = uploads / state / media_id
     folder.mkdir()
     record = {"media_id": media_id, "filename": "photo.jpg", "content_type": "image/jpeg"}
-    (folder / "media.json").write_text(json.dumps({**record, "format_version": 1}))
+    record |= {"size": 1, "sha256": "0" * 64, "width": None, "height": None}
+    record |= {"received_at": T1, "format_version": 1}
+    (folder / "media.json").write_text(json.dumps(record))
     (folder / "progress.json").write_text(json.dumps(progress))
     return media_id
 
@@ -82,8 +84,8 @@ def media(uploads: Path, state: str, progress: Any, age: timedelta = timedelta()
             {"status": "stored", "stored": STORED},
             "Nothing: central has stored it as watermarked_photo-2.jpg.",
         ),
-        ({"attempts": "none"}, "Its progress record is damaged"),
-        ({"status": "queued", "attempts": [5]}, "Its progress record is damaged"),
+        ({"attempts": "none"}, "It waits for a worker to watermark it"),
+        ({"status": "queued", "attempts": [5]}, "It waits for a worker to watermark it"),
     ],
 )
 def test_what_comes_next_is_a_sentence(

@@ -164,3 +164,17 @@ def test_a_service_keeps_its_port_over_a_restart(tmp_path: Path) -> None:
             assert stack[name].pid != first
         assert httpx.get(f"{stack.url}/ready").is_success
         assert httpx.get(f"{stack.central_url}/ready").is_success
+
+
+def test_redis_data_that_cannot_be_read_are_put_aside_and_no_image_is_lost(tmp_path: Path) -> None:
+    logo = str(ROOT / "worker-server" / "bundled_logo.png")
+    env = {"GOOGLE_LOGO": logo}
+    with Stack(tmp_path, env) as stack:
+        stack["worker-1"].kill()
+        files = {"file": ("photo.jpg", images.jpeg(size=(64, 48)))}
+        media_id = httpx.post(f"{stack.url}/media", files=files).json()["media_id"]
+    [log] = (tmp_path / "redis" / "appendonlydir").glob("*.incr.aof")
+    log.write_bytes(b"garbage" + log.read_bytes())
+    with Stack(tmp_path, env) as stack:
+        assert list(tmp_path.glob("redis.unreadable-*"))
+        assert wait_until(lambda: (stack.upload_dir / "done" / media_id).is_dir(), 60)

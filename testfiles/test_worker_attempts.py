@@ -17,6 +17,7 @@ attempts = worker_module("attempts")
 errors = worker_module("errors")
 contract = worker_module("contract")
 spool = worker_module("spool")
+records = worker_module("records")
 stages = worker_module("stages")
 Settings = worker_module("settings").Settings
 
@@ -65,7 +66,7 @@ def test_a_wait_that_was_asked_for_counts_if_it_is_longer(
     assert fail(media, error) == (1, waited_s)
     due = datetime.fromisoformat(saved(media)["next_attempt_at"])
     assert due <= datetime.now(UTC) + timedelta(seconds=waited_s)
-    assert attempts.wait_s(media) == pytest.approx(waited_s, abs=5)
+    assert attempts.wait_s(media, 3600) == pytest.approx(waited_s, abs=5)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +110,9 @@ def test_an_attempt_is_on_the_disk_before_its_work_begins(media: Any) -> None:
 
 def test_a_new_attempt_is_not_waiting_any_more(media: Any) -> None:
     fail(media, UNREACHABLE)
-    assert attempts.wait_s(media) > 0
+    assert attempts.wait_s(media, 3600) > 0
     begin(media)
-    assert attempts.wait_s(media) == 0
+    assert attempts.wait_s(media, 3600) == 0
     assert saved(media)["next_attempt_at"] is None
 
 
@@ -151,15 +152,32 @@ def test_a_disk_too_full_to_say_so_is_excused_all_the_same(media: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "torn", [b"", b"{", b'{"run": 3, "status": "sto', b"\0" * 100, b"\xff\xfe"]
+    "torn",
+    [
+        b"",
+        b"{",
+        b'{"run": 3, "status": "sto',
+        b"\0" * 100,
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b"[" * 100_000,
+        b'{"run": "3"}',
+        b'{"run": 3, "attempts": null}',
+        b'{"run": 3, "attempts": [5]}',
+        b'{"run": 3, "error": "it failed"}',
+        b'{"run": 3, "next_attempt_at": "soon"}',
+        b'{"run": 3, "next_attempt_at": "2026-01-15T14:30:45"}',
+        b'{"run": 3, "watermarked": {}}',
+    ],
 )
 def test_a_torn_record_reads_as_that_of_a_new_media(tmp_path: Path, torn: bytes) -> None:
     media_id = add_media(tmp_path)
     path = tmp_path / "pending" / media_id
     (path / "progress.json").write_bytes(torn)
-    fresh = spool.read_progress(path)
+    fresh = records.read_progress(path)
     (path / "progress.json").unlink()
-    assert fresh == spool.read_progress(path)
+    assert fresh == records.read_progress(path)
     assert (fresh["run"], fresh["status"], fresh["attempts"]) == (1, "queued", [])
 
 
@@ -183,3 +201,9 @@ def test_an_attempt_cut_short_by_the_workers_stop_is_not_charged(media: Any) -> 
         media.save()
     [attempt] = saved(media)["attempts"]
     assert attempt["error"]["code"] == "interrupted"
+
+
+def test_a_next_attempt_that_is_due_later_than_any_can_be_is_due_now(media: Any) -> None:
+    """The clock was wrong when it was noted."""
+    media.progress["next_attempt_at"] = "2999-01-15T14:30:45.123Z"
+    assert attempts.wait_s(media, 3600) == 0

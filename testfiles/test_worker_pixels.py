@@ -5,12 +5,10 @@ import ctypes
 import os
 import signal
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
-from unittest.mock import patch
 
 import pytest
 from PIL import Image
@@ -19,7 +17,15 @@ import images
 from service_loader import until
 from worker_rig import FOLDER, worker_module
 
-MODULES = ("pixels", "errors", "watermark", "compositing", "encoding", "placement", "contract")
+MODULES = (
+    "pixels",
+    "errors",
+    "watermark",
+    "compositing",
+    "encoding",
+    "placement",
+    "contract",
+)
 PixelProcesses = worker_module("pixels").PixelProcesses
 DecoderFailed = worker_module("errors").DecoderFailed
 ImageRejected = worker_module("errors").ImageRejected
@@ -86,19 +92,6 @@ def test_children_that_were_killed_while_they_were_idle_cost_no_image_an_attempt
         return int(await processes.run(abs, -1))
 
     assert with_processes(scenario) == 1
-
-
-def test_the_time_for_which_the_worker_itself_was_frozen_does_not_count() -> None:
-    pixels = worker_module("pixels")
-
-    async def scenario() -> str:
-        going_on = asyncio.create_task(pixels._within(0.4, asyncio.sleep(0.1, "done")))
-        await asyncio.sleep(0)
-        time.sleep(1)  # noqa: ASYNC251 - nothing runs in this process, as if it were stopped
-        return str(await going_on)
-
-    with patch.object(pixels, "_TICK_S", 0.05):
-        assert asyncio.run(scenario()) == "done"
 
 
 def test_a_call_beside_one_that_crashes_is_not_disturbed() -> None:

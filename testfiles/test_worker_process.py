@@ -111,7 +111,8 @@ def test_an_original_that_was_deleted_fails_saying_so(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "record", [None, b"", b'{"filename": "ph', b"[]", b"null", b'{"filename": "../other"}']
+    "record",
+    [None, b"", b'{"filename": "ph', b"[]", b"null", b"[" * 100_000, b'{"filename": "../other"}'],
 )
 @pytest.mark.parametrize("progress", [{}, {"status": "watermarked", "watermarked": WATERMARKED}])
 def test_a_damaged_record_fails_saying_so(

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -146,11 +147,14 @@ def test_of_many_workers_one_makes_the_pass(uploads: Path, redis: Redis) -> None
     assert queued(redis) == {f"{media_id}:watermark:1"}
 
 
-@pytest.mark.parametrize("content", ["", "torn", str(time.time() + 9999)])
+@pytest.mark.parametrize("content", [b"", b"torn", b"\xff\xfe", b"2999999999", None])
 def test_a_damaged_turn_or_a_clock_set_back_keeps_nobody_from_the_pass(
-    uploads: Path, redis: Redis, content: str
+    uploads: Path, redis: Redis, content: bytes | None
 ) -> None:
-    (uploads / ".reconcile.lock").write_text(content)
+    if content is None:
+        (uploads / ".reconcile.lock").mkdir()
+    else:
+        (uploads / ".reconcile.lock").write_bytes(content)
     media_id = add_media(uploads)
     looks(uploads, redis)
     assert queued(redis) == {f"{media_id}:watermark:1"}
@@ -259,6 +263,37 @@ def test_a_folder_that_cannot_be_read_does_not_keep_others_waiting(
     redis.set(f"arq:in-progress:{media_ids[1]}:watermark:1", b"1")
     one_pass(uploads, redis)
     assert queued(redis) >= {f"{media_ids[0]}:watermark:1", f"{media_ids[2]}:watermark:1"}
+
+
+@pytest.mark.parametrize("damage", ["folder", "list", "nested", "file"])
+@pytest.mark.parametrize("state", ["pending", "failed"])
+def test_one_damaged_entry_does_not_keep_others_waiting(
+    uploads: Path, redis: Redis, state: str, damage: str
+) -> None:
+    damaged = uploads / state / add_media(uploads, state=state)
+    progress = damaged / "progress.json"
+    if damage == "folder":
+        progress.mkdir()
+    elif damage == "list":
+        progress.write_text('{"run": 1, "error": ["central_unreachable"]}')
+    elif damage == "nested":
+        progress.write_text("[" * 100_000)
+    else:
+        shutil.rmtree(damaged)
+        damaged.touch()
+    good, unreachable = add_media(uploads), failed(uploads, "central_unreachable")
+    one_pass(uploads, redis, Central(ready=True), KEEP_FAILED_DAYS="9")
+    assert queued(redis) >= {f"{good}:watermark:1", f"{unreachable}:upload:3"}
+
+
+@pytest.mark.parametrize("queue", ["arq:watermark", "arq:upload"])
+def test_what_is_no_job_of_ours_is_taken_out_of_the_queues(
+    uploads: Path, redis: Redis, queue: str
+) -> None:
+    media_id = add_media(uploads)
+    redis.zadd(queue, {b"\xff\xfe": 0, "somebody's job": 0})
+    looks(uploads, redis, lambda: None)
+    assert queued(redis) == {f"{media_id}:watermark:1"}
 
 
 def test_a_state_folder_that_was_removed_is_made_again(uploads: Path, redis: Redis) -> None:

@@ -39,7 +39,7 @@ class AbandonedJobs:
         head += await self._redis.zrange(UPLOAD_QUEUE, 0, _QUEUE_HEAD)
         if not head:
             return set()
-        names = [job.decode() for job in head]
+        names = [job.decode(errors="replace") for job in head]
         taken = await self._redis.mget([in_progress_key_prefix + name for name in names])
         return {name for name, is_taken in zip(names, taken, strict=True) if is_taken}
 

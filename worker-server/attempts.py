@@ -100,12 +100,14 @@ def is_taken_up(media_id: str) -> bool:
     return datetime.now(UTC) - ULID.from_str(media_id).datetime < TAKEN_UP_FOR
 
 
-def wait_s(media: HeldMedia) -> float:
-    """Seconds until the next attempt is due; 0 if it is now."""
+def wait_s(media: HeldMedia, longest_s: float) -> float:
+    """Seconds until the next attempt is due; 0 if it is now, or later than any can be: the
+    clock was wrong when it was noted."""
     due = media.progress["next_attempt_at"]
     if due is None:
         return 0
-    return max(0.0, (datetime.fromisoformat(due) - datetime.now(UTC)).total_seconds())
+    left_s = (datetime.fromisoformat(due) - datetime.now(UTC)).total_seconds()
+    return left_s if 0 < left_s <= longest_s else 0
 
 
 def _of(media: HeldMedia, stage: Stage) -> list[Attempt]:

@@ -17,9 +17,10 @@ from contract import (
     timestamp,
 )
 from errors import CentralRefused, Unavailable
+from patience import within
 
 _WORTH_A_RETRY = (408, 429)  # and every 5xx
-_LONGEST_WAIT_S = 3600.0
+LONGEST_RETRY_AFTER_S = 3600.0
 
 
 class Central:
@@ -40,8 +41,7 @@ class Central:
         Raises Unavailable or CentralRefused, and OSError where the file cannot be read.
         """
         try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await self._post(path, media_id, content_type)
+            response = await within(self._timeout_s, self._post(path, media_id, content_type))
         except TimeoutError:
             raise self._unavailable(f"gave no answer within {self._timeout_s:g} s") from None
         except httpx.RequestError as error:
@@ -103,9 +103,9 @@ def _retry_after_s(response: httpx.Response) -> float:
     """Retry-After as seconds: a number or an HTTP date (RFC 9110 section 10.2.3), within reason."""
     value = response.headers.get("Retry-After", "")
     if value.isdecimal():
-        return min(float(value), _LONGEST_WAIT_S)
+        return min(float(value), LONGEST_RETRY_AFTER_S)
     try:
         wait_s = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
     except (ValueError, TypeError):
         return 0.0
-    return min(max(0.0, wait_s), _LONGEST_WAIT_S)
+    return min(max(0.0, wait_s), LONGEST_RETRY_AFTER_S)

@@ -1,6 +1,5 @@
 """Child processes for everything that decodes pixels: killable, with a memory and a time limit."""
 
-import asyncio
 import faulthandler
 import math
 import os
@@ -18,11 +17,11 @@ from PIL import Image
 from ulid import ULID
 
 from errors import DecoderFailed, DecoderKilled, ImageRejected, StageError
+from patience import within
 
 Args = TypeVarTuple("Args")
 Result = TypeVar("Result")
 
-_TICK_S = 1.0
 _STARTS = 10
 
 
@@ -56,7 +55,7 @@ class PixelProcesses:
             self._reports.mkdir(exist_ok=True)  # somebody tidied up /tmp
             report = self._reports / f"{ULID()}.crash"
             try:
-                return await _within(self._timeout_s, self._call(report, function, *args))
+                return await within(self._timeout_s, self._call(report, function, *args))
             except TimeoutError:
                 detail = f"Decoding took longer than {self._timeout_s:g} s."
                 raise DecoderFailed("time_limit", detail) from None
@@ -88,23 +87,6 @@ class PixelProcesses:
             cancellable=True,
             limiter=self._no_limit,
         )
-
-
-async def _within(seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
-    """asyncio.timeout, but of the time for which this process was frozen only a tick counts:
-    no image is charged for a SIGSTOP, a paused container or a suspended laptop."""
-    task = asyncio.ensure_future(work)
-    try:
-        while seconds > 0 and not task.done():
-            tick = min(seconds, _TICK_S)
-            await asyncio.wait([task], timeout=tick)
-            seconds -= tick
-        if task.done():
-            return task.result()
-        raise TimeoutError
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def _call_limited(

@@ -10,9 +10,10 @@ import fcntl
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
+from typing import IO
 
 from arq.connections import ArqRedis
-from redis.exceptions import RedisError
 
 import attempts
 import console
@@ -25,14 +26,17 @@ from contract import (
     PENDING,
     UPLOAD_QUEUE,
     WATERMARK_QUEUE,
+    ProgressRecord,
     Stage,
     is_media_id,
     timestamp,
 )
 from delivery import Central
+from records import next_stage, read_progress
 from settings import Settings
-from spool import MediaBusy, MediaGone, Spool, next_stage, read_progress
+from spool import MediaBusy, MediaGone, Spool
 
+Job = tuple[str, Stage, int]  # media id, stage, run
 PASSED_KEY = "media-processor:reconciled-at"
 _LOOK_S = 2.0
 _BATCH = 200  # media handled at once, so that the worker's own jobs go on in between
@@ -50,11 +54,11 @@ class Reconciler:
         self._must_pass = True
 
     async def run(self) -> None:
-        """Look after look, for ever. A fault of Redis or the disk ends only the look."""
+        """Look after look, for ever. Whatever goes wrong ends only the look."""
         while True:
             try:
                 await self._look()
-            except (RedisError, OSError) as error:
+            except Exception as error:
                 self._must_pass = True
                 console.event(console.NOTICE, detail=f"reconciler: {error!r}")
             await asyncio.sleep(min(_LOOK_S, self._settings.reconcile_seconds))
@@ -73,17 +77,12 @@ class Reconciler:
         The lock is not held during a pass: two at once do no harm, a frozen worker that keeps
         all others from theirs would.
         """
-        with (self._spool.root / ".reconcile.lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            file.seek(0)
-            ago_s = time.time() - _number(file.read())
-            if 0 <= ago_s < 0.9 * least_s:  # negative: the clock was set back
-                return False
-            os.ftruncate(file.fileno(), 0)
-            file.write(str(time.time()))
+        try:
+            with (self._spool.root / ".reconcile.lock").open("a+", errors="replace") as file:
+                return _note_turn(file, least_s)
+        except BlockingIOError:
+            return False
+        except OSError:  # a pass too many does no harm, and puts a folder that is gone back
             return True
 
     async def _pass(self) -> None:
@@ -91,8 +90,8 @@ class Reconciler:
         await asyncio.to_thread(self._spool.prepare)
         # First: what Redis loses from here on is noticed by the next look.
         await self._redis.set(PASSED_KEY, timestamp())
-        await self._rerun_unreachable()
         await self._queue_what_has_no_job()
+        await self._rerun_unreachable()
         await asyncio.to_thread(
             retention.sweep,
             self._spool,
@@ -104,7 +103,10 @@ class Reconciler:
         # In this order: stage 2 is queued before stage 1's job goes.
         queued = await self._redis.zrange(WATERMARK_QUEUE, 0, -1)
         queued += await self._redis.zrange(UPLOAD_QUEUE, 0, -1)
-        missing = await asyncio.to_thread(self._without_job, queued)
+        missing, foreign = await asyncio.to_thread(self._compare, queued)
+        if foreign:  # arq would stumble over them for ever
+            await self._redis.zrem(WATERMARK_QUEUE, *foreign)
+            await self._redis.zrem(UPLOAD_QUEUE, *foreign)
         for start in range(0, len(missing), _BATCH):
             batch = missing[start : start + _BATCH]
             await jobs.enqueue(self._redis, await asyncio.to_thread(self._next_stages, batch))
@@ -112,18 +114,18 @@ class Reconciler:
             detail = "queued what lay in pending/ without a job"
             console.event(console.NOTICE, detail=detail, jobs=len(missing))
 
-    def _without_job(self, queued: list[bytes]) -> list[str]:
-        with_job = {job.decode().partition(":")[0] for job in queued}
-        return [media_id for media_id in self._media_in(PENDING) if media_id not in with_job]
+    def _compare(self, queued: list[bytes]) -> tuple[list[str], list[bytes]]:
+        """The pending media without a job, and what in the queues is no job of ours."""
+        media_ids = {job: job.decode(errors="replace").partition(":")[0] for job in queued}
+        with_job = set(media_ids.values())
+        missing = [media_id for media_id in self._media_in(PENDING) if media_id not in with_job]
+        return missing, [job for job, media_id in media_ids.items() if not is_media_id(media_id)]
 
-    def _next_stages(self, media_ids: Iterable[str]) -> list[tuple[str, Stage, int]]:
+    def _next_stages(self, media_ids: Iterable[str]) -> list[Job]:
         stages = []
         for media_id in media_ids:
-            try:
-                progress = read_progress(self._spool.folder(PENDING, media_id))
-            except OSError as error:  # one that cannot be read is no reason to leave the others
-                console.event(console.NOTICE, media_id=media_id, detail=str(error))
-            else:
+            progress = self._progress(PENDING, media_id)
+            if progress is not None:
                 stages.append((media_id, next_stage(progress), progress["run"]))
         return stages
 
@@ -133,7 +135,8 @@ class Reconciler:
         if not failed or not await self._central.is_ready():
             return
         for start in range(0, len(failed), _BATCH):
-            await asyncio.to_thread(self._rerun, failed[start : start + _BATCH])
+            batch = await asyncio.to_thread(self._rerun, failed[start : start + _BATCH])
+            await jobs.enqueue(self._redis, batch)
         detail = "central answers again: taken up what had failed for want of it"
         console.event(console.NOTICE, detail=detail, media=len(failed))
 
@@ -145,22 +148,41 @@ class Reconciler:
         ]
 
     def _code(self, media_id: str) -> str | None:
-        error = read_progress(self._spool.folder(FAILED, media_id))["error"]
-        return error["code"] if error else None
+        progress = self._progress(FAILED, media_id)
+        return progress["error"]["code"] if progress and progress["error"] else None
 
-    def _rerun(self, media_ids: Iterable[str]) -> None:
-        """_queue_what_has_no_job follows."""
+    def _rerun(self, media_ids: Iterable[str]) -> list[Job]:
+        rerun = []
         for media_id in media_ids:
-            try:
-                with self._spool.hold(media_id) as media:
-                    if media.state == FAILED:
-                        media.rerun()
-            except (MediaBusy, MediaGone):
-                pass  # somebody retries or deletes it right now
+            # Busy or gone: somebody retries or deletes it right now.
+            with suppress(MediaBusy, MediaGone), self._spool.hold(media_id) as media:
+                if media.state == FAILED:
+                    media.rerun()
+                    rerun.append((media_id, next_stage(media.progress), media.progress["run"]))
+        return rerun
+
+    def _progress(self, state: str, media_id: str) -> ProgressRecord | None:
+        """None where it cannot be read, which is no reason to leave the others."""
+        try:
+            return read_progress(self._spool.folder(state, media_id))
+        except OSError as error:
+            console.event(console.NOTICE, media_id=media_id, detail=str(error))
+            return None
 
     def _media_in(self, state: str) -> list[str]:
         paths = (self._spool.root / state).iterdir()
         return [path.name for path in paths if is_media_id(path.name)]
+
+
+def _note_turn(file: IO[str], least_s: float) -> bool:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    file.seek(0)
+    ago_s = time.time() - _number(file.read())
+    if 0 <= ago_s < 0.9 * least_s:  # negative: the clock was set back
+        return False
+    os.ftruncate(file.fileno(), 0)
+    file.write(str(time.time()))
+    return True
 
 
 def _number(text: str) -> float:

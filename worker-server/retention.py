@@ -47,7 +47,7 @@ def _last_change(folder: Path) -> float:
     """When anything in folder last changed, in seconds since the epoch; now if it just went."""
     try:
         return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return time.time()
 
 

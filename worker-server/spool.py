@@ -11,10 +11,9 @@ compares them.
 """
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,11 @@ from contract import (
     DONE,
     FAILED,
     INCOMING,
-    MEDIA_RECORD,
     PENDING,
     PROGRESS_RECORD,
     WATERMARKED_PREFIX,
-    MediaRecord,
-    ProgressRecord,
-    Stage,
-    Status,
 )
+from records import new_progress, read_progress, read_record
 
 
 class MediaGone(Exception):
@@ -79,7 +74,7 @@ class HeldMedia:
         """
         self.move(PENDING)
         run, watermarked = self.progress["run"], self.progress["watermarked"]
-        self.progress = {**_new_progress(), "run": run + 1, "watermarked": watermarked}
+        self.progress = {**new_progress(), "run": run + 1, "watermarked": watermarked}
         self.save()
 
     def move(self, state: str) -> None:
@@ -153,48 +148,3 @@ class Spool:
                 raise MediaBusy(media_id)
         except (BlockingIOError, FileNotFoundError) as error:
             raise MediaBusy(media_id) from error
-
-
-def read_record(path: Path) -> MediaRecord:
-    """media.json of the media in path; one of format version 0 where somebody damaged it."""
-    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-        record: MediaRecord = json.loads((path / MEDIA_RECORD).read_bytes())
-        names_a_file = record["filename"] not in ("", "..") and "/" not in record["filename"]
-        if record["media_id"] == path.name and names_a_file and record["content_type"]:
-            return record
-    return {
-        "media_id": path.name,
-        "filename": "",
-        "content_type": "",
-        "size": 0,
-        "sha256": "",
-        "width": None,
-        "height": None,
-        "received_at": "",
-        "format_version": 0,
-    }
-
-
-def read_progress(path: Path) -> ProgressRecord:
-    """progress.json of the media in path; that of a new media where it is missing or torn."""
-    progress = _new_progress()
-    with suppress(FileNotFoundError, ValueError, TypeError):
-        progress.update(json.loads((path / PROGRESS_RECORD).read_bytes()))
-    return progress
-
-
-def next_stage(progress: ProgressRecord) -> Stage:
-    """Where a pending media goes on."""
-    return Stage.UPLOAD if progress["watermarked"] else Stage.WATERMARK
-
-
-def _new_progress() -> ProgressRecord:
-    return {
-        "run": 1,
-        "status": Status.QUEUED,
-        "attempts": [],
-        "next_attempt_at": None,
-        "error": None,
-        "watermarked": None,
-        "stored": None,
-    }

@@ -11,7 +11,7 @@ import attempts
 import console
 import watermark
 from contract import DONE, FAILED, MEDIA_RECORD, Stage, Status
-from delivery import Central
+from delivery import LONGEST_RETRY_AFTER_S, Central
 from errors import ImageRejected, StageError
 from logo import Logo
 from pixels import PixelProcesses
@@ -50,7 +50,8 @@ class Stages:
             return Stage.UPLOAD
         if stage is Stage.UPLOAD and not has_output:
             return Stage.WATERMARK
-        if (wait_s := attempts.wait_s(media)) > 0:
+        longest_s = max(LONGEST_RETRY_AFTER_S, 10 * self.settings.retry_backoff_seconds)
+        if (wait_s := attempts.wait_s(media, longest_s)) > 0:
             raise Postponed(wait_s)
         try:
             await (self._watermark(media) if stage is Stage.WATERMARK else self._upload(media))
@@ -72,7 +73,7 @@ class Stages:
         attempts.begin(media, Stage.WATERMARK, Status.WATERMARKING, self.worker)
         if media.is_damaged:
             raise ImageRejected("record_damaged", f"{MEDIA_RECORD} is missing or damaged.")
-        if not media.original.exists():
+        if not media.original.is_file():
             raise ImageRejected("original_missing", "The uploaded file is not there any more.")
         logo = await self.logo.path()
         temporary = media.path / ".watermarked.new"
@@ -157,7 +158,7 @@ def _has_output(media: HeldMedia) -> bool:
     output = media.progress["watermarked"]
     try:
         return output is not None and _sha256(media.watermarked) == output["sha256"]
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return False
 
 

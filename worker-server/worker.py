@@ -8,7 +8,11 @@ Nothing is imported at the top: every pixel process executes this file once more
 """
 
 if __name__ == "__main__":
+    import signal
     import sys
+
+    # As a container's first process it would ignore SIGTERM until service.py handles it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
     if "--check" in sys.argv:
         import health
