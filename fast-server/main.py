@@ -148,9 +148,7 @@ async def health() -> dict[str, str]:
 
 @app.get(
     "/ready",
-    responses=problems.responses(
-        refusals.REDIS_UNAVAILABLE, refusals.STORAGE_UNAVAILABLE, refusals.DISK_FULL
-    ),
+    responses=problems.responses(*refusals.READY_REFUSALS),
 )
 async def ready(request: Request) -> dict[str, str]:
     """Uploads can be taken: Redis takes jobs, and the uploads folder does what it must."""
