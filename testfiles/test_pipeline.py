@@ -17,6 +17,7 @@ from redis import Redis
 import images
 from service_loader import until
 from stack import Stack
+from stack_client import TIMEOUT_S, described, post
 
 LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] WORKER: (.+) \| IMAGE: (.+)")
 HOSTILE_NAMES = {
@@ -29,17 +30,6 @@ HOSTILE_NAMES = {
     "": "upload",  # httpx then sends no filename at all
     "-rf .jpg": "-rf .jpg",
 }
-
-
-def post(stack: Stack, content: bytes, name: str = "photo.jpg") -> str:
-    answer = httpx.post(f"{stack.url}/media", files={"file": (name, content)})
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["media_id"])
-
-
-def described(stack: Stack, media_id: str) -> dict[str, Any]:
-    answer: dict[str, Any] = httpx.get(f"{stack.url}/media/{media_id}").json()
-    return answer
 
 
 def ended(stack: Stack, media_id: str) -> dict[str, Any]:
@@ -142,7 +132,7 @@ def test_redis_gone_is_a_503_and_back_again_everything_goes_on(tmp_path: Path) -
     with Stack(tmp_path, {"SIMULATED_LATENCY": "0.5", "RECONCILE_SECONDS": "1"}) as stack:
         accepted = [post(stack, images.jpeg(size=(160, 120))) for _ in range(6)]
         stack["redis"].stop()
-        refused = httpx.post(f"{stack.url}/media", files={"file": images.jpeg()}, timeout=30)
+        refused = httpx.post(f"{stack.url}/media", files={"file": images.jpeg()}, timeout=TIMEOUT_S)
         assert refused.status_code == 503
         assert int(refused.headers["Retry-After"]) > 0
         assert refused.json()["code"] == "redis_unavailable"

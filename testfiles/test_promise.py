@@ -19,6 +19,7 @@ import images
 from gateway import redis_server
 from service_loader import in_process, until
 from stack import ROOT, Stack
+from stack_client import TIMEOUT_S, described, post
 
 SMALL = images.jpeg(size=(64, 48))
 
@@ -37,20 +38,9 @@ def impatient(tmp_path: Path) -> Iterator[Stack]:
         yield stack
 
 
-def post(stack: Stack, content: bytes = SMALL, name: str = "photo.jpg") -> str:
-    answer = httpx.post(f"{stack.url}/media", files={"file": (name, content)}, timeout=30)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["media_id"])
-
-
 def post_many(stack: Stack, count: int) -> list[str]:
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(lambda _: post(stack), range(count)))
-
-
-def described(stack: Stack, media_id: str) -> dict[str, Any]:
-    media: dict[str, Any] = httpx.get(f"{stack.url}/media/{media_id}", timeout=30).json()
-    return media
+        return list(pool.map(lambda _: post(stack, SMALL), range(count)))
 
 
 def pending(stack: Stack) -> int:
@@ -123,7 +113,7 @@ def test_a_central_without_room_is_one_that_is_not_there(impatient: Stack) -> No
         },
     )
     impatient["central"].spawn()
-    media_id = post(impatient)
+    media_id = post(impatient, SMALL)
     until(lambda: described(impatient, media_id)["status"] == "failed")
     assert "MIN_FREE_MB" in described(impatient, media_id)["error"]["detail"]
     impatient["central"].stop()
@@ -139,31 +129,33 @@ def test_a_retry_begins_anew_and_says_so(impatient: Stack) -> None:
     assert f"POST /media/{media_id}/retry" in described(impatient, media_id)["next"]
     mended = impatient.upload_dir / "failed" / media_id / "photo.jpg"
     mended.write_bytes(SMALL)
-    assert httpx.post(f"{impatient.url}/media/{media_id}/retry").status_code == 202
+    assert (
+        httpx.post(f"{impatient.url}/media/{media_id}/retry", timeout=TIMEOUT_S).status_code == 202
+    )
     until(lambda: described(impatient, media_id)["status"] == "stored")
     media = described(impatient, media_id)
     assert (media["run"], len(media["attempts"])) == (2, 2)
 
 
 def test_what_is_deleted_is_gone_everywhere_but_from_the_log(impatient: Stack) -> None:
-    media_id, kept = post(impatient), post(impatient)
+    media_id, kept = post(impatient, SMALL), post(impatient, SMALL)
     until(lambda: described(impatient, media_id)["status"] == "stored")
     until(lambda: described(impatient, kept)["status"] == "stored")
     name = described(impatient, media_id)["stored"]["name"]
-    assert httpx.delete(f"{impatient.url}/media/{media_id}").status_code == 204
+    assert httpx.delete(f"{impatient.url}/media/{media_id}", timeout=TIMEOUT_S).status_code == 204
     for url in (impatient.url, impatient.central_url):
-        assert httpx.get(f"{url}/media/{media_id}").status_code == 404
-        assert httpx.get(f"{url}/media/{kept}").status_code == 200
+        assert httpx.get(f"{url}/media/{media_id}", timeout=TIMEOUT_S).status_code == 404
+        assert httpx.get(f"{url}/media/{kept}", timeout=TIMEOUT_S).status_code == 200
     assert not (impatient.storage_dir / name).exists()
     assert f"IMAGE: {name}\n" in impatient.activity_log.read_text()
-    assert httpx.delete(f"{impatient.url}/media/{media_id}").status_code == 404
+    assert httpx.delete(f"{impatient.url}/media/{media_id}", timeout=TIMEOUT_S).status_code == 404
 
 
 def test_an_upload_repeated_with_its_key_is_stored_once(impatient: Stack) -> None:
     def post_with_key(_: int) -> httpx.Response:
         files = {"file": ("photo.jpg", SMALL)}
         headers = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
-        return httpx.post(f"{impatient.url}/media", files=files, headers=headers, timeout=30)
+        return httpx.post(f"{impatient.url}/media", files=files, headers=headers, timeout=TIMEOUT_S)
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(post_with_key, range(16)))

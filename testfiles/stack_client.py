@@ -1,0 +1,29 @@
+"""A client of a stack, as patient as the gateway asks for on a busy machine."""
+
+from typing import Any
+
+import httpx
+
+from service_loader import until
+from stack import Stack
+
+TIMEOUT_S = 60
+
+
+def post(stack: Stack, content: bytes, name: str = "photo.jpg") -> str:
+    """The media id of an upload that was taken."""
+    answers: list[httpx.Response] = []
+
+    def is_answered() -> bool:
+        files = {"file": (name, content)}
+        answers.append(httpx.post(f"{stack.url}/media", files=files, timeout=TIMEOUT_S))
+        return answers[-1].status_code != 503
+
+    until(is_answered)
+    assert answers[-1].status_code == 202, answers[-1].text
+    return str(answers[-1].json()["media_id"])
+
+
+def described(stack: Stack, media_id: str) -> dict[str, Any]:
+    answer: dict[str, Any] = httpx.get(f"{stack.url}/media/{media_id}", timeout=TIMEOUT_S).json()
+    return answer
