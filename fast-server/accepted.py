@@ -10,7 +10,7 @@ import console
 import queueing
 from contract import PENDING, Stage, Status
 from idempotency import REPLAYED_HEADER
-from queueing import Job
+from jobs import Job
 from records import next_stage, read_progress
 from spool import MediaGone, Spool
 from uploads import Received

@@ -30,6 +30,7 @@ from contract import (
     serialize_job,
 )
 
+Job = tuple[str, Stage, int]  # media id, stage, run
 QUEUE_AND_TASK = {
     Stage.WATERMARK: (WATERMARK_QUEUE, WATERMARK_TASK),
     Stage.UPLOAD: (UPLOAD_QUEUE, UPLOAD_TASK),
@@ -95,7 +96,7 @@ def connect(dsn: str, queue: str, *, timeout_s: float, retries: int) -> ArqRedis
     )
 
 
-async def enqueue(redis: ArqRedis, jobs: Iterable[tuple[str, Stage, int]]) -> None:
+async def enqueue(redis: ArqRedis, jobs: Iterable[Job]) -> None:
     """Queue the stage of each media, by media id and run, unless that job is there already.
 
     Raises redis.exceptions.RedisError or OSError; then any of them may have been queued or not.

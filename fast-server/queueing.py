@@ -8,9 +8,8 @@ from redis.exceptions import RedisError
 
 import console
 import jobs
-from contract import Stage
+from jobs import Job
 
-Job = tuple[str, Stage, int]  # media id, stage, run
 _ENQUEUE_S = 2.0
 
 

@@ -9,8 +9,8 @@ from arq.connections import ArqRedis
 
 import queueing
 from contract import FAILED, is_media_id
+from jobs import Job
 from problems import Problem
-from queueing import Job
 from records import next_stage, read_progress
 from refusals import NOT_FAILED
 from spool import HeldMedia, MediaBusy, MediaGone, Spool

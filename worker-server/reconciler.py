@@ -7,6 +7,7 @@ RECONCILE_SECONDS; uploads/.reconcile.lock says when the last one began, whoever
 
 import asyncio
 import fcntl
+import math
 import os
 import time
 from collections.abc import Iterable
@@ -27,16 +28,15 @@ from contract import (
     UPLOAD_QUEUE,
     WATERMARK_QUEUE,
     ProgressRecord,
-    Stage,
     is_media_id,
     timestamp,
 )
 from delivery import Central
+from jobs import Job
 from records import next_stage, read_progress
 from settings import Settings
 from spool import MediaBusy, MediaGone, Spool
 
-Job = tuple[str, Stage, int]  # media id, stage, run
 PASSED_KEY = "media-processor:reconciled-at"
 _LOOK_S = 2.0
 _BATCH = 200  # media handled at once, so that the worker's own jobs go on in between
@@ -52,6 +52,7 @@ class Reconciler:
         self._settings = settings
         self._abandoned = AbandonedJobs(spool, redis)
         self._must_pass = True
+        self._began_at = -math.inf
 
     async def run(self) -> None:
         """Look after look, for ever. Whatever goes wrong ends only the look."""
@@ -68,6 +69,7 @@ class Reconciler:
         must_pass = self._must_pass or not await self._redis.exists(PASSED_KEY)
         least_s = _LOOK_S if must_pass else self._settings.reconcile_seconds
         if await asyncio.to_thread(self._take_turn, least_s):
+            self._began_at = time.monotonic()
             await self._pass()
             self._must_pass = False
 
@@ -82,8 +84,8 @@ class Reconciler:
                 return _note_turn(file, least_s)
         except BlockingIOError:
             return False
-        except OSError:  # a pass too many does no harm, and puts a folder that is gone back
-            return True
+        except OSError:  # each for itself: the disk is full, or the folder gone, which a pass makes
+            return time.monotonic() - self._began_at >= least_s
 
     async def _pass(self) -> None:
         # Where somebody made room with rm -r uploads/done, media could not move there.
