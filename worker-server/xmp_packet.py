@@ -1,0 +1,122 @@
+"""An XMP packet (ISO 16684-1): RDF in XML, of which single properties can be blanked.
+
+A blanked property becomes spaces, so that the packet keeps its length, its padding, and every
+other byte.
+"""
+
+import re
+from collections.abc import Callable
+from xml.parsers import expat
+
+Unwanted = Callable[[str, str], bool]  # of a property's namespace and name
+
+_PLACES = {
+    ("http://ns.adobe.com/photoshop/1.0/", "City"),
+    ("http://ns.adobe.com/photoshop/1.0/", "State"),
+    ("http://ns.adobe.com/photoshop/1.0/", "Country"),
+    ("http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/", "Location"),
+    ("http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/", "CountryCode"),
+    ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "LocationCreated"),
+    ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "LocationShown"),
+    ("http://www.w3.org/2003/01/geo/wgs84_pos#", "lat"),
+    ("http://www.w3.org/2003/01/geo/wgs84_pos#", "long"),
+}
+_MAX_BYTES = 16_000_000
+
+# XML 1.0 sections 3.1 and 2.3, for tags that expat has found well-formed.
+_ATTRIBUTE = re.compile(rb"""\s+([^\s=/>]+)\s*=\s*(?:"[^"]*"|'[^']*')""")
+_TAG_NAME = re.compile(rb"<[^\s/>]+")
+
+
+def without_location(packet: bytes) -> bytes | None:
+    """The packet without coordinates and place names; None if it cannot be read."""
+    return without(packet, _tells_place)
+
+
+def _tells_place(namespace: str, name: str) -> bool:
+    # Drones and phones have GPS properties in namespaces of their own.
+    lower = name.lower()
+    coordinate = lower.startswith("gps") or lower in ("latitude", "longitude")
+    return coordinate or (namespace, name) in _PLACES
+
+
+def without(packet: bytes, unwanted: Unwanted) -> bytes | None:
+    """The packet with the unwanted properties blanked; None if it is not XML in UTF-8."""
+    document = packet.rstrip(b"\0 \t\r\n")  # some writers end it with zeros
+    if len(document) > _MAX_BYTES:
+        return None
+    blanker = _Blanker(document, unwanted)
+    try:
+        blanker.run()
+    except (expat.ExpatError, _Unreadable, ValueError):
+        return None
+    return bytes(blanker.blanked) + packet[len(document) :]
+
+
+class _Unreadable(Exception):
+    """It may hold what we cannot see."""
+
+
+class _Blanker:
+    def __init__(self, document: bytes, unwanted: Unwanted) -> None:
+        self.blanked = bytearray(document)
+        self._document = document
+        self._unwanted = unwanted
+        self._started: list[int | None] = []  # of each open element, where it is unwanted
+        self._parser = expat.ParserCreate("utf-8", namespace_separator=" ")
+        self._parser.ordered_attributes = True
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.StartDoctypeDeclHandler = self._refuse
+
+    def run(self) -> None:
+        self._parser.Parse(self._document, True)
+
+    def _refuse(self, *_: object) -> None:
+        raise _Unreadable  # entities could hide anything; XMP has none
+
+    def _start(self, name: str, attributes: list[str]) -> None:
+        at = self._parser.CurrentByteIndex
+        self._started.append(at if self._is_unwanted(name) else None)
+        for attribute, (start, end) in zip(attributes[::2], self._spans(at), strict=True):
+            if self._is_unwanted(attribute):
+                self._blank(start, end)
+
+    def _end(self, name: str) -> None:
+        start = self._started.pop()
+        if start is not None:
+            end = self._tag_end(start)
+            if not self._document.endswith(b"/>", start, end):
+                end = self._document.index(b">", self._parser.CurrentByteIndex) + 1
+            self._blank(start, end)
+
+    def _is_unwanted(self, name: str) -> bool:
+        namespace, _, local = name.rpartition(" ")
+        return self._unwanted(namespace, local)
+
+    def _blank(self, start: int, end: int) -> None:
+        self.blanked[start:end] = b" " * (end - start)
+
+    def _spans(self, tag: int) -> list[tuple[int, int]]:
+        """Where the tag's attributes stand, in order, but for namespace declarations."""
+        return [
+            match.span()
+            for match in self._attributes(tag)
+            if match[1] != b"xmlns" and not match[1].startswith(b"xmlns:")
+        ]
+
+    def _attributes(self, tag: int) -> list[re.Match[bytes]]:
+        found: list[re.Match[bytes]] = []
+        name = _TAG_NAME.match(self._document, tag)
+        if name is None:
+            raise _Unreadable
+        at = name.end()
+        while match := _ATTRIBUTE.match(self._document, at):
+            found.append(match)
+            at = match.end()
+        return found
+
+    def _tag_end(self, tag: int) -> int:
+        attributes = self._attributes(tag)
+        at = attributes[-1].end() if attributes else tag
+        return self._document.index(b">", at) + 1
