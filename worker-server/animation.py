@@ -4,7 +4,7 @@ GIF89a, APNG and WebP (RFC 9649) share this model: a canvas, transparent at firs
 frame draws a rectangle, and a disposal that is done before the next frame.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from PIL import Image, ImageChops
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
+Mark = Callable[[Image.Image], None]  # puts the logo over an RGBA image of its box, in place
 _OPAQUE = 255
 
 
@@ -41,6 +42,10 @@ class NeedsWholeCanvasError(Exception):
     """No rectangle of this frame shows what it should; frames that replace all of it do."""
 
 
+def size_of(box: Box) -> tuple[int, int]:
+    return box[2] - box[0], box[3] - box[1]
+
+
 def overlap(box: Box, other: Box) -> Box | None:
     left, top = max(box[0], other[0]), max(box[1], other[1])
     right, bottom = min(box[2], other[2]), min(box[3], other[3])
@@ -59,12 +64,41 @@ def moved(box: Box, corner: tuple[int, int]) -> Box:
     return box[0] - across, box[1] - down, box[2] - across, box[3] - down
 
 
+def part(picture: Image.Image, box: Box, area: Box) -> Image.Image:
+    """What of a frame's picture, which is at that box, lies in an area; RGBA."""
+    inside = overlap(box, area) or (*box[:2], *box[:2])
+    return picture.crop(moved(inside, box[:2])).convert("RGBA")
+
+
+def redrawn(picture: Image.Image, box: Box, change: "Change") -> Image.Image:
+    """A frame's picture, which is at that box, with its change; RGBA."""
+    larger = Image.new("RGBA", size_of(change.box))
+    larger.paste(picture.convert("RGBA"), moved(box, change.box[:2]))
+    larger.paste(change.pixels, change.corner, change.mask)
+    return larger
+
+
+def whole_canvases(
+    size: tuple[int, int], area: Box, mark: Mark, frames: Iterable[tuple[Frame, Image.Image]]
+) -> Iterator[Image.Image]:
+    """All that is shown while each frame is, marked in the area; frames come with pictures."""
+    canvas = Canvas((0, 0, *size))
+    for frame, picture in frames:
+        canvas.dispose()
+        canvas.draw(frame, part(picture, frame.box, canvas.area))
+        shown = canvas.pixels.copy()
+        marked = shown.crop(area)
+        mark(marked)
+        shown.paste(marked, area)
+        yield shown
+
+
 class Canvas:
     """The RGBA pixels shown in one area of an animation's canvas."""
 
     def __init__(self, area: Box) -> None:
         self.area = area
-        self.pixels = Image.new("RGBA", (area[2] - area[0], area[3] - area[1]))
+        self.pixels = Image.new("RGBA", size_of(area))
         self._last: Frame | None = None
         self._before = self.pixels
 
@@ -102,11 +136,12 @@ class Canvas:
 class Marking:
     """Plays an animation twice in the logo's area, and tells what its frames must change.
 
-    mark puts the logo over an RGBA image of the area, in place.
+    grid is what the left and the top of a frame must be multiples of.
     """
 
-    def __init__(self, area: Box, mark: Callable[[Image.Image], None]) -> None:
+    def __init__(self, area: Box, mark: Mark, grid: int = 1) -> None:
         self._mark = mark
+        self._grid = grid
         self._was = Canvas(area)
         self._is = Canvas(area)
         self._blank = True  # all of the canvas was transparent before the frame, not just the area
@@ -130,6 +165,8 @@ class Marking:
             return None
         area = self._is.area
         box = around(frame.box, moved(wrong, (-area[0], -area[1])))
+        left, top, right, bottom = box
+        box = left - left % self._grid, top - top % self._grid, right, bottom
         # Outside the area a larger frame must draw nothing, and dispose of nothing.
         harmless = blank or (frame.blended and frame.disposal is not Disposal.CLEAR)
         if box != frame.box and not harmless:

@@ -10,7 +10,7 @@ from PIL import Image, ImageChops
 import compositing
 import gif_metadata
 import palette
-from animation import Box, Canvas, Change, Marking, NeedsWholeCanvasError, moved, overlap
+from animation import Box, Change, Marking, NeedsWholeCanvasError, moved, part, whole_canvases
 from errors import ImageRejected
 from gif_file import GRAPHIC_CONTROL, Extension, Gif, Picture, read
 from stamp import Overlay, Stamp
@@ -74,7 +74,7 @@ def _in_place(gif: Gif, overlay: Overlay) -> Iterator[Picture]:
     marking = Marking(overlay.box, partial(_mark, overlay))
     for picture in gif.pictures:
         image = _image(picture, gif)
-        change = marking.change(picture.frame, _shown(image, picture, overlay.box))
+        change = marking.change(picture.frame, part(image, picture.box, overlay.box))
         yield picture if change is None else _changed(picture, gif, image, change)
 
 
@@ -101,12 +101,6 @@ def _table(picture: Picture, gif: Gif) -> bytes:
 def _is_grey(table: bytes) -> bool:
     """Whether each entry is the grey of its number; Pillow knows such pictures as mode L."""
     return _GREYS.startswith(table)
-
-
-def _shown(image: Image.Image, picture: Picture, area: Box) -> Image.Image:
-    """What of a picture is in an area, RGBA."""
-    inside = overlap(picture.box, area) or (*picture.box[:2], *picture.box[:2])
-    return image.crop(moved(inside, picture.box[:2])).convert("RGBA")
 
 
 def _changed(picture: Picture, gif: Gif, image: Image.Image, change: Change) -> Picture:
@@ -146,15 +140,10 @@ def _padded(table: bytes, least: int) -> bytes:
 
 def _on_whole_canvases(gif: Gif, overlay: Overlay, stamp: Stamp) -> Iterator[Picture]:
     """Each picture replaced by all that is shown while it is: the same to the eye, only larger."""
-    canvas = Canvas((0, 0, *gif.screen))
-    for picture in gif.pictures:
-        canvas.dispose()
-        canvas.draw(picture.frame, _shown(_image(picture, gif), picture, canvas.area))
-        shown = canvas.pixels.copy()
-        area = shown.crop(overlay.box)
-        _mark(overlay, area)
-        shown.paste(area, overlay.box)
-        yield _whole(picture, shown, stamp)
+    frames = ((picture.frame, _image(picture, gif)) for picture in gif.pictures)
+    shown = whole_canvases(gif.screen, overlay.box, partial(_mark, overlay), frames)
+    for picture, canvas in zip(gif.pictures, shown, strict=True):
+        yield _whole(picture, canvas, stamp)
 
 
 def _whole(picture: Picture, shown: Image.Image, stamp: Stamp) -> Picture:
