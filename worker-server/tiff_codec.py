@@ -1,0 +1,198 @@
+"""The strips and tiles of a TIFF page: compressed bytes to samples and back (TIFF 6.0).
+
+Samples are packed as TIFF packs them, each row beginning with a byte of its own, those of more
+than a byte in this machine's order, YCbCr with as much of Cb and Cr as of Y. All strips or tiles
+in one call are of one width and stand below each other; where it takes libtiff, they go
+through it as a file of their own.
+"""
+
+import sys
+import zlib
+from array import array
+from dataclasses import dataclass
+from io import BytesIO
+
+from PIL import Image
+
+import tiff_jpeg
+import tiff_small
+import tiff_ycbcr
+from tiff_file import damaged
+
+NONE, CCITT_RLE, CCITT_G3, CCITT_G4, LZW, OLD_JPEG, JPEG = 1, 2, 3, 4, 5, 6, 7
+DEFLATE, OLD_DEFLATE, PACKBITS, LZMA, ZSTD, WEBP = 8, 32946, 32773, 34925, 50000, 50001
+CCITT, DEFLATES = (CCITT_RLE, CCITT_G3, CCITT_G4), (DEFLATE, OLD_DEFLATE)
+_BY_LIBTIFF = {
+    CCITT_RLE: "tiff_ccitt",
+    CCITT_G3: "group3",
+    CCITT_G4: "group4",
+    LZW: "tiff_lzw",
+    PACKBITS: "packbits",
+    LZMA: "lzma",
+    ZSTD: "zstd",
+}
+KNOWN = {NONE, JPEG, WEBP, *DEFLATES, *_BY_LIBTIFF}
+
+_HORIZONTAL = 2
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+_OWN_ORDER = "<" if sys.byteorder == "little" else ">"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What all strips or tiles of a page have in common."""
+
+    width: int
+    height: int  # of all but the last strip
+    samples: int  # of a pixel, in one strip
+    bits: int  # of a sample
+    sample_format: int
+    order: str
+    compression: int
+    predictor: int
+    fill_order: int
+    photometric: int
+    fax_options: int
+    subsampling: tuple[int, ...]
+    jpeg_tables: bytes
+
+    @property
+    def stride(self) -> int:
+        """Bytes of a row of samples."""
+        return (self.width * self.samples * self.bits + 7) // 8
+
+    @property
+    def unit(self) -> tuple[int, int]:
+        """How many pixels share their Cb and Cr, across and down; JPEG sees to that itself."""
+        shares = self.photometric == 6 and self.samples == 3 and self.bits == 8
+        if shares and self.compression != JPEG and len(self.subsampling) == 2:
+            return self.subsampling[0], self.subsampling[1]
+        return 1, 1
+
+    @property
+    def is_predicted(self) -> bool:
+        return self.predictor != 1 and self.compression in (LZW, LZMA, ZSTD, *DEFLATES)
+
+
+def decode(coded: list[bytes], layout: Layout, rows: int) -> bytes:
+    """The samples of so many rows. Raises ImageRejected, or whatever a decoder raises."""
+    if layout.compression == JPEG:
+        heights = _heights(layout, rows)
+        return b"".join(map(tiff_jpeg.decode, coded, [layout] * len(coded), heights))
+    if layout.compression == WEBP:
+        return b"".join(_webp_decoded(strip, layout) for strip in coded)
+    if layout.unit != (1, 1):
+        stride, lines = tiff_ycbcr.packed_size(layout, rows)
+        packed = _inflated(coded, layout, stride, lines, layout.height // layout.unit[1])
+        return tiff_ycbcr.spread(packed, layout, rows)
+    packed = _inflated(coded, layout, layout.stride, rows, layout.height)
+    if layout.is_predicted:
+        return _summed(packed, layout, rows)
+    return _swapped(packed, layout)
+
+
+def encode(samples: bytes, layout: Layout, rows: int, like: list[bytes]) -> list[bytes]:
+    """like are the strips as they were coded before."""
+    if layout.compression in (JPEG, WEBP):
+        each = layout.height * layout.stride
+        parts = [samples[start : start + each] for start in range(0, len(samples), each)]
+        encoder = tiff_jpeg.encode if layout.compression == JPEG else _webp_encoded
+        return list(map(encoder, parts, [layout] * len(parts), _heights(layout, rows), like))
+    if layout.unit != (1, 1):
+        packed = tiff_ycbcr.gathered(samples, layout, rows)
+        stride, lines = tiff_ycbcr.packed_size(layout, rows)
+        coded = _deflated(packed, layout, stride, lines, layout.height // layout.unit[1])
+    else:
+        packed = _differences(samples, layout, rows) if layout.is_predicted else samples
+        packed = packed if layout.is_predicted else _swapped(samples, layout)
+        coded = _deflated(packed, layout, layout.stride, rows, layout.height)
+    return [strip.translate(_REVERSED) for strip in coded] if layout.fill_order == 2 else coded
+
+
+def _heights(layout: Layout, rows: int) -> list[int]:
+    return [min(layout.height, rows - top) for top in range(0, rows, layout.height)]
+
+
+def _inflated(coded: list[bytes], layout: Layout, stride: int, rows: int, height: int) -> bytes:
+    """The bytes of so many rows, height in each strip; the predictor not undone."""
+    if layout.fill_order == 2:
+        coded = [strip.translate(_REVERSED) for strip in coded]
+    if layout.compression in (NONE, *DEFLATES):
+        sizes = [stride * min(height, rows - top) for top in range(0, rows, height)]
+        inflate = _cut if layout.compression == NONE else _unzipped
+        packed = b"".join(map(inflate, coded, sizes))
+    else:
+        packed = tiff_small.decoded(coded, _small(layout, stride, height), rows)
+    if len(packed) < stride * rows:
+        raise damaged("the data of a strip or tile ends too early")
+    return packed
+
+
+def _cut(coded: bytes, size: int) -> bytes:
+    return coded[:size]
+
+
+def _unzipped(coded: bytes, size: int) -> bytes:
+    return zlib.decompressobj().decompress(coded, size)
+
+
+def _deflated(packed: bytes, layout: Layout, stride: int, rows: int, height: int) -> list[bytes]:
+    if layout.compression in (NONE, *DEFLATES):
+        each = stride * height
+        parts = [packed[start : start + each] for start in range(0, len(packed), each)]
+        return parts if layout.compression == NONE else list(map(zlib.compress, parts))
+    name = _BY_LIBTIFF[layout.compression]
+    return tiff_small.encoded(packed, _small(layout, stride, height), rows, name)
+
+
+def _small(layout: Layout, stride: int, height: int) -> tiff_small.Shape:
+    """Bits for fax; for the others only bytes, whatever they are part of."""
+    if layout.compression in CCITT:
+        return tiff_small.Shape(layout.width, 1, height, layout.compression, layout.fax_options)
+    return tiff_small.Shape(stride, 8, height, layout.compression)
+
+
+def _swapped(samples: bytes, layout: Layout) -> bytes:
+    code = {16: "H", 32: "I", 64: "Q"}.get(layout.bits)
+    if code is None or layout.order == _OWN_ORDER:
+        return samples
+    numbers = array(code, samples)
+    numbers.byteswap()
+    return numbers.tobytes()
+
+
+def _summed(packed: bytes, layout: Layout, rows: int) -> bytes:
+    """What a predictor has left of samples, added up again (TIFF 6.0 section 14)."""
+    import vips  # here and below: most images do without
+
+    tags = {258: layout.bits, 259: DEFLATE, 262: 1, 277: layout.samples, 317: layout.predictor}
+    tags |= {338: 0, 339: layout.sample_format}
+    strip = zlib.compress(packed, 0)
+    return vips.tiff_samples(
+        tiff_small.file(layout.order, (layout.width, rows), tags, [strip], rows)
+    )
+
+
+def _differences(samples: bytes, layout: Layout, rows: int) -> bytes:
+    import vips
+
+    shape = vips.Shape(layout.width, rows, layout.samples, layout.bits, layout.sample_format)
+    file = vips.predicted_tiff(
+        samples, shape, "horizontal" if layout.predictor == _HORIZONTAL else "float"
+    )
+    packed = b"".join(map(zlib.decompress, tiff_small.strips(file)))
+    return _swapped(packed, layout) if layout.predictor == _HORIZONTAL else packed
+
+
+def _webp_decoded(coded: bytes, layout: Layout) -> bytes:
+    with Image.open(BytesIO(coded), formats=["WEBP"]) as image:
+        return image.convert("RGB" if layout.samples == 3 else "RGBA").tobytes()
+
+
+def _webp_encoded(samples: bytes, layout: Layout, rows: int, like: bytes) -> bytes:
+    mode = "RGB" if layout.samples == 3 else "RGBA"
+    image = Image.frombytes(mode, (layout.width, rows), samples)
+    file = BytesIO()
+    lossless = like[12:16] == b"VP8L" or b"VP8L" in like[12:64]
+    image.save(file, "WEBP", lossless=lossless, exact=True, quality=90, method=4)
+    return file.getvalue()
