@@ -5,10 +5,11 @@ from typing import BinaryIO
 
 import imagesize
 
-from signatures import HEAD_BYTES
+import signatures
 
 _MAX_READS = 20_000
 _MAX_BYTES = 256 * 1024  # some structures are read whole, whatever size they claim
+_CROP = b"clap"  # an item property of HEIF; x265 codes even sides, and no fewer than 64
 _OS2_BMP_HEADER = b"\x0c\0\0\0"
 # BigTIFF of either byte order and JPEG 2000 without its boxes: unknown to it, or in part
 _NOT_FOR_IMAGESIZE = (b"II+\0", b"MM\0+", b"\xff\x4f\xff\x51")
@@ -28,7 +29,9 @@ def read_size(path: Path) -> tuple[int, int] | None:
     Raises UnreadableHeader.
     """
     with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
+        head = file.read(signatures.HEAD_BYTES)
+        if signatures.brands(head) and _CROP in head + file.read(_MAX_BYTES):
+            return None  # imagesize takes the size before it is cropped
         if head.startswith(b"BM") and head.startswith(_OS2_BMP_HEADER, 14):
             return None  # imagesize takes it for the later header, with other numbers
         bounded = _BoundedFile(file)
@@ -37,6 +40,8 @@ def read_size(path: Path) -> tuple[int, int] | None:
     if bounded.gave_up or head.startswith(_NOT_FOR_IMAGESIZE):
         return None
     if (width, height) == (-1, -1):
+        if signatures.brands(head):
+            return None  # it knows most of them, but stumbles over a turned one (irot)
         raise UnreadableHeader("it ends early or contradicts itself")
     if width == 0 or height == 0:
         raise UnreadableHeader("a side of 0 pixels")

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from not_taken import FORMATS
+
+_FORMATS = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
 _MEDIA_ID = "01KAP3V8Z4J5N6Q7R8S9T0VWXY"
 
 UPLOAD_FORM: dict[str, Any] = {
@@ -28,8 +31,7 @@ UPLOAD_FORM: dict[str, Any] = {
                         "file": {
                             "type": "string",
                             "format": "binary",
-                            "description": "One image: JPEG, PNG, GIF, WebP, TIFF, BMP, "
-                            "JPEG 2000 or AVIF.",
+                            "description": f"One image: {_FORMATS}.",
                         }
                     },
                 }

@@ -13,6 +13,7 @@ from redis.exceptions import (
 )
 from starlette.requests import ClientDisconnect
 
+import not_taken
 from form_stream import FormError, NotMultipart
 from problems import Problem, ProblemType
 from settings import MIB
@@ -62,8 +63,7 @@ UNSUPPORTED_FORMAT = ProblemType(
     "unsupported_format",
     415,
     "Not an image format this service takes",
-    "notes.jpg holds none of JPEG, PNG, GIF, WebP, TIFF, BMP, JPEG 2000 and AVIF, "
-    "whatever its name says.",
+    not_taken.refusal(b"8BPS", "poster.jpg"),
 )
 MALFORMED_FORM = ProblemType(
     "malformed_form",

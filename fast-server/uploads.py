@@ -14,6 +14,7 @@ from ulid import ULID
 
 import durable
 import image_header
+import not_taken
 import signatures
 from claims import Claims
 from contract import (
@@ -161,12 +162,12 @@ class _Upload:
         return self._file
 
     def _check_format(self) -> None:
-        content_type = signatures.sniff(bytes(self._batch[: signatures.HEAD_BYTES]))
+        head = bytes(self._batch[: signatures.HEAD_BYTES])
+        content_type = signatures.sniff(head)
         if content_type is None and self._looks_like_text:
             raise Problem(FILE_MISSING, "The field file holds text; curl wants file=@path.")
         if content_type is None:
-            detail = UNSUPPORTED_FORMAT.example.replace("notes.jpg", self._filename)
-            raise Problem(UNSUPPORTED_FORMAT, detail)
+            raise Problem(UNSUPPORTED_FORMAT, not_taken.refusal(head, self._filename))
         self._content_type = content_type
 
     def _check_size(self, *, last_look: bool) -> None:

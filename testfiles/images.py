@@ -5,6 +5,7 @@ from io import BytesIO
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFilter
+from pillow_heif import register_heif_opener
 
 Size = tuple[int, int]
 SIZE = (640, 480)
@@ -61,6 +62,11 @@ def bmp(seed: int = 0, size: Size = SIZE) -> bytes:
 
 def tiff(seed: int = 0, size: Size = SIZE, compression: str = "tiff_lzw") -> bytes:
     return encode(photo(seed, size), "TIFF", compression=compression)
+
+
+def heic(seed: int = 0, size: Size = SIZE, **options: Any) -> bytes:
+    register_heif_opener()
+    return encode(photo(seed, size), "HEIF", **options)
 
 
 def encode(image: Image.Image, image_format: str, **options: Any) -> bytes:

@@ -77,7 +77,8 @@ def test_a_refused_upload_is_told_why_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"a note", "photo.jpg holds none of JPEG, PNG, GIF, WebP, TIFF, BMP, JPEG 2000 and AVIF"),
+        (b"a note", "photo.jpg holds none of JPEG, PNG, GIF, WebP, TIFF, BMP, JPEG 2000, AVIF and"),
+        (b"8BPS\0\1", "photo.jpg is a Photoshop file. Convert it to JPEG or PNG"),
         (PHOTO[:99], "The header of photo.jpg cannot be read: it ends early"),
         (png_of(20_000, 20_000), "20000 x 20000 pixels are more than 100 megapixels"),
         (PHOTO.ljust(2 * MIB), "The file is larger than 1 MB. Send a smaller one, or raise MAX"),
