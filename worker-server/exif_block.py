@@ -19,7 +19,8 @@ _DIRECTORIES = {0x014A, 0x0190, 0x8769, 0xA005}  # SubIFDs, GlobalParameters, Ex
 # What honest blocks stay far below.
 _MAX_DIRECTORIES, _MAX_ENTRIES, _MAX_WITHIN = 64, 1024, 8
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_SHORT, _LONG, _IFD = 3, 4, 13
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I"}
+_SHORT = 3
 
 # Other metadata within the block; what becomes of it, and what fills the room it leaves.
 _WITHIN: dict[int, tuple[Callable[[bytes], bytes | None], bytes]] = {
@@ -118,8 +119,8 @@ class _Tiff:
             yield _Entry(tag, kind, at, start, min(start + size, len(self.data)))
 
     def numbers(self, entry: _Entry, at_most: int = 1) -> list[int]:
-        code = "H" if entry.kind == _SHORT else "I"
-        if entry.kind not in (_SHORT, _LONG, _IFD):
+        code = _INTEGERS.get(entry.kind)
+        if code is None:
             return []
         size = struct.calcsize(code)
         stop = min(entry.end, entry.start + at_most * size) - size + 1
