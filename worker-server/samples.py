@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 import compositing
-import deep
+import deep_samples
 from stamp import Overlay, Stamp
 
 _CHANNELS = {"L": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
@@ -37,7 +37,7 @@ class Picture:
         region = self._region(overlay)
         if self.is_deep:
             samples = array("H", region)
-            deep.put_on(samples, self._deep_pixels, overlay.logo, profile)
+            deep_samples.put_on(samples, self._deep_pixels, overlay.logo, profile)
             region = samples.tobytes()
         else:
             image = Image.frombytes(self.mode, overlay.logo.size, region)
@@ -47,10 +47,12 @@ class Picture:
         self._set_region(overlay, region)
 
     @property
-    def _deep_pixels(self) -> deep.Pixels:
-        alphas = {"A": deep.Alpha.STRAIGHT, "a": deep.Alpha.PREMULTIPLIED}
+    def _deep_pixels(self) -> deep_samples.Pixels:
+        alphas = {"A": deep_samples.Alpha.STRAIGHT, "a": deep_samples.Alpha.PREMULTIPLIED}
         colours = self.mode.rstrip("Aa")
-        return deep.Pixels(colours, _CHANNELS[self.mode], alphas.get(self.mode[-1]), 0, 65535)
+        return deep_samples.Pixels(
+            colours, _CHANNELS[self.mode], alphas.get(self.mode[-1]), 0, 65535
+        )
 
     def _region(self, overlay: Overlay) -> bytes:
         return b"".join(self.samples[row] for row in self._rows(overlay))
