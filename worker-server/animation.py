@@ -36,6 +36,7 @@ class Change(NamedTuple):
     corner: tuple[int, int]  # of the pixels, from the left top of that box
     pixels: Image.Image  # RGBA
     mask: Image.Image  # L, 255 where those pixels replace the frame's; else these stay
+    blended: bool  # whether the frame is, from now on
 
 
 class NeedsWholeCanvasError(Exception):
@@ -136,12 +137,23 @@ class Canvas:
 class Marking:
     """Plays an animation twice in the logo's area, and tells what its frames must change.
 
-    grid is what the left and the top of a frame must be multiples of.
+    size is the canvas's. grid is what the left and the top of a frame must be multiples of.
+    blends_all: the format has no frames that replace what was there.
     """
 
-    def __init__(self, area: Box, mark: Mark, grid: int = 1) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int],
+        area: Box,
+        mark: Mark,
+        *,
+        grid: int = 1,
+        blends_all: bool = False,
+    ) -> None:
+        self._all = (0, 0, *size)
         self._mark = mark
         self._grid = grid
+        self._blends_all = blends_all
         self._was = Canvas(area)
         self._is = Canvas(area)
         self._blank = True  # all of the canvas was transparent before the frame, not just the area
@@ -151,7 +163,7 @@ class Marking:
 
         Raises NeedsWholeCanvasError.
         """
-        blank, self._blank = self._blank, self._blank and frame.disposal is not Disposal.KEEP
+        blank, self._blank = self._blank, self._is_blank_after(frame)
         for canvas in (self._was, self._is):
             canvas.dispose()
         under = self._is.pixels.getchannel("A")
@@ -171,15 +183,26 @@ class Marking:
         harmless = blank or (frame.blended and frame.disposal is not Disposal.CLEAR)
         if box != frame.box and not harmless:
             raise NeedsWholeCanvasError
-        if frame.blended:
+        # Over nothing it is all the same, but there are viewers that blend as if all were opaque.
+        translucent = ImageChops.darker(mask, _partly_transparent(wanted)).getbbox()
+        blended = frame.blended and (self._blends_all or not (blank and translucent))
+        if blended:
             _check_blending(wanted, under, mask)
+        elif frame.blended:
+            mask = Image.new("L", mask.size, _OPAQUE)
         else:
             mask = _outside(frame.box, area, mask)
-        self._is.draws(Frame(box, frame.disposal, frame.blended), wanted)
+        self._is.draws(Frame(box, frame.disposal, blended), wanted)
         visible = overlap(box, area) or area
         here = moved(visible, area[:2])
         corner = visible[0] - box[0], visible[1] - box[1]
-        return Change(box, corner, wanted.crop(here), mask.crop(here))
+        return Change(box, corner, wanted.crop(here), mask.crop(here), blended)
+
+    def _is_blank_after(self, frame: Frame) -> bool:
+        """Whether all of the canvas is transparent when the frame has been disposed of."""
+        if frame.disposal is Disposal.CLEAR and around(frame.box, self._all) == frame.box:
+            return True
+        return self._blank and frame.disposal is not Disposal.KEEP
 
 
 def _differing(one: Image.Image, other: Image.Image) -> Image.Image:
@@ -193,11 +216,15 @@ def _differing(one: Image.Image, other: Image.Image) -> Image.Image:
 
 def _check_blending(wanted: Image.Image, under: Image.Image, mask: Image.Image) -> None:
     """A translucent pixel can be blended only over nothing: over anything else it adds to that."""
-    translucent = wanted.getchannel("A").point(lambda alpha: _OPAQUE * (alpha < _OPAQUE))
+    translucent = _partly_transparent(wanted)
     something = under.point(lambda alpha: _OPAQUE * (alpha > 0))
     both = ImageChops.darker(translucent, something)
     if ImageChops.darker(both, mask).getbbox():
         raise NeedsWholeCanvasError
+
+
+def _partly_transparent(image: Image.Image) -> Image.Image:
+    return image.getchannel("A").point(lambda alpha: _OPAQUE * (alpha < _OPAQUE))
 
 
 def _outside(box: Box, area: Box, mask: Image.Image) -> Image.Image:

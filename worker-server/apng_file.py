@@ -1,14 +1,16 @@
 """The pictures of an animated PNG (PNG specification, third edition; sections in brackets)."""
 
 import struct
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from itertools import starmap
+from typing import NamedTuple
 
-import png_chunks
 from animation import Box, Disposal, Frame, size_of
-from png_chunks import Chunk, Header
 
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER = struct.Struct(">2I5B")
 _CONTROL = struct.Struct(">5I2H2B")  # number, size, place, delay, disposal, blending [11.3.6.2]
 _DISPOSALS = {1: Disposal.CLEAR, 2: Disposal.RESTORE}
 _KEEP, _SOURCE, _OVER = 0, 0, 1
@@ -37,82 +39,119 @@ class Picture:
             return Picture(size, None, [data])
         return Picture(size, (self.control[0], *size, *box[:2], *self.control[5:]), [data])
 
-    def replacing(self) -> "Picture":
-        """The same, but instead of all that was shown in its place before."""
+    def replacing(self, *, keeps: bool = False) -> "Picture":
+        """Instead of what was shown there before; and if it keeps what it shows for the next."""
         if self.control is None:
             return self
-        return replace(self, control=(*self.control[:7], _KEEP, _SOURCE))
+        disposal = _KEEP if keeps else self.control[7]
+        return replace(self, control=(*self.control[:7], disposal, _SOURCE))
+
+
+class Header(NamedTuple):
+    """IHDR [11.2.1]."""
+
+    width: int
+    height: int
+    depth: int
+    colour_type: int
+    compression: int = 0
+    filters: int = 0
+    interlace: int = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.width, self.height
 
 
 @dataclass(frozen=True)
 class Apng:
-    chunks: list[Chunk | Picture]
+    header: Header
+    palette: bytes  # PLTE
+    transparency: bytes  # tRNS
+    control: bytes  # acTL: how many frames, how often
+    pictures: list[Picture]
 
-    @property
-    def others(self) -> list[Chunk]:
-        """The chunks that hold no picture."""
-        return [chunk for chunk in self.chunks if isinstance(chunk, Chunk)]
+    def to_bytes(self) -> bytes:
+        """The file with nothing but this."""
+        chunks = [
+            (b"IHDR", _HEADER.pack(*self.header)),
+            (b"PLTE", self.palette),
+            (b"tRNS", self.transparency),
+            (b"acTL", self.control),
+        ]
+        chunks = [(name, data) for name, data in chunks if data]
+        return _SIGNATURE + b"".join(starmap(_chunk, [*chunks, *self._pictures(), (b"IEND", b"")]))
 
-    @property
-    def pictures(self) -> list[Picture]:
-        return [chunk for chunk in self.chunks if isinstance(chunk, Picture)]
+    def still(self, picture: Picture) -> bytes:
+        """A PNG of that picture."""
+        header = self.header._replace(width=picture.size[0], height=picture.size[1])
+        return replace(
+            self, header=header, control=b"", pictures=[Picture(picture.size, None, picture.data)]
+        ).to_bytes()
 
-    @property
-    def header(self) -> Header:
-        return Header.of(self.others)
-
-    def content_of(self, kind: bytes) -> bytes:
-        return png_chunks.content_of(self.others, kind)
-
-    def with_pictures(self, pictures: Iterable[Picture]) -> "Apng":
-        following = iter(pictures)
-        return Apng([next(following) if isinstance(c, Picture) else c for c in self.chunks])
-
-    def all_chunks(self) -> Iterator[Chunk]:
-        """The first picture's pixels are in IDAT chunks; only fcTL and fdAT have numbers."""
+    def _pictures(self) -> Iterator[tuple[bytes, bytes]]:
+        """The first one's pixels are in IDAT chunks; only fcTL and fdAT have numbers."""
         sequence = 0
-        kind = b"IDAT"
-        for chunk in self.chunks:
-            if isinstance(chunk, Chunk):
-                yield chunk
-                continue
-            if chunk.control:
-                yield Chunk(b"fcTL", _CONTROL.pack(sequence, *chunk.control[1:]))
+        name = b"IDAT"
+        for picture in self.pictures:
+            if picture.control:
+                yield b"fcTL", _CONTROL.pack(sequence, *picture.control[1:])
                 sequence += 1
-            for data in chunk.data:
-                number = b"" if kind == b"IDAT" else struct.pack(">I", sequence)
-                sequence += kind == b"fdAT"
-                yield Chunk(kind, number + data)
-            kind = b"fdAT"
+            for data in picture.data:
+                number = b"" if name == b"IDAT" else struct.pack(">I", sequence)
+                sequence += name == b"fdAT"
+                yield name, number + data
+            name = b"fdAT"
 
 
-def read(path: Path) -> Apng:
+def read(data: bytes) -> Apng:
     """Raises ValueError where the file is damaged."""
-    chunks: list[Chunk | Picture] = []
+    others: dict[bytes, bytes] = {}
+    pictures: list[Picture] = []
     current: Picture | None = None
     sequence = 0
-    in_file = png_chunks.split(path.read_bytes())
-    if not in_file or in_file[-1].type != b"IEND":
-        raise ValueError("the file ends before its last chunk")
-    header = Header.of(in_file)
-    for chunk in in_file:
-        if chunk.type in (b"fcTL", b"fdAT"):
-            if chunk.content[:4] != struct.pack(">I", sequence):
+    for name, content in _chunks(data):
+        if name in (b"fcTL", b"fdAT"):
+            if content[:4] != struct.pack(">I", sequence):
                 raise ValueError("the frames are out of sequence")
             sequence += 1
-        if chunk.type == b"fcTL":
+        if name == b"fcTL":
             if current and not current.data:
                 raise ValueError("a frame has no pixels")
-            current = _frame(chunk.content, header)
-        elif chunk.type in (b"IDAT", b"fdAT"):
-            if current is None:
-                current = Picture((header.width, header.height))
+            current = _frame(content, _header(others))
+        elif name in (b"IDAT", b"fdAT"):
+            current = current or Picture(_header(others).size)
             if not current.data:
-                chunks.append(current)
-            current.data.append(chunk.content[4:] if chunk.type == b"fdAT" else chunk.content)
+                pictures.append(current)
+            current.data.append(content[4:] if name == b"fdAT" else content)
         else:
-            chunks.append(chunk)
-    return Apng(chunks)
+            others.setdefault(name, content)
+    palette, transparency, control = (others.get(n, b"") for n in (b"PLTE", b"tRNS", b"acTL"))
+    return Apng(_header(others), palette, transparency, control, pictures)
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and content of each, up to IEND. Raises ValueError where the file ends before it."""
+    position = len(_SIGNATURE)
+    name = b""
+    while name != b"IEND":
+        if position + 12 > len(data):
+            raise ValueError("the file ends before its last chunk")
+        length, name = struct.unpack_from(">I4s", data, position)
+        end = position + 8 + length
+        if end + 4 > len(data):
+            raise ValueError("the file ends within a chunk")
+        yield name, data[position + 8 : end]
+        position = end + 4
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    checksum = zlib.crc32(data, zlib.crc32(name))
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
+
+
+def _header(chunks: dict[bytes, bytes]) -> Header:
+    return Header(*_HEADER.unpack(chunks.get(b"IHDR", b"").ljust(_HEADER.size, b"\0")))
 
 
 def _frame(control: bytes, header: Header) -> Picture:

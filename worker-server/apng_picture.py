@@ -6,11 +6,10 @@ from io import BytesIO
 
 from PIL import Image, ImageChops
 
+import apng_file
 import palette
-import png_chunks
 from animation import Change, NeedsWholeCanvasError, moved, redrawn, size_of
-from apng_file import Apng, Picture
-from png_chunks import Chunk, Header
+from apng_file import Apng, Header, Picture
 
 _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}  # of the colour types (PNG, section 11.2.1)
 _KINDS = {mode: kind for kind, mode in _MODES.items()}
@@ -31,19 +30,15 @@ class Coding:
 
     @classmethod
     def of(cls, apng: Apng) -> "Coding":
-        transparency = apng.content_of(b"tRNS")
         mode = _MODES[apng.header.colour_type]
         if mode == "P":
-            return cls(mode, apng.content_of(b"PLTE"), transparency)
+            return cls(mode, apng.palette, apng.transparency)
         most = (1 << apng.header.depth) - 1
-        samples = struct.iter_unpack(">H", transparency)
+        samples = struct.iter_unpack(">H", apng.transparency)
         return cls(mode, key=tuple(sample * _OPAQUE // most for (sample,) in samples))
 
-    def chunks(self, header: Header) -> list[Chunk]:
-        """IHDR, PLTE and tRNS."""
-        header = header._replace(depth=8, colour_type=_KINDS[self.mode], interlace=0)
-        more = Chunk(b"PLTE", self.table), Chunk(b"tRNS", self.transparency)
-        return [header.chunk(), *(chunk for chunk in more if chunk.content)]
+    def header(self, before: Header) -> Header:
+        return before._replace(depth=8, colour_type=_KINDS[self.mode], interlace=0)
 
     @property
     def transparency(self) -> bytes:
@@ -59,12 +54,7 @@ class Coding:
 
 def decoded(apng: Apng, picture: Picture) -> Image.Image:
     """In the mode of its coding; of 16 bits the high ones. Raises what Pillow does for damage."""
-    width, height = picture.size
-    header = apng.header._replace(width=width, height=height)
-    chunks = [chunk for chunk in apng.others if chunk.type in (b"PLTE", b"tRNS")]
-    pixels = Chunk(b"IDAT", b"".join(picture.data))
-    file = png_chunks.join([header.chunk(), *chunks, pixels, Chunk(b"IEND", b"")])
-    with Image.open(BytesIO(file), formats=("PNG",)) as image:
+    with Image.open(BytesIO(apng.still(picture)), formats=("PNG",)) as image:
         image.load()
         if image.mode.startswith("I;16"):
             high = image.tobytes()[1::2]
@@ -90,14 +80,18 @@ def changed(picture: Picture, image: Image.Image, change: Change, coding: Coding
         larger.paste(image, moved(box, change.box[:2]))
     larger.putpalette(coding.table)
     larger.info["transparency"] = coding.alphas
-    alpha = change.pixels.getchannel("A")
-    opaque = alpha.point(lambda level: _OPAQUE * (level == _OPAQUE))
-    drawn = ImageChops.darker(change.mask, opaque)
+    visible = opaque(change.pixels)
+    drawn = ImageChops.darker(change.mask, visible)
     palette.draw(larger, change.pixels.convert("RGB"), drawn, change.corner, colours=0)
-    invisible = ImageChops.darker(change.mask, ImageChops.invert(opaque))
+    invisible = ImageChops.darker(change.mask, ImageChops.invert(visible))
     if invisible.getbbox():
         larger.paste(coding.nothing, change.corner, invisible)
     return larger
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """An L mask of the pixels that are."""
+    return image.getchannel("A").point(lambda alpha: _OPAQUE * (alpha == _OPAQUE))
 
 
 def coloured(image: Image.Image, coding: Coding) -> Image.Image:
@@ -131,5 +125,4 @@ def encoded(image: Image.Image, all_pixels: int) -> bytes:
     mode = "L" if image.mode == "P" else image.mode  # an index is a byte as good as any
     bare = Image.frombytes(mode, image.size, image.tobytes())
     bare.save(file, "PNG", compress_level=next(levels, _LEVEL_BEYOND))
-    chunks = png_chunks.split(file.getvalue())
-    return b"".join(chunk.content for chunk in chunks if chunk.type == b"IDAT")
+    return b"".join(apng_file.read(file.getvalue()).pictures[0].data)

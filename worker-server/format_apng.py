@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 import apng_file
 import apng_picture
@@ -18,30 +18,29 @@ from animation import (
     Marking,
     NeedsWholeCanvasError,
     part,
+    size_of,
     whole_canvases,
 )
 from apng_file import Apng, Picture
 from apng_picture import Coding
-from png_chunks import Chunk
 from stamp import Overlay, Stamp
 
 _HALF, _OPAQUE = 128, 255
 _COLOURS = 256
-_DESCRIBED = (b"IHDR", b"PLTE", b"tRNS")
-_OF_OTHER_SAMPLES = (b"bKGD", b"sBIT", b"hIST")  # they tell of samples as they were
+_SAMPLES = 16  # of frames, to see which colours the logo takes over them
 
 
 def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
-    apng = apng_file.read(path)
-    size = apng.header.width, apng.header.height
-    overlay = stamp.overlay(size, png_chunks.orientation(apng.others))
+    source = path.read_bytes()
+    apng = apng_file.read(source)
+    overlay = stamp.overlay(apng.header.size, png_chunks.orientation(png_chunks.read(source)))
     if overlay is not None:
         profile = image.info.get("icc_profile")
         try:
             apng = _in_place(apng, overlay, profile, stamp)
         except NeedsWholeCanvasError:
             apng = _on_whole_canvases(apng, overlay, profile, stamp)
-    return png_chunks.join(png_chunks.kept(apng.all_chunks(), stamp.options.metadata))
+    return png_chunks.carried(source, apng.to_bytes(), stamp.options.metadata)
 
 
 def _in_place(apng: Apng, overlay: Overlay, profile: bytes | None, stamp: Stamp) -> Apng:
@@ -57,22 +56,24 @@ def _in_place(apng: Apng, overlay: Overlay, profile: bytes | None, stamp: Stamp)
         box = picture.frame.box
         if change is not None:
             drawn = apng_picture.changed(picture, image, change, coding)
-            picture = picture.redrawn(change.box, apng_picture.encoded(drawn, pixels))
+            redrawn = picture.redrawn(change.box, apng_picture.encoded(drawn, pixels))
+            picture = redrawn if change.blended else redrawn.replacing()
         elif is_recoded:
             picture = picture.redrawn(box, apng_picture.encoded(image, pixels))
         pictures.append(picture)
-    return _described(apng.with_pictures(pictures), coding, stamp)
+    return _written(apng, pictures, coding, stamp)
 
 
 def _changes(
     apng: Apng, area: Box, mark: Mark
 ) -> Iterator[tuple[Picture, Image.Image, Change | None]]:
     """Each picture, decoded, with what it must draw. Raises NeedsWholeCanvasError."""
-    marking = Marking(area, mark)
+    size = apng.header.size
+    marking = Marking(size, area, mark)
     for picture in apng.pictures:
         image = apng_picture.decoded(apng, picture)
         # What only viewers of still images show is no part of the animation.
-        player = Marking(area, mark) if picture.control is None else marking
+        player = Marking(size, area, mark) if picture.control is None else marking
         yield picture, image, player.change(picture.frame, part(image, picture.frame.box, area))
 
 
@@ -92,25 +93,35 @@ def _mark(overlay: Overlay, profile: bytes | None, coding: Coding, area: Image.I
 
 def _with_room(apng: Apng, coding: Coding, area: Box, mark: Mark) -> Coding:
     """The coding with colours of the logo in entries of the palette that no picture uses."""
-    used = Image.new("P", (_COLOURS, 1))
     histogram = [0] * _COLOURS
-    change: Change | None = None
-    for _, image, its in _changes(apng, area, mark):
-        histogram = [all_ + one for all_, one in zip(histogram, image.histogram(), strict=True)]
-        change = change or its
-    if change is None:
+    changes: list[Change] = []
+    every = -(-len(apng.pictures) // _SAMPLES)
+    for number, (_, image, change) in enumerate(_changes(apng, area, mark)):
+        histogram = [sum(counts) for counts in zip(histogram, image.histogram(), strict=True)]
+        if change and (number % every == 0 or not changes):
+            changes.append(change)
+    if not changes:
         return coding
-    first = next(index for index, count in enumerate(histogram) if count)
-    used.putdata([index if count else first for index, count in enumerate(histogram)])
-    sample = Image.new("P", (max(_COLOURS, change.pixels.width), 1 + change.pixels.height), first)
-    sample.paste(used)
+    sample = _sample([index for index, count in enumerate(histogram) if count], area, changes)
     sample.putpalette(coding.table)
     sample.info["transparency"] = coding.alphas
-    alpha = change.pixels.getchannel("A").point(lambda alpha: _OPAQUE * (alpha == _OPAQUE))
-    drawn = Image.composite(change.mask, Image.new("L", alpha.size), alpha)
-    palette.draw(sample, change.pixels.convert("RGB"), drawn, (0, 1), _COLOURS)
+    wanted, drawn = Image.new("RGB", sample.size), Image.new("L", sample.size)
+    for row, change in enumerate(changes):
+        at = (0, 1 + row * (area[3] - area[1]))
+        wanted.paste(change.pixels.convert("RGB"), at)
+        drawn.paste(ImageChops.darker(change.mask, apng_picture.opaque(change.pixels)), at)
+    palette.draw(sample, wanted, drawn, (0, 0), _COLOURS)
     alphas = sample.info["transparency"] if coding.alphas else b""
     return Coding("P", bytes(sample.getpalette("RGB") or []), alphas)
+
+
+def _sample(used: list[int], area: Box, changes: list[Change]) -> Image.Image:
+    """A picture that uses these entries, in its first row, with room for the changes below."""
+    width, height = size_of(area)
+    sample = Image.new("P", (max(_COLOURS, width), 1 + len(changes) * height), used[0])
+    for column, index in enumerate(used):
+        sample.putpixel((column, 0), index)
+    return sample
 
 
 def _on_whole_canvases(apng: Apng, overlay: Overlay, profile: bytes | None, stamp: Stamp) -> Apng:
@@ -120,7 +131,7 @@ def _on_whole_canvases(apng: Apng, overlay: Overlay, profile: bytes | None, stam
         stamp.note("Its pixels have an alpha channel now, which their kind of PNG cannot have.")
         coding = Coding("LA" if coding.mode == "L" else "RGBA")
     mark = partial(_mark, overlay, profile, coding)
-    size = apng.header.width, apng.header.height
+    size = apng.header.size
     pixels = len(apng.pictures) * size[0] * size[1]
     pictures = []
     frames = [picture for picture in apng.pictures if picture.control]
@@ -129,21 +140,12 @@ def _on_whole_canvases(apng: Apng, overlay: Overlay, profile: bytes | None, stam
         shown = whole_canvases(size, overlay.box, mark, decoded)
         for picture, canvas in zip(film, shown, strict=True):
             data = apng_picture.encoded(apng_picture.coloured(canvas, coding), pixels)
-            pictures.append(picture.redrawn((0, 0, *size), data).replacing())
-    return _described(apng.with_pictures(pictures), coding, stamp)
+            pictures.append(picture.redrawn((0, 0, *size), data).replacing(keeps=True))
+    return _written(apng, pictures, coding, stamp)
 
 
-def _described(apng: Apng, coding: Coding, stamp: Stamp) -> Apng:
-    """With the chunks that tell how its pictures are encoded now."""
+def _written(apng: Apng, pictures: list[Picture], coding: Coding, stamp: Stamp) -> Apng:
     if apng.header.depth > 8:
         stamp.note("The animation had 16 bits a sample and has 8 now.")
-    now = {chunk.type: chunk for chunk in coding.chunks(apng.header)}
-    is_same = now[b"IHDR"] == apng.header._replace(interlace=0).chunk()
-    gone = () if is_same else _OF_OTHER_SAMPLES
-    chunks = [
-        now.get(chunk.type, chunk) if isinstance(chunk, Chunk) else chunk
-        for chunk in apng.chunks
-        if isinstance(chunk, Picture)
-        or (chunk.type not in gone and (chunk.type not in _DESCRIBED or chunk.type in now))
-    ]
-    return Apng(chunks)
+    header = coding.header(apng.header)
+    return Apng(header, coding.table, coding.transparency, apng.control, pictures)

@@ -71,7 +71,7 @@ def _written(gif: Gif, pictures: Iterable[Picture], stamp: Stamp) -> bytes:
 
 def _in_place(gif: Gif, overlay: Overlay) -> Iterator[Picture]:
     """Each picture with what it must draw; all else as it was. Raises NeedsWholeCanvasError."""
-    marking = Marking(overlay.box, partial(_mark, overlay))
+    marking = Marking(gif.screen, overlay.box, partial(_mark, overlay), blends_all=True)
     for picture in gif.pictures:
         image = _image(picture, gif)
         change = marking.change(picture.frame, part(image, picture.box, overlay.box))

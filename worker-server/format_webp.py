@@ -60,7 +60,7 @@ def _animation(webp: Webp, stamp: Stamp, orientation: int) -> list[Chunk]:
         return webp.chunks
     mark = partial(_mark, overlay, webp.first(b"ICCP"))
     try:
-        drawn = list(_in_place(frames, overlay.box, mark, stamp))
+        drawn = list(_in_place(frames, canvas, overlay.box, mark, stamp))
     except NeedsWholeCanvasError:
         drawn = list(_on_whole_canvases(frames, canvas, overlay.box, mark, stamp))
     following = iter(drawn)
@@ -71,9 +71,11 @@ def _mark(overlay: Overlay, profile: bytes | None, area: Image.Image) -> None:
     compositing.composite(area, overlay.logo, (0, 0), profile)
 
 
-def _in_place(frames: list[AnmfFrame], area: Box, mark: Mark, stamp: Stamp) -> Iterator[AnmfFrame]:
+def _in_place(
+    frames: list[AnmfFrame], size: tuple[int, int], area: Box, mark: Mark, stamp: Stamp
+) -> Iterator[AnmfFrame]:
     """Each frame with what it must draw; all else as it was. Raises NeedsWholeCanvasError."""
-    marking = Marking(area, mark, _GRID)
+    marking = Marking(size, area, mark, grid=_GRID)
     pixels = sum(across * down for across, down in (size_of(each.frame.box) for each in frames))
     for each in frames:
         box = each.frame.box
@@ -85,7 +87,8 @@ def _in_place(frames: list[AnmfFrame], area: Box, mark: Mark, stamp: Stamp) -> I
             continue
         larger = redrawn(picture or _picture(each), box, change)
         chunks = webp_picture.encoded(larger, each.chunks, stamp.options, pixels)
-        yield each._replace(frame=Frame(change.box), chunks=chunks)
+        flags = each.flags if change.blended else webp_file.replacing(each.flags)
+        yield each._replace(frame=Frame(change.box), flags=flags, chunks=chunks)
 
 
 def _on_whole_canvases(
@@ -96,7 +99,7 @@ def _on_whole_canvases(
     shown = whole_canvases(size, area, mark, ((each.frame, _picture(each)) for each in frames))
     for each, canvas in zip(frames, shown, strict=True):
         chunks = webp_picture.encoded(canvas, each.chunks, stamp.options, pixels)
-        flags = webp_file.replacing(each.flags)
+        flags = webp_file.replacing(each.flags, keeps=True)
         yield each._replace(frame=Frame((0, 0, *size)), flags=flags, chunks=chunks)
 
 

@@ -80,9 +80,9 @@ def anmf_frame(data: bytes) -> AnmfFrame:
     return AnmfFrame(frame, data[12:15], flags, _split(data[_ANMF_HEAD_BYTES:]))
 
 
-def replacing(flags: int) -> int:
-    """An ANMF's flags with neither blending nor disposal."""
-    return flags & ~_CLEARS | _REPLACES
+def replacing(flags: int, *, keeps: bool = False) -> int:
+    """An ANMF's flags without blending, and if it keeps what it shows without disposal."""
+    return (flags & ~_CLEARS if keeps else flags) | _REPLACES
 
 
 def _split(data: bytes) -> list[Chunk]:
