@@ -40,6 +40,11 @@ def orientation(tiff_block: bytes) -> int:
     return exif_block.orientation(tiff_block)
 
 
+def exif_of(orientation: int) -> bytes:
+    """An EXIF block that says nothing but the orientation."""
+    return exif_block.with_orientation(orientation)
+
+
 def _kept(
     block: bytes, policy: Metadata, without_location: Callable[[bytes], bytes | None]
 ) -> bytes | None:
