@@ -14,7 +14,7 @@ INSTALL := $(PY) -m pip install -qq --disable-pip-version-check
 COMPILE := piptools compile --quiet --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help run up down smoke retry-failed chaos test test-compose check lock clean
+.PHONY: help run up down smoke samples retry-failed chaos test test-compose check lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -31,6 +31,9 @@ down: ## end the containers
 
 smoke: .venv/run.stamp ## try a running deployment, as in make smoke URL=... CENTRAL=... ARGS="--count 10"
 	@$(PY) testfiles/test.py --url "$(URL)" --central "$(CENTRAL)" $(ARGS)
+
+samples: .venv/run.stamp ## every format and option, before and after, on one page to look at
+	@$(PY) testfiles/contact_sheet.py $(ARGS)
 
 chaos: .venv/run.stamp ## kill and freeze a stack at random for 3 min, as in make chaos ARGS="--seconds 60 --seed 7"
 	@$(PY) testfiles/chaos.py $(ARGS)
@@ -50,7 +53,7 @@ check: .venv/dev.stamp ## lint, format, types, tests
 	@for folder in $(SERVICES); do \
 		(cd $$folder && ../$(PY) -m mypy --config-file ../.mypy.ini --strict .) || exit; done
 	@cd testfiles && ../$(PY) -m mypy --config-file ../.mypy.ini --strict stack.py test.py images.py \
-		chaos.py
+		chaos.py contact_sheet.py
 	@$(MAKE) --no-print-directory test
 
 lock: .venv/lock.stamp ## pin what the requirements.in files name; ARGS=--upgrade for newer versions
@@ -58,7 +61,7 @@ lock: .venv/lock.stamp ## pin what the requirements.in files name; ARGS=--upgrad
 		(cd $$(dirname $$file) && ../$(PY) -m $(COMPILE) $(ARGS) $$(basename $$file).in) || exit; done
 
 clean: ## remove .venv, .run and caches; images and logs stay
-	@rm -rf .venv .run .hypothesis .ruff_cache .pytest_cache */.pytest_cache */.mypy_cache */__pycache__
+	@rm -rf .venv .run .samples .hypothesis .ruff_cache .pytest_cache */.pytest_cache */.mypy_cache */__pycache__
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

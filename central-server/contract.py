@@ -90,6 +90,8 @@ class FileRecord(TypedDict):
     name: str
     sha256: str
     size: int
+    content_type: NotRequired[str]
+    notes: NotRequired[list[str]]  # for the image's owner: what could not be as usual
     stored_at: NotRequired[str]
 
 

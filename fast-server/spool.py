@@ -60,7 +60,10 @@ class HeldMedia:
 
     @property
     def watermarked(self) -> Path:
-        return self.path / f"{WATERMARKED_PREFIX}{self.record['filename']}"
+        """The output, once there is one; its extension may be another (OUTPUT_FORMAT)."""
+        output = self.progress["watermarked"]
+        name = f"{WATERMARKED_PREFIX}{self.record['filename']}"
+        return self.path / (output["name"] if output else name)
 
     def save(self) -> None:
         """Replace progress.json. Not fsynced: a torn or missing one means stage 1 again."""

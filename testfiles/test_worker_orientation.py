@@ -7,10 +7,7 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageDraw, ImageOps
 
 import images
-from worker_rig import worker_module
-
-watermark = worker_module("watermark")
-placement = worker_module("placement")
+from worker_marks import mark, options, placement
 
 SEEN = (320, 200)
 LOGO_SIZE = (60, 30)
@@ -39,15 +36,12 @@ def stored(orientation: int, image_format: str) -> bytes:
 
 
 def marked(folder: Path, logo: Path, content: bytes) -> Image.Image:
-    source, target = folder / "photo", folder / "watermarked_photo"
-    source.write_bytes(content)
-    watermark.watermark_file(source, logo, target, 10**8, 5 * 10**8)
-    return Image.open(BytesIO(target.read_bytes()))
+    return mark(folder, logo, content).after
 
 
 def assert_logo_top_right_the_right_way_up(upright: Image.Image) -> None:
     assert upright.size == SEEN
-    width, height = placement.fit(LOGO_SIZE, SEEN)
+    width, height = placement.fit(LOGO_SIZE, SEEN, options.Options())
     left, top = SEEN[0] - 10 - width, 10
     plain = Image.new("RGB", SEEN, (230, 230, 230))
     difference = ImageChops.difference(upright.convert("RGB"), plain).convert("L")

@@ -30,6 +30,7 @@ PixelProcesses = worker_module("pixels").PixelProcesses
 DecoderFailed = worker_module("errors").DecoderFailed
 ImageRejected = worker_module("errors").ImageRejected
 StageError = worker_module("errors").StageError
+Options = worker_module("options").Options
 Result = TypeVar("Result")
 
 
@@ -166,7 +167,7 @@ def test_a_refusal_arrives_with_its_code_and_its_sentence(tmp_path: Path) -> Non
     watermark_file = worker_module("watermark").watermark_file
 
     async def scenario(processes: Any) -> Any:
-        arguments = (tmp_path / "empty", tmp_path / "logo", tmp_path / "target", 1, 1)
+        arguments = (tmp_path / "empty", tmp_path / "logo", tmp_path / "target", Options())
         with pytest.raises(ImageRejected) as told:
             await processes.run(watermark_file, *arguments)
         return told.value
@@ -242,8 +243,8 @@ def mark_big(folder: Path, content: bytes, memory_mb: int) -> int:
     normalise_logo(FOLDER / "bundled_logo.png", folder / "logo.png")
 
     async def scenario(processes: Any) -> int:
-        arguments = (folder / "big", folder / "logo.png", folder / "marked", 10**8, 5 * 10**8)
-        record = await processes.run(worker_module("watermark").watermark_file, *arguments)
-        return int(record["size"])
+        arguments = (folder / "big", folder / "logo.png", folder / "marked", Options())
+        file, _ = await processes.run(worker_module("watermark").watermark_file, *arguments)
+        return int(file["size"])
 
     return with_processes(scenario, timeout_s=120, memory_mb=memory_mb)

@@ -1,5 +1,7 @@
 """Where the logo goes."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,10 +11,22 @@ from images import ORIENTATION_TAG
 from worker_rig import worker_module
 
 placement = worker_module("placement")
+options = worker_module("options")
+Options, Padding, Position = options.Options, options.Padding, options.Position
 
+DEFAULT = Options()
 sizes = st.tuples(st.integers(1, 20_000), st.integers(1, 20_000))
 logos = st.tuples(st.integers(1, 3_000), st.integers(1, 3_000))
 orientations = st.integers(1, 8)
+paddings = st.builds(Padding, st.integers(0, 500)) | st.builds(
+    Padding, st.integers(0, 100), st.just(True)
+)
+choices = st.builds(
+    Options,
+    position=st.sampled_from(list(Position)),
+    scale=st.floats(0.01, 1),
+    padding=paddings,
+)
 bounded = settings(max_examples=200, deadline=None)
 
 
@@ -21,20 +35,15 @@ bounded = settings(max_examples=200, deadline=None)
 def test_the_logo_fits_into_a_fifth_of_the_width_and_of_the_height(
     logo: tuple[int, int], image: tuple[int, int]
 ) -> None:
-    width, height = placement.fit(logo, image)
-    assert 1 <= width <= max(1, image[0] // 5)
-    assert 1 <= height <= max(1, image[1] // 5)
-
-
-@bounded
-@given(logos, sizes)
-def test_it_fills_one_of_the_two_and_keeps_its_proportions(
-    logo: tuple[int, int], image: tuple[int, int]
-) -> None:
-    width, height = placement.fit(logo, image)
     factor = min(image[0] / 5 / logo[0], image[1] / 5 / logo[1])
-    assert width == pytest.approx(logo[0] * factor, abs=1)
-    assert height == pytest.approx(logo[1] * factor, abs=1)
+    mark = placement.fit(logo, image, DEFAULT)
+    if mark is None:
+        assert min(logo) * factor < 1 + 1e-9
+    else:
+        exact = logo[0] * factor, logo[1] * factor
+        assert mark == (int(exact[0] + 1e-6), int(exact[1] + 1e-6))
+        assert mark[0] <= image[0] / 5
+        assert mark[1] <= image[1] / 5
 
 
 @bounded
@@ -42,23 +51,48 @@ def test_it_fills_one_of_the_two_and_keeps_its_proportions(
 def test_it_lies_10_px_from_the_top_and_the_right_edge(
     logo: tuple[int, int], image: tuple[int, int]
 ) -> None:
-    left, top, width, height = placement.top_right(placement.fit(logo, image), image)
-    if width + 10 <= image[0]:
-        assert left + width == image[0] - 10
-    if height + 10 <= image[1]:
-        assert top == 10
+    mark = placement.fit(logo, image, DEFAULT) or (1, 1)
+    left, top = placement.corner(mark, image, DEFAULT)
+    assert left == max(0, image[0] - mark[0] - 10)
+    assert top == min(10, image[1] - mark[1])
 
 
 @bounded
-@given(logos, st.tuples(st.integers(1, 30), st.integers(1, 30)), orientations)
-def test_it_stays_inside_a_tiny_image(
-    logo: tuple[int, int], seen: tuple[int, int], orientation: int
+@given(logos, sizes, choices, orientations)
+def test_whatever_is_asked_for_it_stays_inside_the_image(
+    logo: tuple[int, int], seen: tuple[int, int], chosen: Any, orientation: int
 ) -> None:
-    box = placement.top_right(placement.fit(logo, seen), seen)
-    left, top, width, height = placement.stored_box(box, seen, orientation)
-    stored = placement.upright(seen, orientation)
-    assert 0 <= left <= left + width <= stored[0]
-    assert 0 <= top <= top + height <= stored[1]
+    mark = placement.fit(logo, seen, chosen)
+    if mark is not None:
+        box = (*placement.corner(mark, seen, chosen), *mark)
+        left, top, width, height = placement.stored_box(box, seen, orientation)
+        stored = placement.upright(seen, orientation)
+        assert 0 <= left < left + width <= stored[0]
+        assert 0 <= top < top + height <= stored[1]
+
+
+@pytest.mark.parametrize(
+    ("position", "corner"),
+    [
+        ("top-left", (10, 10)),
+        ("top", (80, 10)),
+        ("top-right", (150, 10)),
+        ("left", (10, 45)),
+        ("center", (80, 45)),
+        ("right", (150, 45)),
+        ("bottom-left", (10, 80)),
+        ("bottom", (80, 80)),
+        ("bottom-right", (150, 80)),
+    ],
+)
+def test_there_are_nine_places(position: str, corner: tuple[int, int]) -> None:
+    chosen = Options(position=Position(position))
+    assert placement.corner((40, 10), (200, 100), chosen) == corner
+
+
+def test_padding_in_percent_is_of_the_side_it_lies_along() -> None:
+    chosen = Options(padding=Padding(5, percent=True))
+    assert placement.corner((40, 10), (200, 100), chosen) == (200 - 40 - 10, 5)
 
 
 def turned_upright(stored: Image.Image, orientation: int) -> Image.Image:
@@ -71,17 +105,18 @@ def turned_upright(stored: Image.Image, orientation: int) -> Image.Image:
 @settings(max_examples=100, deadline=None)
 @given(
     st.tuples(st.integers(1, 60), st.integers(1, 60)),
-    st.tuples(st.integers(1, 200), st.integers(1, 200)),
+    st.tuples(st.integers(10, 200), st.integers(10, 200)),
+    choices,
     orientations,
 )
-def test_placed_as_stored_and_turned_upright_the_mark_is_top_right_the_right_way_up(
-    logo: tuple[int, int], seen: tuple[int, int], orientation: int
+def test_placed_as_stored_and_turned_upright_the_mark_is_in_its_place_the_right_way_up(
+    logo: tuple[int, int], seen: tuple[int, int], chosen: Any, orientation: int
 ) -> None:
-    size = placement.fit(logo, seen)
+    size = placement.fit(logo, seen, chosen) or (1, 1)
     mark = Image.frombytes("L", size, bytes(n % 254 + 1 for n in range(size[0] * size[1])))
-    box = placement.top_right(size, seen)
+    corner = placement.corner(size, seen, chosen)
     stored = Image.new("L", placement.upright(seen, orientation))
-    left, top, width, height = placement.stored_box(box, seen, orientation)
+    left, top, width, height = placement.stored_box((*corner, *size), seen, orientation)
     turn = placement.TO_STORED.get(orientation)
     as_stored = mark if turn is None else mark.transpose(turn)
     assert as_stored.size == (width, height)
@@ -90,7 +125,7 @@ def test_placed_as_stored_and_turned_upright_the_mark_is_top_right_the_right_way
     upright = turned_upright(stored, orientation)
     assert upright.size == seen
     expected = Image.new("L", seen)
-    expected.paste(mark, box[:2])
+    expected.paste(mark, corner)
     assert upright.tobytes() == expected.tobytes()
 
 

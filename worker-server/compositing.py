@@ -1,22 +1,32 @@
-"""The logo on the pixels of one image, in the image's own mode; the rest stays untouched."""
+"""The logo on the pixels of one image, in the image's own mode and colours; the rest stays."""
 
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageMath
+from PIL import Image, ImageCms, ImageMath
 
-import placement
+import palette
 from errors import ImageRejected
 
 LOGO_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-_MIN_FREE_COLOURS = 16
+
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+_LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+# What a profile calls the colour space of each mode (ICC.1:2022, table 19)
+_COLOUR_SPACE = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}
+_HALF = 128
 
 
 def normalise_logo(source: Path, target: Path) -> None:
-    """Write any image as an RGBA PNG. Raises ValueError for what is not an image."""
+    """Write any image as an RGBA PNG in sRGB. Raises ValueError for what is not an image."""
     try:
         with Image.open(source, formats=LOGO_FORMATS) as image:
             rgba = image.convert("RGBA")
+            if transform := _transform(image.info.get("icc_profile"), "RGB", to_srgb=True):
+                alpha = rgba.getchannel("A")
+                rgba = transform.apply(rgba.convert("RGB")).convert("RGBA")
+                rgba.putalpha(alpha)
     except MemoryError:
         raise
     except Exception as error:  # Pillow raises anything, SyntaxError included
@@ -24,38 +34,83 @@ def normalise_logo(source: Path, target: Path) -> None:
     rgba.save(target, "PNG", compress_level=1)
 
 
-@lru_cache(maxsize=2)
-def _logo(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        return image.copy()
+def resized(logo: Image.Image, size: tuple[int, int], opacity: float) -> Image.Image:
+    """The RGBA logo at size (width, height), its alpha multiplied by opacity (0 to 1)."""
+    small = logo.resize(size, Image.Resampling.LANCZOS)
+    if opacity < 1:
+        small.putalpha(small.getchannel("A").point(lambda alpha: round(alpha * opacity)))
+    return small
 
 
-@lru_cache(maxsize=16)
-def mark(logo: Path, seen: tuple[int, int], orientation: int) -> Image.Image:
-    """The logo (RGBA) sized for a picture seen at size `seen`, turned the way it is stored."""
-    full = _logo(logo)
-    resized = full.resize(placement.fit(full.size, seen), Image.Resampling.LANCZOS)
-    turn = placement.TO_STORED.get(orientation)
-    return resized if turn is None else resized.transpose(turn)
+def composite(
+    image: Image.Image,
+    logo: Image.Image,
+    corner: tuple[int, int],
+    profile: bytes | None = None,
+    colours: int = 256,
+) -> None:
+    """Put the RGBA logo (sRGB) over image in place, its top left at corner.
 
-
-def composite(image: Image.Image, logo: Image.Image, corner: tuple[int, int]) -> None:
-    """Put the RGBA logo over image in place, its top left at corner. Raises ImageRejected."""
-    if image.mode == "RGBA":
-        image.alpha_composite(logo, corner)
-    elif image.mode in ("LA", "PA"):
+    profile is image's ICC profile, if any; colours how many entries its palette may grow to.
+    Raises ImageRejected.
+    """
+    mode, alpha = image.mode, logo.getchannel("A")
+    if mode in ("RGBA", "LA"):
         region = _region(image, logo, corner).convert("RGBA")
-        region.alpha_composite(logo)
-        image.paste(region.convert(image.mode), corner)
-    elif image.mode == "P":
-        _composite_palette(image, logo, corner)
-    elif image.mode in ("1", "L", "RGB", "CMYK", "YCbCr"):
-        image.paste(logo.convert("RGB").convert(image.mode), corner, logo.getchannel("A"))
-    elif image.mode.startswith("I;16"):
-        image.paste(_blended_16(_region(image, logo, corner), logo), corner)
+        region.alpha_composite(_with_alpha(in_colours_of(logo, mode[:-1], profile), alpha))
+        image.paste(region.convert(mode), corner)
+    elif mode in ("P", "PA"):
+        ink = _with_alpha(in_colours_of(logo, "RGB", profile), alpha)
+        palette.composite(image, ink, corner, colours)
+    elif mode == "1":
+        region = _region(image, logo, corner).convert("L")
+        region.paste(in_colours_of(logo, "L", None), mask=alpha)
+        image.paste(region.point(lambda level: 255 * (level >= _HALF), "1"), corner)
+    elif mode in ("L", "RGB", "CMYK", "YCbCr", "LAB"):
+        image.paste(in_colours_of(logo, mode, profile), corner, alpha)
+    elif mode.startswith("I") or mode == "F":
+        grey = in_colours_of(logo, "L", profile)
+        image.paste(_blended(_region(image, logo, corner), grey, alpha, _range(image)), corner)
     else:
-        detail = f"Images of mode {image.mode} cannot be watermarked."
-        raise ImageRejected("unsupported_mode", detail)
+        raise ImageRejected("unsupported_mode", f"Images of mode {mode} cannot be watermarked.")
+
+
+def in_colours_of(logo: Image.Image, mode: str, profile: bytes | None) -> Image.Image:
+    """The colours of the RGBA logo, without its alpha, as an image of that mode shows them.
+
+    mode is L, RGB, CMYK, YCbCr or LAB. A profile that is damaged, or for another kind of image, is
+    ignored, as viewers do.
+    """
+    rgb = logo.convert("RGB")
+    transform = _transform(profile, mode)
+    return rgb.convert(mode) if transform is None else transform.apply(rgb)
+
+
+@lru_cache(maxsize=4)
+def _transform(
+    profile: bytes | None, mode: str, *, to_srgb: bool = False
+) -> ImageCms.ImageCmsTransform | None:
+    """Between sRGB and an image's colours, by the intent that the profile itself asks for."""
+    if mode == "LAB":
+        return ImageCms.buildTransform(_SRGB, _LAB, "RGB", "LAB")
+    if not profile:
+        return None
+    try:
+        theirs = ImageCms.ImageCmsProfile(BytesIO(profile))
+        if theirs.profile.xcolor_space != _COLOUR_SPACE.get(mode):
+            return None
+        intent = ImageCms.Intent(ImageCms.getDefaultIntent(theirs))
+        if to_srgb:
+            return ImageCms.buildTransform(theirs, _SRGB, mode, "RGB", intent)
+        return ImageCms.buildTransform(_SRGB, theirs, "RGB", mode, intent)
+    except (OSError, ValueError, ImageCms.PyCMSError):
+        return None
+
+
+def _with_alpha(colours: Image.Image, alpha: Image.Image) -> Image.Image:
+    rgba = colours.convert("RGBA")
+    rgba.putalpha(alpha)
+    return rgba
 
 
 def _region(image: Image.Image, logo: Image.Image, corner: tuple[int, int]) -> Image.Image:
@@ -63,55 +118,36 @@ def _region(image: Image.Image, logo: Image.Image, corner: tuple[int, int]) -> I
     return image.crop((left, top, left + logo.width, top + logo.height))
 
 
-def _blended_16(region: Image.Image, logo: Image.Image) -> Image.Image:
-    """A grey region of 16 bits with the logo over it; Pillow's masks know only bytes."""
+def _blended(
+    region: Image.Image, grey: Image.Image, alpha: Image.Image, levels: tuple[float, float]
+) -> Image.Image:
+    """A region of more than 8 bits with the grey logo over it; Pillow's masks know only bytes.
+
+    levels are those of black and white.
+    """
+    black, white = levels
     blended: Image.Image = ImageMath.lambda_eval(
-        # 8 bits to 16: 255 becomes 65535
-        lambda of: (of["under"] * (255 - of["alpha"]) + of["logo"] * 257 * of["alpha"]) / 255,
-        under=region.convert("I"),
-        logo=logo.convert("L").convert("I"),
-        alpha=logo.getchannel("A").convert("I"),
+        lambda of: (
+            (
+                of["under"] * (255 - of["alpha"])
+                + (of["grey"] * ((white - black) / 255) + black) * of["alpha"]
+            )
+            / 255
+        ),
+        under=region.convert("F"),
+        grey=grey.convert("F"),
+        alpha=alpha.convert("F"),
     )
-    return blended.convert(region.mode)
+    if region.mode == "F":
+        return blended
+    rounded: Image.Image = ImageMath.lambda_eval(lambda of: of["convert"](of["it"] + 0.5, "I"), it=blended)
+    return rounded.convert(region.mode)
 
 
-def _composite_palette(image: Image.Image, logo: Image.Image, corner: tuple[int, int]) -> None:
-    """Give the logo palette entries that no pixel uses, or else the nearest existing colours."""
-    region = _region(image, logo, corner).convert("RGBA")
-    region.alpha_composite(logo)
-    drawn = logo.getchannel("A").point(lambda alpha: 255 if alpha else 0)
-    opaque = region.getchannel("A").point(lambda alpha: 255 if alpha >= 128 else 0)
-    drawn.paste(0, mask=opaque.point(lambda alpha: 255 - alpha))
-    free = _free_entries(image)
-    if len(free) < _MIN_FREE_COLOURS:
-        indexed = region.convert("RGB").quantize(palette=image, dither=Image.Dither.NONE)
-    else:
-        indexed = _with_own_colours(image, region, free)
-    image.paste(indexed, corner, drawn)
-
-
-def _free_entries(image: Image.Image) -> list[int]:
-    transparent = image.info.get("transparency")
-    return [
-        index
-        for index, pixels in enumerate(image.histogram())
-        if pixels == 0 and index != transparent
-    ]
-
-
-def _with_own_colours(image: Image.Image, region: Image.Image, free: list[int]) -> Image.Image:
-    """The region as indices of free entries of image's palette, which receive its colours."""
-    few = region.convert("RGB").quantize(len(free), dither=Image.Dither.NONE)
-    colours = few.getpalette() or []
-    palette = (image.getpalette() or []) + [0] * 768
-    for number, index in zip(range(len(colours) // 3), free, strict=False):
-        palette[3 * index : 3 * index + 3] = colours[3 * number : 3 * number + 3]
-    transparency = image.info.get("transparency")
-    if isinstance(transparency, bytes):  # PNG: an alpha for each of the first entries
-        alphas = bytearray(transparency)
-        for index in free:
-            if index < len(alphas):
-                alphas[index] = 255
-        image.info["transparency"] = bytes(alphas)
-    image.putpalette(palette[:768])
-    return Image.frombytes("L", few.size, few.tobytes()).point(free + [0] * (256 - len(free)))
+def _range(image: Image.Image) -> tuple[float, float]:
+    """What is black and what is white: the usual, or the extremes where pixels go beyond it."""
+    usual = 1.0 if image.mode == "F" else 65535.0
+    if image.mode.startswith("I;16"):
+        return 0.0, usual
+    low, high = image.getextrema()
+    return min(0.0, float(low)), max(usual, float(high))  # type: ignore[arg-type]

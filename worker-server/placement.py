@@ -1,9 +1,22 @@
 """Where the logo goes: pure geometry, in pixels, boxes as (left, top, width, height)."""
 
+from enum import Enum
+
 from PIL.Image import Transpose
 
-SCALE = 0.2
-PADDING_PX = 10
+from options import Options, Padding, Position
+
+
+class Align(Enum):
+    START = 1  # left, top
+    MIDDLE = 2
+    END = 3  # right, bottom
+
+
+_HAIR = 1e-6  # 0.2 x 1000 / 3 x 3 is 200, not 199.99999
+
+# Position lists its nine row by row.
+_ALIGNED = dict(zip(Position, ((x, y) for y in Align for x in Align), strict=True))
 
 # EXIF orientation (tag 0x0112, CIPA DC-008): what turns a picture seen upright into the
 # way it is stored. 1 and unknown values: nothing.
@@ -23,17 +36,32 @@ def upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     return (size[1], size[0]) if orientation in (5, 6, 7, 8) else size
 
 
-def fit(logo: tuple[int, int], image: tuple[int, int]) -> tuple[int, int]:
-    """The logo's size within SCALE of the image's width and height, keeping its proportions."""
-    factor = min(SCALE * image[0] / logo[0], SCALE * image[1] / logo[1])
-    return max(1, int(logo[0] * factor)), max(1, int(logo[1] * factor))
+def fit(logo: tuple[int, int], image: tuple[int, int], options: Options) -> tuple[int, int] | None:
+    """The logo's size within the options' scale of the image's width and height, in proportion.
+
+    None where that is less than a pixel.
+    """
+    factor = options.scale * min(image[0] / logo[0], image[1] / logo[1])
+    size = int(logo[0] * factor + _HAIR), int(logo[1] * factor + _HAIR)
+    return size if min(size) >= 1 else None
 
 
-def top_right(mark: tuple[int, int], image: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The mark's box PADDING_PX from the top and the right edge, less where there is no room."""
-    left = max(0, image[0] - mark[0] - PADDING_PX)
-    top = max(0, min(PADDING_PX, image[1] - mark[1]))
-    return left, top, *mark
+def corner(mark: tuple[int, int], image: tuple[int, int], options: Options) -> tuple[int, int]:
+    """Left and top of the mark on the image as seen; less padding where there is no room."""
+    across, down = _ALIGNED[options.position]
+    return (
+        _along(across, mark[0], image[0], options.padding),
+        _along(down, mark[1], image[1], options.padding),
+    )
+
+
+def _along(end: Align, mark: int, side: int, padding: Padding) -> int:
+    """Where the mark begins on a side of that length."""
+    room = side - mark
+    if end is Align.MIDDLE:
+        return room // 2
+    distance = min(padding.pixels(side), room)
+    return distance if end is Align.START else room - distance
 
 
 def stored_box(

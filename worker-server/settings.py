@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AnyHttpUrl, Field, PositiveInt, field_validator
+from pydantic import AnyHttpUrl, Field, NonNegativeInt, PositiveInt, field_validator
 
 import machine
 from jobs import RedisAddress
+from options import Metadata, Options, OutputFormat, Padding, Position
 
 MIB = 1024 * 1024
 PositiveNumber = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
@@ -21,6 +22,14 @@ class Settings(RedisAddress):
     worker_name: str | None = None
     hostname: str | None = None
     google_logo: str | None = None
+    logo_position: Position = Position.TOP_RIGHT
+    logo_scale: Annotated[float, Field(gt=0, le=1)] = 0.2
+    logo_padding: str = "10"
+    logo_opacity: Annotated[float, Field(gt=0, le=1)] = 1
+    logo_min_image: NonNegativeInt = 0
+    output_format: OutputFormat = OutputFormat.KEEP
+    output_quality: Annotated[int, Field(ge=1, le=100)] = 90
+    metadata: Metadata = Metadata.KEEP
     central_server_url: AnyHttpUrl = AnyHttpUrl("http://host.docker.internal:8003/upload-final")
     simulated_latency: str = "0"
     max_megapixels: PositiveNumber = 100
@@ -40,6 +49,30 @@ class Settings(RedisAddress):
         if not re.fullmatch(r"\d+(\.\d+)?(-\d+(\.\d+)?)?", text):
             raise ValueError("give seconds, or a range of them such as 3-8")
         return text
+
+    @field_validator("logo_padding")
+    @classmethod
+    def _pixels_or_percent(cls, text: str) -> str:
+        number = re.fullmatch(r"(\d{1,5}(?:\.\d+)?)\s*(px|%)?", text)
+        if number is None or (number[2] == "%" and float(number[1]) > 100):
+            raise ValueError("give pixels, such as 10 or 10px, or percent of a side, such as 2%")
+        return text
+
+    @property
+    def options(self) -> Options:
+        """What a child process needs to know."""
+        return Options(
+            position=self.logo_position,
+            scale=self.logo_scale,
+            padding=Padding(float(self.logo_padding.rstrip("px% ")), "%" in self.logo_padding),
+            opacity=self.logo_opacity,
+            min_image=self.logo_min_image,
+            output_format=self.output_format,
+            output_quality=self.output_quality,
+            metadata=self.metadata,
+            max_pixels=int(self.max_megapixels * 1e6),
+            max_total_pixels=int(self.max_total_megapixels * 1e6),
+        )
 
     @property
     def simulated_latency_s(self) -> tuple[float, float]:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import attempts
 import console
+import formats
 import watermark
-from contract import DONE, FAILED, MEDIA_RECORD, Stage, Status
+from contract import DONE, FAILED, MEDIA_RECORD, WATERMARKED_PREFIX, Stage, Status
 from delivery import LONGEST_RETRY_AFTER_S, Central
 from errors import ImageRejected, StageError
 from logo import Logo
@@ -76,25 +77,30 @@ class Stages:
         if not media.original.is_file():
             raise ImageRejected("original_missing", "The uploaded file is not there any more.")
         logo = await self.logo.path()
+        options = config.options
+        name = WATERMARKED_PREFIX + formats.output_name(media.record["filename"], options)
         temporary = media.path / ".watermarked.new"
         try:
             async with self.pixels.slots:
                 await asyncio.sleep(random.uniform(*config.simulated_latency_s))  # noqa: S311
-                output = await self.pixels.run(
-                    watermark.watermark_file,
-                    media.original,
-                    logo,
-                    temporary,
-                    int(config.max_megapixels * 1e6),
-                    int(config.max_total_megapixels * 1e6),
+                output, notes = await self.pixels.run(
+                    watermark.watermark_file, media.original, logo, temporary, options
                 )
-            temporary.replace(media.watermarked)
+            temporary.replace(media.path / name)
         finally:
             temporary.unlink(missing_ok=True)  # the half of it, on a disk that is full
-        media.progress["watermarked"] = {**output, "name": media.watermarked.name}
+        media.progress["watermarked"] = {
+            **output,
+            "name": name,
+            "content_type": formats.content_type(media.record["content_type"], options),
+            "notes": notes,
+        }
         attempts.end(media, Stage.WATERMARK, Status.WATERMARKED)
         console.event(
-            console.WATERMARKED, **self._fields(media), seconds=time.monotonic() - started
+            console.WATERMARKED,
+            **self._fields(media),
+            seconds=time.monotonic() - started,
+            **({"note": " ".join(notes)} if notes else {}),
         )
 
     async def _upload(self, media: HeldMedia) -> None:
@@ -102,8 +108,11 @@ class Stages:
         started = time.monotonic()
         console.event(console.UPLOADING, **self._fields(media))
         attempts.begin(media, Stage.UPLOAD, Status.UPLOADING, self.worker)
+        output, content_type = media.progress["watermarked"], media.record["content_type"]
+        if output is not None:
+            content_type = output.get("content_type", content_type)
         stored = await self.central.deliver(
-            media.watermarked, media.record["media_id"], media.record["content_type"]
+            media.watermarked, media.record["media_id"], content_type
         )
         media.progress["stored"] = stored
         attempts.end(media, Stage.UPLOAD, Status.STORED)

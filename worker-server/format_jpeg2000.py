@@ -1,0 +1,149 @@
+"""JPEG 2000: the picture encoded anew, as reversibly as before; the boxes around it stay.
+
+ISO/IEC 15444-1: the codestream in annex A, the boxes of a JP2 file in annex I.
+"""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+import metadata
+from encoding import encoded
+from options import Metadata
+from stamp import Stamp
+
+_START = b"\xff\x4f\xff\x51"
+_HEADER, _IMAGE_HEADER, _DEPTHS, _COLOUR = b"jp2h", b"ihdr", b"bpcc", b"colr"
+_CODESTREAM = b"jp2c"
+_ENUMERATED, _SYCC, _SRGB = 1, 18, 16  # annex I.5.3.3
+_DESCRIBING = (b"xml ", b"uuid", b"uinf", b"asoc")
+_EXIF = bytes.fromhex("4a706754696666457869662d3e4a5032")  # "JpgTiffExif->JP2"
+_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+_IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
+_GEOTIFF = bytes.fromhex("b14bf8bd083d4b43a5ae8cd7d5a6ce03")
+
+
+class _Coding(NamedTuple):
+    """What SIZ and COD (annexes A.5.1 and A.6.1) say of a codestream."""
+
+    components: int
+    bits: int
+    colours_mixed: bool  # by the multiple component transformation
+    is_reversible: bool
+
+
+def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
+    """A codestream for a codestream, a JP2 file for a JP2 file."""
+    source = path.read_bytes()
+    is_bare = source.startswith(_START)
+    boxes = [] if is_bare else list(_boxes(source))
+    stream = source if is_bare else next(content for kind, content in boxes if kind == _CODESTREAM)
+    coding = _coding(stream)
+    image.load()
+    # The entries of a JP2's palette are shared with its header, which stays: no new ones.
+    is_marked = stamp.put_on(image, profile=_profile(boxes), colours=0) is not None
+    new = _encoded(image, coding, len(stream), stamp) if is_marked else stream
+    if is_bare:
+        return new
+    policy, depth = stamp.options.metadata, _coding(new).bits
+    return b"".join(_kept(kind, content, new, depth, policy) for kind, content in boxes)
+
+
+def _encoded(image: Image.Image, coding: _Coding, size: int, stamp: Stamp) -> bytes:
+    """The picture's codestream; size is that of its old one, in bytes."""
+    if coding.bits > 8 and not image.mode.startswith("I"):
+        stamp.note("It had more than 8 bits in each of several channels; it has 8 now.")
+    options = _options(image, coding, size)
+    if image.mode in ("P", "PA"):  # the entries' numbers are the samples
+        mode = "L" if image.mode == "P" else "LA"
+        image = Image.frombytes(mode, image.size, image.tobytes())
+    return encoded(image, "JPEG2000", no_jp2=True, **options)
+
+
+def _options(image: Image.Image, coding: _Coding, size: int) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "mct": int(coding.colours_mixed and image.mode in ("RGB", "RGBA")),
+        "comment": image.info.get("comment"),
+    }
+    if coding.is_reversible:
+        return given
+    raw = image.width * image.height * coding.components
+    return {**given, "irreversible": True, "quality_layers": [max(1.0, raw / size)]}
+
+
+def _coding(stream: bytes) -> _Coding:
+    (components,) = struct.unpack_from(">H", stream, 40)
+    depths = [(stream[42 + 3 * index] & 0x7F) + 1 for index in range(components)]
+    position = 2
+    while True:
+        marker, length = struct.unpack_from(">HH", stream, position)
+        if marker == 0xFF52:
+            mixed, reversible = stream[position + 8], stream[position + 13]
+            return _Coding(components, max(depths), bool(mixed), bool(reversible))
+        position += 2 + max(2, length)
+
+
+def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Type and content of each box (annex I.4)."""
+    position = 0
+    while position + 8 <= len(content):
+        size, kind = struct.unpack_from(">I4s", content, position)
+        header = 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", content, position + 8)
+            header = 16
+        end = position + max(size, header) if size else len(content)
+        yield kind, content[position + header : end]
+        position = end
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def _profile(boxes: list[tuple[bytes, bytes]]) -> bytes | None:
+    """The ICC profile in the header, behind METH, PREC and APPROX (annex I.5.3.3)."""
+    for kind, content in boxes:
+        if kind == _HEADER:
+            for inner, colour in _boxes(content):
+                if inner == _COLOUR and colour[:1] in (b"\x02", b"\x03"):
+                    return colour[3:]
+    return None
+
+
+def _kept(kind: bytes, content: bytes, stream: bytes, depth: int, policy: Metadata) -> bytes:
+    """One box of the new file."""
+    if kind == _CODESTREAM:
+        return _box(kind, stream)
+    if kind == _HEADER:
+        return _box(kind, b"".join(_header_kept(*box, depth) for box in _boxes(content)))
+    if kind not in _DESCRIBING or policy is Metadata.KEEP:
+        return _box(kind, content)
+    if policy is Metadata.STRIP or kind == b"asoc" or content.startswith(_GEOTIFF):
+        return b""
+    if kind == b"uuid":
+        for name, filtered in (
+            (_EXIF, metadata.exif),
+            (_XMP, metadata.xmp),
+            (_IPTC, metadata.iim),
+        ):
+            if content.startswith(name):
+                left = filtered(content[16:], policy)
+                return b"" if left is None else _box(kind, name + left)
+    return _box(kind, content)
+
+
+def _header_kept(kind: bytes, content: bytes, depth: int) -> bytes:
+    """A box of the header, true of what was written."""
+    if kind == _IMAGE_HEADER:
+        content = content[:10] + bytes([depth - 1]) + content[11:]
+    elif kind == _DEPTHS:
+        return b""
+    elif kind == _COLOUR and content[:1] == bytes([_ENUMERATED]):
+        (space,) = struct.unpack_from(">I", content, 3)
+        if space == _SYCC:  # it was decoded to RGB
+            content = content[:3] + struct.pack(">I", _SRGB)
+    return _box(kind, content)

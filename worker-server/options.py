@@ -1,0 +1,57 @@
+"""What the settings say about the logo and what is written; goes along into the child process."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Position(StrEnum):
+    """Row by row."""
+
+    TOP_LEFT = "top-left"
+    TOP = "top"
+    TOP_RIGHT = "top-right"
+    LEFT = "left"
+    CENTER = "center"
+    RIGHT = "right"
+    BOTTOM_LEFT = "bottom-left"
+    BOTTOM = "bottom"
+    BOTTOM_RIGHT = "bottom-right"
+
+
+class Metadata(StrEnum):
+    KEEP = "keep"  # all of it
+    NOGPS = "nogps"  # all but where it was taken
+    STRIP = "strip"  # nothing but orientation and ICC profile
+
+
+class OutputFormat(StrEnum):
+    KEEP = "keep"
+    JPEG = "jpeg"
+    WEBP = "webp"
+    AVIF = "avif"
+    PNG = "png"
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Distance from the edges: in pixels, or in percent of the side it is measured along."""
+
+    amount: float
+    percent: bool = False
+
+    def pixels(self, side: int) -> int:
+        return round(side * self.amount / 100) if self.percent else round(self.amount)
+
+
+@dataclass(frozen=True)
+class Options:
+    position: Position = Position.TOP_RIGHT
+    scale: float = 0.2  # of the image's width and height, which the logo fits into
+    padding: Padding = Padding(10)
+    opacity: float = 1.0
+    min_image: int = 0  # px; images with a shorter side below it pass unmarked
+    output_format: OutputFormat = OutputFormat.KEEP
+    output_quality: int = 90  # of lossy formats that do not tell which quality they were made with
+    metadata: Metadata = Metadata.KEEP
+    max_pixels: int = 100_000_000  # of one frame
+    max_total_pixels: int = 500_000_000  # of all frames
