@@ -206,12 +206,13 @@ class Marking:
 
 
 def _differing(one: Image.Image, other: Image.Image) -> Image.Image:
-    """An L mask of the pixels that are not the same."""
+    """An L mask of the pixels that do not look the same; what is invisible has no colour."""
     bands = ImageChops.difference(one, other).split()
     most = bands[0]
     for band in bands[1:]:
         most = ImageChops.lighter(most, band)
-    return most.point(lambda difference: _OPAQUE * (difference > 0))
+    visible = ImageChops.lighter(one.getchannel("A"), other.getchannel("A"))
+    return ImageChops.darker(most, visible).point(lambda level: _OPAQUE * (level > 0))
 
 
 def _check_blending(wanted: Image.Image, under: Image.Image, mask: Image.Image) -> None:
