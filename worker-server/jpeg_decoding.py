@@ -30,9 +30,6 @@ from jpeg_stream import (
 _LIBJPEG_MAX = 65500  # pixels a side
 _STRIP_ROWS = 256  # even; what a processor's cache holds
 
-# The chroma resolutions that libjpeg smooths as it decodes (jdsample.c, fancy upsampling).
-_SMOOTHED = {(2, 1), (2, 2), (1, 2)}
-
 
 class Picture:
     """All blocks of a picture, its components as they are stored.
@@ -76,30 +73,35 @@ class Picture:
 def decoded(jpeg: Jpeg) -> Picture:
     """Raises as Pillow does."""
     frame = _whole_blocks(jpeg)
-    size = frame.width, frame.height
-    ratios = frame.ratios
-    chroma = set(ratios[1:3])
-    if ratios[0] == (1, 1) and len(chroma) == 1 and chroma <= _SMOOTHED:
-        four = len(frame.components) == 4
-        blue_red = _chroma(jpeg, frame, *chroma)
-        if blue_red and four:
-            cmyk = _decode(_disguised(jpeg, frame)).split()
-            return Picture("CMYK", size, [cmyk[0], *blue_red, cmyk[3]])
-        if blue_red:
-            luma = _decode(_disguised(jpeg, frame, without=1), mode="L")
-            return Picture("YCbCr", size, [luma, *blue_red])
+    parts = _parts(jpeg, frame)
+    if parts:
+        mode = "CMYK" if len(parts) == 4 else "YCbCr"
+        return Picture(mode, (frame.width, frame.height), parts)
     image = _decode(_disguised(jpeg, frame))
-    return Picture(image.mode, size, [image])
+    return Picture(image.mode, image.size, [image])
 
 
-def _chroma(jpeg: Jpeg, frame: Frame, ratio: Ratio) -> tuple[Image.Image, ...]:
-    """The second and third component at their own resolution; none where no way is known."""
-    if ratio == (2, 2):
-        # At half the scale libjpeg makes 4 x 4 pixels of a luma block, and 8 x 8 of chroma's.
-        return _decode(_disguised(jpeg, frame, without=0), scale=2).split()[1:3]
-    if _is_twice(frame):
-        return tuple(map(ImageChops.invert, _decode(_split_luma(jpeg, frame)).split()[2:]))
-    return ()
+def _parts(jpeg: Jpeg, frame: Frame) -> list[Image.Image]:
+    """Each component at its own resolution; none where libjpeg would smooth no component.
+
+    Or where no way around that is known.
+    """
+    ratios = frame.ratios
+    usual = len(ratios) == 3 and ratios[0] == (1, 1) and ratios[1] == ratios[2]
+    if set(ratios) == {(1, 1), (2, 2)}:
+        # At half the scale libjpeg makes 4 x 4 pixels of a large block, and 8 x 8 of a small one.
+        half = _decode(_disguised(jpeg, frame, without=0 if usual else None), scale=2).split()
+        full = [_luma(jpeg, frame)] * 3 if usual else _decode(_disguised(jpeg, frame)).split()
+        pairs = zip(ratios, full, half, strict=True)
+        return [large if ratio == (1, 1) else small for ratio, large, small in pairs]
+    if usual and ratios[1] in ((2, 1), (1, 2)) and _is_twice(frame):
+        chroma = _decode(_split_luma(jpeg, frame)).split()[2:]
+        return [_luma(jpeg, frame), *map(ImageChops.invert, chroma)]
+    return []
+
+
+def _luma(jpeg: Jpeg, frame: Frame) -> Image.Image:
+    return _decode(_disguised(jpeg, frame, without=1), mode="L")
 
 
 def _whole_blocks(jpeg: Jpeg) -> Frame:

@@ -95,12 +95,14 @@ def _component_by_component(
     heads: list[Segment] = []
     markers: list[int] = []
     scans: list[list[list[Segment]]] = []
+    first_with = [tables.index(table) for table in tables]
     for number, band in enumerate(_bands(picture, frame)):
         scans.append([[]])
         for segment in _encode(band, qtables=[tables[number]], **options):
             if segment.marker == DQT:  # one table, its number in the first byte's low bits
-                name = segment.payload[0] & 0xF0 | number
-                heads.append(segment._replace(payload=bytes([name]) + segment.payload[1:]))
+                if first_with[number] == number:
+                    name = segment.payload[0] & 0xF0 | number
+                    heads.append(segment._replace(payload=bytes([name]) + segment.payload[1:]))
             elif segment.marker in FRAMES:
                 markers.append(segment.marker)
             elif segment.marker == SOS:
@@ -109,7 +111,7 @@ def _component_by_component(
                 scans[-1].append([])
             else:
                 scans[-1][-1].append(segment)
-    components = tuple(c._replace(table=n) for n, c in enumerate(frame.components))
+    components = tuple(c._replace(table=first_with[n]) for n, c in enumerate(frame.components))
     heads.append(frame._replace(marker=max(markers), components=components).segment())
     # Of a progressive picture, the first scans of all components come first.
     return heads + [s for step in zip_longest(*scans, fillvalue=[]) for scan in step for s in scan]
