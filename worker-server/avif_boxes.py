@@ -111,7 +111,7 @@ class _Edit(NamedTuple):
                 return None
             once = _number(head, at, 8, 8)
             total = _number(head, head.index(b"tkhd") + 4, 20, 28)
-        except (struct.error, ValueError):
+        except (struct.error, ValueError, IndexError):
             return None
         return cls(at, bool(head[at + 3] & 1), once, total)
 

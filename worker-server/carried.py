@@ -12,6 +12,7 @@ from stamp import Stamp
 # EXIF's own tags in a TIFF, among those that describe where its pixels are (CIPA DC-008, 4.6.4)
 _DESCRIPTIVE = (0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x8298)
 _POINTERS = (0x8769, 0x8825)  # to the EXIF and GPS directories
+_EXIF = b"Exif\0\0"
 _MAX_JPEG_BLOCK = 65_500
 _TURNED_BY_PILLOW = ("TIFF", "HEIF")
 
@@ -37,6 +38,8 @@ def along(image: ImageFile.ImageFile, stamp: Stamp, picture: Image.Image) -> dic
         if stamp.options.output_format is OutputFormat.JPEG and len(along[name]) > _MAX_JPEG_BLOCK:
             stamp.note(f"Its {name.upper()} is too long for a JPEG and was dropped.")
             along[name] = b""
+    if along["exif"] and not along["exif"].startswith(_EXIF):
+        along["exif"] = _EXIF + along["exif"]  # JPEG wants it, the others take it off
     if dpi := image.info.get("dpi"):
         along["dpi"] = tuple(map(float, dpi))
     return along
