@@ -127,7 +127,7 @@ def _text_without_places(part: Chunk) -> Iterator[Chunk]:
         block = _unhexed(value)
         cleared = None if block is None else _profile(kind, block)
         new = None if cleared is None else _hexed(kind, cleared)
-        if cleared == block:
+        if cleared is not None and cleared == block:
             new = value
     if new == value:
         yield part
