@@ -160,3 +160,17 @@ def test_a_truncated_one_is_refused(tmp_path: Path, logo: Path, cut: float) -> N
 )
 def test_boxes_that_lie_are_read_as_far_as_they_go(tmp_path: Path, content: bytes) -> None:
     assert head_of(tmp_path, content)[:2] == (8, "4:2:0")
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Pixel allocation failed: Out of memory",
+        "Memory allocation error: Allocating 99 bytes failed",
+    ],
+)
+def test_a_codec_that_runs_out_of_memory_is_no_fault_of_the_image(sentence: str) -> None:
+    with pytest.raises(MemoryError), worker_module("codec_memory").told():
+        raise RuntimeError(sentence)
+    with pytest.raises(RuntimeError, match="damaged"), worker_module("codec_memory").told():
+        raise RuntimeError("it is damaged")

@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import avif_boxes
 import carried
+import codec_memory
 import format_avif
 import quality
 from avif_exif import ExifSlot
@@ -39,6 +40,7 @@ _MODES = {
 }
 
 
+@codec_memory.told()
 def converted(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     """The file's bytes in the format that the options ask for."""
     target = stamp.options.output_format
@@ -141,7 +143,8 @@ def _options(target: OutputFormat, stamp: Stamp) -> dict[str, Any]:
 def _encoded(target: OutputFormat, pictures: list[Image.Image], options: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     try:
-        pictures[0].save(buffer, target.upper(), append_images=pictures[1:], **options)
+        with codec_memory.told():
+            pictures[0].save(buffer, target.upper(), append_images=pictures[1:], **options)
     except MemoryError:
         raise
     # An encoder that runs out of memory, or whose limits are exceeded, says so in many ways.

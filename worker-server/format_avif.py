@@ -7,6 +7,7 @@ from typing import Any
 from PIL import AvifImagePlugin, Image, ImageFile
 
 import avif_boxes
+import codec_memory
 import metadata
 import quality
 from avif_exif import ExifSlot
@@ -19,6 +20,7 @@ SPEED: dict[str, Any] = {"speed": 9, "max_threads": 1}
 _MAX_DURATION = 2**31  # ms; what is meant to be for ever
 
 
+@codec_memory.told()
 def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     """The file's bytes with the logo on each of its pictures."""
     head = avif_boxes.read(path)

@@ -15,6 +15,7 @@ from pillow_heif import HeifImage, open_heif, set_orientation
 from pillow_heif.constants import HeifCompressionFormat
 from pillow_heif.misc import CtxEncode
 
+import codec_memory
 import metadata
 import quality
 from options import Metadata
@@ -45,6 +46,7 @@ _PROPERTIES = (
 )
 
 
+@codec_memory.told()
 def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     """The file's bytes with the logo on each of its top-level pictures."""
     heif = open_heif(path, convert_hdr_to_8bit=False, hdr_to_16bit=True, remove_stride=False)
