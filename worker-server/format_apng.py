@@ -111,7 +111,8 @@ def _with_room(apng: Apng, coding: Coding, area: Box, mark: Mark) -> Coding:
         wanted.paste(change.pixels.convert("RGB"), at)
         drawn.paste(ImageChops.darker(change.mask, apng_picture.opaque(change.pixels)), at)
     palette.draw(sample, wanted, drawn, (0, 0), _COLOURS)
-    alphas = sample.info["transparency"] if coding.alphas else b""
+    alphas: bytes = sample.info["transparency"] if coding.alphas else b""
+    alphas = alphas.ljust(len(coding.alphas), b"\xff")
     return Coding("P", bytes(sample.getpalette("RGB") or []), alphas)
 
 
