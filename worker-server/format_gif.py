@@ -38,8 +38,11 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
 def _check_pixels(gif: Gif, stamp: Stamp) -> None:
     """A picture may be larger than the screen, which is what was checked."""
     each = [across * down for across, down in (picture.size for picture in gif.pictures)]
-    if max(each, default=0) > stamp.options.max_pixels:
-        detail = "A picture in it has more pixels than MAX_MEGAPIXELS allows."
+    # Some viewers let the canvas grow to wherever a picture is.
+    right = max((picture.box[2] for picture in gif.pictures), default=0)
+    bottom = max((picture.box[3] for picture in gif.pictures), default=0)
+    if right * bottom > stamp.options.max_pixels:
+        detail = "Its pictures reach farther than MAX_MEGAPIXELS allows."
         raise ImageRejected("too_many_pixels", detail)
     if sum(each) > stamp.options.max_total_pixels:
         detail = "Its pictures have more pixels than MAX_TOTAL_MEGAPIXELS allows."
