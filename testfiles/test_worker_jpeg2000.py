@@ -10,6 +10,9 @@ from PIL import Image
 import images
 import profiles
 from worker_marks import bundled_logo, distance, logo_box, mark, options, without
+from worker_rig import worker_module
+
+errors = worker_module("errors")
 
 SIZE = (200, 120)
 PHOTO = images.photo(1, SIZE)
@@ -121,3 +124,19 @@ def test_metadata_that_is_to_go_goes(tmp_path: Path, logo: Path, unmarked: bool)
     placeless = mark(tmp_path, logo, content, metadata=options.Metadata.NOGPS, min_image=limit)
     assert b"a camera" in placeless.content
     assert block not in placeless.content
+
+
+@pytest.mark.parametrize("comment", [b"a comment", None])
+def test_comments_stay_and_none_is_added(tmp_path: Path, logo: Path, comment: bytes | None) -> None:
+    content = images.encode(PHOTO, "JPEG2000", no_jp2=True, comment=comment)
+    done = mark(tmp_path, logo, content)
+    assert done.after.info["comment"] == done.before.info["comment"]
+    stripped = mark(tmp_path, logo, content, metadata=options.Metadata.STRIP)
+    assert "comment" not in stripped.after.info
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5])
+def test_a_truncated_file_is_refused(tmp_path: Path, logo: Path, part: float) -> None:
+    content = images.encode(PHOTO, "JPEG2000")
+    with pytest.raises(errors.ImageRejected):
+        mark(tmp_path, logo, content[: int(part * len(content))])

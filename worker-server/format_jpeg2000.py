@@ -16,6 +16,7 @@ from options import Metadata
 from stamp import Stamp
 
 _START = b"\xff\x4f\xff\x51"
+_COMMENT, _TILE, _END = 0xFF64, 0xFF90, 0xFFD9
 _HEADER, _IMAGE_HEADER, _DEPTHS, _COLOUR = b"jp2h", b"ihdr", b"bpcc", b"colr"
 _CODESTREAM = b"jp2c"
 _ENUMERATED, _SYCC, _SRGB = 1, 18, 16  # annex I.5.3.3
@@ -38,6 +39,7 @@ class _Coding(NamedTuple):
 def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     """A codestream for a codestream, a JP2 file for a JP2 file."""
     source = path.read_bytes()
+    policy = stamp.options.metadata
     is_bare = source.startswith(_START)
     boxes = [] if is_bare else list(_boxes(source))
     stream = source if is_bare else next(content for kind, content in boxes if kind == _CODESTREAM)
@@ -46,9 +48,10 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     # The entries of a JP2's palette are shared with its header, which stays: no new ones.
     is_marked = stamp.put_on(image, profile=_profile(boxes), colours=0) is not None
     new = _encoded(image, coding, len(stream), stamp) if is_marked else stream
+    new = _with_comments(new, b"" if policy is Metadata.STRIP else stream)
     if is_bare:
         return new
-    policy, depth = stamp.options.metadata, _coding(new).bits
+    depth = _coding(new).bits
     return b"".join(_kept(kind, content, new, depth, policy) for kind, content in boxes)
 
 
@@ -66,12 +69,30 @@ def _encoded(image: Image.Image, coding: _Coding, size: int, stamp: Stamp) -> by
 def _options(image: Image.Image, coding: _Coding, size: int) -> dict[str, Any]:
     given: dict[str, Any] = {
         "mct": int(coding.colours_mixed and image.mode in ("RGB", "RGBA")),
-        "comment": image.info.get("comment"),
     }
     if coding.is_reversible:
         return given
     raw = image.width * image.height * coding.components
     return {**given, "irreversible": True, "quality_layers": [max(1.0, raw / size)]}
+
+
+def _with_comments(new: bytes, old: bytes) -> bytes:
+    """A codestream with another's comments instead of the encoder's own (annex A.9.2)."""
+    comments = [segment for marker, segment in _segments(old) if marker == _COMMENT]
+    header = [segment for marker, segment in _segments(new) if marker != _COMMENT]
+    behind = 2 + sum(len(segment) for _, segment in _segments(new))
+    return b"".join([new[:2], *header, *comments, new[behind:]])
+
+
+def _segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
+    """Marker and bytes of each segment of the main header, which the first tile ends."""
+    position = 2
+    while position + 4 <= len(stream):
+        marker, length = struct.unpack_from(">HH", stream, position)
+        if marker in (_TILE, _END) or length < 2:
+            break
+        yield marker, stream[position : position + 2 + length]
+        position += 2 + length
 
 
 def _coding(stream: bytes) -> _Coding:

@@ -20,8 +20,8 @@ from tiff_page import (
 
 _FLOATS = {32: "f", 64: "d"}
 _WHOLE = {(16, 2): "h", (32, 1): "I", (32, 2): "i"}
-_STRIPS, _LARGE_STRIP_BYTES = 16, 2000
-_JPEG_TABLES_BYTES = 1000  # of each strip
+_MOST_STRIPS = 16
+_STRIP_BYTES, _STRIP_BYTES_WITH_TABLES = 150, 4000  # coded; less is not worth a strip of its own
 
 
 class Box(NamedTuple):
@@ -58,7 +58,7 @@ class Plane:
         every = page.is_all_or_nothing
         self.segments = [each for each in segments if every or box.touches(page, each)]
         self._page, self._box = page, box
-        self._decoded = bytearray(page.decode(self.segments)) if self.segments else bytearray()
+        self._decoded = page.decode(self.segments) if self.segments else bytearray()
 
     def gather(self) -> bytearray:
         """The rows of the box."""
@@ -68,15 +68,24 @@ class Plane:
             rows[at : at + end - start] = self._decoded[start:end]
         return rows
 
-    def deal(self, rows: bytes, layout: tiff_codec.Layout | None = None) -> list[bytes]:
+    def deal(self, rows: bytes) -> list[bytes]:
         """The strips or tiles, coded anew, with these rows of the box in them."""
         for start, end, at in self._pieces(self._bytes(self._box.size[0])):
             self._decoded[start:end] = rows[at : at + end - start]
-        layout = layout or self._page.layout
-        total = rows_of(self.segments)
         like = [self._page.coded(segment) for segment in self.segments]
-        like *= -(-total // layout.height) // len(like)
-        return tiff_codec.encode(bytes(self._decoded), layout, total, like)
+        return tiff_codec.encode(self._decoded, self._page.layout, rows_of(self.segments), like)
+
+    def deal_in_strips(self, rows: bytes, height: int) -> list[bytes]:
+        """deal, for a picture that is one strip and becomes several."""
+        for start, end, at in self._pieces(self._bytes(self._box.size[0])):
+            self._decoded[start:end] = rows[at : at + end - start]
+        layout = replace(self._page.layout, height=height)
+        [like] = [self._page.coded(segment) for segment in self.segments]
+        coded, each = [], height * layout.stride
+        for start in range(0, len(self._decoded), each):
+            part = self._decoded[start : start + each]
+            coded += tiff_codec.encode(part, layout, len(part) // layout.stride, [like])
+        return coded
 
     def _pieces(self, width: int) -> list[tuple[int, int, int]]:
         """From where to where in what is decoded, and where in the box, each part of a row is."""
@@ -149,8 +158,8 @@ def rewritten(page: Page, planes: list[Plane], samples: bytes) -> dict[int, tupl
     """Put the samples of the box back into the file. Returns the tags with other values now."""
     parts = apart(samples, len(planes), page.bits // 8)
     numbers = [segment.number for plane in planes for segment in plane.segments]
-    if len(page.offsets) == 1 and _is_large(page):
-        return _in_strips(page, planes[0], parts[0])
+    if (strips := _worth(page)) > 1:
+        return _in_strips(page, planes[0], parts[0], strips)
     coded = [chunk for plane, part in zip(planes, parts, strict=True) for chunk in plane.deal(part)]
     offsets, sizes = list(page.offsets), [end - start for start, end in page.ranges]
     for number in numbers:
@@ -166,20 +175,21 @@ def rewritten(page: Page, planes: list[Plane], samples: bytes) -> dict[int, tupl
     return {STRIP_OFFSETS: tuple(offsets), STRIP_BYTES: tuple(sizes)}
 
 
-def _is_large(page: Page) -> bool:
-    """Whether room for the whole picture is too much to lose should it no longer be enough."""
-    compression, [(start, end)] = page.layout.compression, page.ranges[:1]
-    if page.is_tiled or compression == tiff_codec.NONE:
-        return False
-    is_jpeg = compression == tiff_codec.JPEG
-    return end - start > _LARGE_STRIP_BYTES + is_jpeg * 4 * _STRIPS * _JPEG_TABLES_BYTES
+def _worth(page: Page) -> int:
+    """How many strips a picture of one strip is worth, whose room may just not be enough."""
+    layout = page.layout
+    if len(page.offsets) > 1 or page.is_tiled or layout.compression == tiff_codec.NONE:
+        return 1
+    has_tables = layout.compression == tiff_codec.JPEG and not layout.jpeg_tables
+    [(start, end)] = page.ranges
+    least = _STRIP_BYTES_WITH_TABLES if has_tables else _STRIP_BYTES
+    return min(_MOST_STRIPS, (end - start) // least)
 
 
-def _in_strips(page: Page, plane: Plane, rows: bytes) -> dict[int, tuple[int, ...]]:
+def _in_strips(page: Page, plane: Plane, rows: bytes, strips: int) -> dict[int, tuple[int, ...]]:
     """Deal out a picture that was one strip as several, most of which its room can take."""
-    height = -(-page.height // _STRIPS // 16) * 16
-    layout = replace(page.layout, height=height)
-    coded = plane.deal(rows, layout)
+    height = -(-page.height // strips // 16) * 16
+    coded = plane.deal_in_strips(rows, height)
     page.file.free(*page.ranges[0])
     offsets = page.file.settle(coded)
     sizes = tuple(map(len, coded))

@@ -9,6 +9,7 @@ through it as a file of their own.
 import sys
 import zlib
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -17,6 +18,7 @@ from PIL import Image
 import tiff_jpeg
 import tiff_small
 import tiff_ycbcr
+import vips
 from tiff_file import damaged
 
 NONE, CCITT_RLE, CCITT_G3, CCITT_G4, LZW, OLD_JPEG, JPEG = 1, 2, 3, 4, 5, 6, 7
@@ -34,6 +36,7 @@ _BY_LIBTIFF = {
 KNOWN = {NONE, JPEG, WEBP, *DEFLATES, *_BY_LIBTIFF}
 
 _HORIZONTAL = 2
+_PART_BYTES = 16_000_000
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _OWN_ORDER = "<" if sys.byteorder == "little" else ">"
 
@@ -74,24 +77,24 @@ class Layout:
         return self.predictor != 1 and self.compression in (LZW, LZMA, ZSTD, *DEFLATES)
 
 
-def decode(coded: list[bytes], layout: Layout, rows: int) -> bytes:
+def decode(coded: list[bytes], layout: Layout, rows: int) -> bytearray:
     """The samples of so many rows. Raises ImageRejected, or whatever a decoder raises."""
-    if layout.compression == JPEG:
-        heights = _heights(layout, rows)
-        return b"".join(map(tiff_jpeg.decode, coded, [layout] * len(coded), heights))
-    if layout.compression == WEBP:
-        return b"".join(_webp_decoded(strip, layout) for strip in coded)
+    if layout.compression in (JPEG, WEBP):
+        decoder = tiff_jpeg.decode if layout.compression == JPEG else _webp_decoded
+        parts = map(decoder, coded, [layout] * len(coded), _heights(layout, rows))
+        return next(parts) if len(coded) == 1 else bytearray().join(parts)
     if layout.unit != (1, 1):
         stride, lines = tiff_ycbcr.packed_size(layout, rows)
         packed = _inflated(coded, layout, stride, lines, layout.height // layout.unit[1])
-        return tiff_ycbcr.spread(packed, layout, rows)
+        return bytearray(tiff_ycbcr.spread(packed, layout, rows))
     packed = _inflated(coded, layout, layout.stride, rows, layout.height)
     if layout.is_predicted:
-        return _summed(packed, layout, rows)
+        _sum_up(packed, layout)
+        return packed
     return _swapped(packed, layout)
 
 
-def encode(samples: bytes, layout: Layout, rows: int, like: list[bytes]) -> list[bytes]:
+def encode(samples: bytearray, layout: Layout, rows: int, like: list[bytes]) -> list[bytes]:
     """like are the strips as they were coded before."""
     if layout.compression in (JPEG, WEBP):
         each = layout.height * layout.stride
@@ -103,8 +106,7 @@ def encode(samples: bytes, layout: Layout, rows: int, like: list[bytes]) -> list
         stride, lines = tiff_ycbcr.packed_size(layout, rows)
         coded = _deflated(packed, layout, stride, lines, layout.height // layout.unit[1])
     else:
-        packed = _differences(samples, layout, rows) if layout.is_predicted else samples
-        packed = packed if layout.is_predicted else _swapped(samples, layout)
+        packed = (_differences if layout.is_predicted else _swapped)(samples, layout)
         coded = _deflated(packed, layout, layout.stride, rows, layout.height)
     return [strip.translate(_REVERSED) for strip in coded] if layout.fill_order == 2 else coded
 
@@ -113,14 +115,14 @@ def _heights(layout: Layout, rows: int) -> list[int]:
     return [min(layout.height, rows - top) for top in range(0, rows, layout.height)]
 
 
-def _inflated(coded: list[bytes], layout: Layout, stride: int, rows: int, height: int) -> bytes:
+def _inflated(coded: list[bytes], layout: Layout, stride: int, rows: int, height: int) -> bytearray:
     """The bytes of so many rows, height in each strip; the predictor not undone."""
     if layout.fill_order == 2:
         coded = [strip.translate(_REVERSED) for strip in coded]
     if layout.compression in (NONE, *DEFLATES):
         sizes = [stride * min(height, rows - top) for top in range(0, rows, height)]
         inflate = _cut if layout.compression == NONE else _unzipped
-        packed = b"".join(map(inflate, coded, sizes))
+        packed = bytearray().join(map(inflate, coded, sizes))
     else:
         packed = tiff_small.decoded(coded, _small(layout, stride, height), rows)
     if len(packed) < stride * rows:
@@ -136,11 +138,13 @@ def _unzipped(coded: bytes, size: int) -> bytes:
     return zlib.decompressobj().decompress(coded, size)
 
 
-def _deflated(packed: bytes, layout: Layout, stride: int, rows: int, height: int) -> list[bytes]:
+def _deflated(
+    packed: bytearray, layout: Layout, stride: int, rows: int, height: int
+) -> list[bytes]:
     if layout.compression in (NONE, *DEFLATES):
         each = stride * height
         parts = [packed[start : start + each] for start in range(0, len(packed), each)]
-        return parts if layout.compression == NONE else list(map(zlib.compress, parts))
+        return list(map(bytes if layout.compression == NONE else zlib.compress, parts))
     name = _BY_LIBTIFF[layout.compression]
     return tiff_small.encoded(packed, _small(layout, stride, height), rows, name)
 
@@ -152,44 +156,56 @@ def _small(layout: Layout, stride: int, height: int) -> tiff_small.Shape:
     return tiff_small.Shape(stride, 8, height, layout.compression)
 
 
-def _swapped(samples: bytes, layout: Layout) -> bytes:
+def _swapped(samples: bytearray, layout: Layout) -> bytearray:
     code = {16: "H", 32: "I", 64: "Q"}.get(layout.bits)
     if code is None or layout.order == _OWN_ORDER:
         return samples
     numbers = array(code, samples)
     numbers.byteswap()
-    return numbers.tobytes()
+    return bytearray(numbers.tobytes())
 
 
-def _summed(packed: bytes, layout: Layout, rows: int) -> bytes:
-    """What a predictor has left of samples, added up again (TIFF 6.0 section 14)."""
-    import vips  # here and below: most images do without
-
+def _sum_up(packed: bytearray, layout: Layout) -> None:
+    """Undo a predictor, which leaves differences within each row (TIFF 6.0 section 14)."""
     tags = {258: layout.bits, 259: DEFLATE, 262: 1, 277: layout.samples, 317: layout.predictor}
     tags |= {338: 0, 339: layout.sample_format}
-    strip = zlib.compress(packed, 0)
-    return vips.tiff_samples(
-        tiff_small.file(layout.order, (layout.width, rows), tags, [strip], rows)
-    )
+    for start, end, rows in _parts(packed, layout):
+        strip = zlib.compress(packed[start:end], 0)
+        file = tiff_small.file(layout.order, (layout.width, rows), tags, [strip], rows)
+        packed[start:end] = vips.tiff_samples(file)
 
 
-def _differences(samples: bytes, layout: Layout, rows: int) -> bytes:
-    import vips
+def _differences(samples: bytearray, layout: Layout) -> bytearray:
+    is_horizontal = layout.predictor == _HORIZONTAL
+    packed = bytearray()
+    for start, end, rows in _parts(samples, layout):
+        shape = vips.Shape(layout.width, rows, layout.samples, layout.bits, layout.sample_format)
+        if is_horizontal and layout.bits in (8, 16):
+            packed += vips.differences(bytes(samples[start:end]), shape._replace(sample_format=1))
+            continue
+        predictor = "horizontal" if is_horizontal else "float"
+        file = vips.predicted_tiff(bytes(samples[start:end]), shape, predictor)
+        for strip in tiff_small.strips(file):
+            packed += zlib.decompress(strip)
+    return _swapped(packed, layout) if is_horizontal else packed
 
-    shape = vips.Shape(layout.width, rows, layout.samples, layout.bits, layout.sample_format)
-    file = vips.predicted_tiff(
-        samples, shape, "horizontal" if layout.predictor == _HORIZONTAL else "float"
-    )
-    packed = b"".join(map(zlib.decompress, tiff_small.strips(file)))
-    return _swapped(packed, layout) if layout.predictor == _HORIZONTAL else packed
+
+def _parts(samples: bytearray, layout: Layout) -> Iterator[tuple[int, int, int]]:
+    """Some rows at a time, to spare memory: from where to where they are, and how many."""
+    each = max(1, _PART_BYTES // layout.stride) * layout.stride
+    for start in range(0, len(samples), each):
+        end = min(start + each, len(samples))
+        yield start, end, (end - start) // layout.stride
 
 
-def _webp_decoded(coded: bytes, layout: Layout) -> bytes:
+def _webp_decoded(coded: bytes, layout: Layout, rows: int) -> bytearray:
     with Image.open(BytesIO(coded), formats=["WEBP"]) as image:
-        return image.convert("RGB" if layout.samples == 3 else "RGBA").tobytes()
+        if image.size != (layout.width, rows):
+            raise damaged("a WebP strip or tile is of another size")
+        return bytearray(image.convert("RGB" if layout.samples == 3 else "RGBA").tobytes())
 
 
-def _webp_encoded(samples: bytes, layout: Layout, rows: int, like: bytes) -> bytes:
+def _webp_encoded(samples: bytearray, layout: Layout, rows: int, like: bytes) -> bytes:
     mode = "RGB" if layout.samples == 3 else "RGBA"
     image = Image.frombytes(mode, (layout.width, rows), samples)
     file = BytesIO()

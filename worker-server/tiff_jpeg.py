@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, JpegImagePlugin
 
+import tiff_small
 from errors import ImageRejected
 from tiff_file import damaged
 
@@ -25,23 +26,23 @@ _TABLES = (_HUFFMAN, _QUANTISATION)
 _INVERTED = bytes(range(255, -1, -1))
 
 
-def decode(coded: bytes, layout: Layout, rows: int) -> bytes:
+def decode(coded: bytes, layout: Layout, rows: int) -> bytearray:
     image = _opened(coded, layout)
     if image.width < layout.width or image.height < rows:
         raise damaged("a JPEG strip or tile is smaller than it should be")
-    samples = image.crop((0, 0, layout.width, rows)).tobytes()
-    return _uninverted(samples, image)
+    image.load()
+    if image.size != (layout.width, rows):
+        image = image.crop((0, 0, layout.width, rows))
+    samples = tiff_small.pixels(image)
+    return samples.translate(_INVERTED) if image.mode == "CMYK" else samples
 
 
-def encode(samples: bytes, layout: Layout, rows: int, like: bytes) -> bytes:
-    """As it was coded before: the same tables, the same sampling, the same size."""
+def encode(samples: bytearray, layout: Layout, rows: int, like: bytes) -> bytes:
+    """As it was coded before: the same tables, the same sampling."""
     before = _opened(like, layout)
-    mode = before.mode
-    image = Image.frombytes(mode, (layout.width, rows), _uninverted(samples, before))
-    if before.size != image.size:
-        whole = before.copy()
-        whole.paste(image, (0, 0))
-        image = whole
+    # Pillow turns the inks of every CMYK JPEG round, as Adobe's files want it.
+    inks = samples.translate(_INVERTED) if before.mode == "CMYK" else samples
+    image = Image.frombytes(before.mode, (layout.width, rows), inks)
     # Tables that stand apart for all strips are not worth having again for each.
     shared = [piece for piece in _pieces(layout.jpeg_tables) if piece[1] in _TABLES]
     optimize = all(piece[1] != _HUFFMAN for piece in shared)
@@ -51,7 +52,7 @@ def encode(samples: bytes, layout: Layout, rows: int, like: bytes) -> bytes:
         if sampling < 0:
             detail = "A JPEG within the TIFF is sampled in a way that cannot be written again."
             raise ImageRejected("not_encodable", detail)
-        options |= {"subsampling": sampling, "keep_rgb": mode == "RGB"}
+        options |= {"subsampling": sampling, "keep_rgb": image.mode == "RGB"}
     file = BytesIO()
     image.save(file, "JPEG", **options)
     pieces = _pieces(file.getvalue())
@@ -86,10 +87,4 @@ def _opened(coded: bytes, layout: Layout) -> Any:
         raise damaged("a JPEG strip or tile has other components than the tags say")
     if layout.photometric == _YCBCR and layout.samples == 3:
         image.draft("YCbCr", image.size)
-    image.load()
     return image
-
-
-def _uninverted(samples: bytes, image: Image.Image) -> bytes:
-    """Pillow turns the inks of every CMYK JPEG round, as Adobe's files want it."""
-    return samples.translate(_INVERTED) if image.mode == "CMYK" else samples

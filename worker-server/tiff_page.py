@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
+from PIL import UnidentifiedImageError
+
 import tiff_codec
 import tiff_ycbcr
 from errors import ImageRejected
@@ -116,9 +118,12 @@ class Page:
         for start in range(0, len(segments), each):
             yield segments[start : start + each]
 
-    def decode(self, segments: list[Segment]) -> bytes:
+    def decode(self, segments: list[Segment]) -> bytearray:
         coded = [self.coded(segment) for segment in segments]
-        return tiff_codec.decode(coded, self.layout, rows_of(segments))
+        try:
+            return tiff_codec.decode(coded, self.layout, rows_of(segments))
+        except UnidentifiedImageError:
+            raise damaged("a strip or tile cannot be decoded") from None
 
     def _plain_bytes(self, number: int) -> int:
         layout = self.layout

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+_ROWS = 256
 _SHORTS = {258, 259, 262, 277, 284, 317, 338, 339}
 _T4_OPTIONS, _T6_OPTIONS, _GROUP_4 = 292, 293, 4
 
@@ -23,14 +24,24 @@ class Shape(NamedTuple):
         return {tag: self.fax_options} if self.fax_options else {}
 
 
-def decoded(coded: list[bytes], shape: Shape, rows: int) -> bytes:
+def decoded(coded: list[bytes], shape: Shape, rows: int) -> bytearray:
     tags = {258: shape.bits, 259: shape.compression, 262: 1, 277: 1, **shape.fax}
     content = file("<", (shape.width, rows), tags, coded, shape.height)
     with Image.open(BytesIO(content), formats=["TIFF"]) as image:
-        return image.tobytes()
+        return pixels(image)
 
 
-def encoded(packed: bytes, shape: Shape, rows: int, compression: str) -> list[bytes]:
+def pixels(image: Image.Image) -> bytearray:
+    """What tobytes gives, without having it all twice for a while."""
+    row = len(image.crop((0, 0, image.width, 1)).tobytes())
+    samples = bytearray(row * image.height)
+    for top in range(0, image.height, _ROWS):
+        part = image.crop((0, top, image.width, min(top + _ROWS, image.height))).tobytes()
+        samples[top * row : top * row + len(part)] = part
+    return samples
+
+
+def encoded(packed: bytes | bytearray, shape: Shape, rows: int, compression: str) -> list[bytes]:
     """compression is Pillow's name for it."""
     mode = "1" if shape.bits == 1 else "L"
     image = Image.frombytes(mode, (shape.width, rows), packed)

@@ -19,7 +19,7 @@ def packed_size(layout: Layout, rows: int) -> tuple[int, int]:
     return -(-layout.width // across) * (across * down + 2), -(-rows // down)
 
 
-def spread(packed: bytes, layout: Layout, rows: int) -> bytes:
+def spread(packed: bytearray, layout: Layout, rows: int) -> bytes:
     """Y, Cb and Cr of each pixel."""
     across, down = layout.unit
     size = across * down + 2
@@ -40,7 +40,7 @@ def spread(packed: bytes, layout: Layout, rows: int) -> bytes:
     return Image.merge("YCbCr", planes).crop((0, 0, layout.width, rows)).tobytes()
 
 
-def gathered(samples: bytes, layout: Layout, rows: int) -> bytes:
+def gathered(samples: bytearray, layout: Layout, rows: int) -> bytearray:
     """The units again; Cb and Cr are the mean of their pixels'."""
     across, down = layout.unit
     size = across * down + 2
@@ -62,4 +62,4 @@ def gathered(samples: bytes, layout: Layout, rows: int) -> bytes:
             packed[y * across + x :: size] = part
     for offset, plane in zip((size - 2, size - 1), chroma, strict=True):
         packed[offset::size] = plane.reduce((across, down)).tobytes()
-    return bytes(packed)
+    return packed

@@ -23,7 +23,7 @@ _FORMATS = {  # bits of a sample and TIFF's SampleFormat
     (8, 1): "uchar", (8, 2): "char", (16, 1): "ushort", (16, 2): "short",
     (32, 1): "uint", (32, 2): "int", (32, 3): "float", (64, 3): "double",
 }  # fmt: skip
-_COMPRESSION = 6  # zlib's own default
+_COMPRESSION = 3  # of zlib; 6 takes 2.5 times as long to spare a tenth
 
 
 class Shape(NamedTuple):
@@ -46,6 +46,15 @@ def predicted_tiff(content: bytes, shape: Shape, predictor: str) -> bytes:
     with _memory_errors():
         image = _image(content, shape)
         return bytes(image.tiffsave_buffer(compression="deflate", predictor=predictor, level=1))
+
+
+def differences(content: bytes, shape: Shape) -> bytes:
+    """Each sample less the one to its left, round the corner below zero; of 8 or 16 bits."""
+    with _memory_errors():
+        image = _image(content, shape)
+        left = image.embed(1, 0, shape.width, shape.height)
+        around = (image - left) & (2**shape.bits - 1)
+        return bytes(around.cast(image.format).write_to_memory())
 
 
 def png_box(path: Path, box: tuple[int, int, int, int], bands: int) -> bytes:
