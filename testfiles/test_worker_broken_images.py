@@ -43,6 +43,7 @@ TEXT_BOMB = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(100_000_000), 9)
 JP2_BOX_OF_NEGATIVE_SIZE = images.encode(images.photo(1, SIZE), "JPEG2000").replace(
     struct.pack(">I", 22) + b"ihdr", struct.pack(">I", 2) + b"ihdr", 1
 )
+CODES = ("corrupt_image", "unreadable_image", "too_much_text")
 BROKEN = {
     "a JPEG cut in half": images.jpeg(1, SIZE)[:-4000],
     "a JPEG cut in its header": images.jpeg(1, SIZE)[:50],
@@ -86,7 +87,7 @@ def refused(folder: Path, logo: Path, content: bytes, given: Any = None) -> str:
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_image_is_refused_for_good(tmp_path: Path, logo: Path, what: str) -> None:
-    assert refused(tmp_path, logo, BROKEN[what]) in ("corrupt_image", "unreadable_image")
+    assert refused(tmp_path, logo, BROKEN[what]) in CODES
 
 
 def test_what_no_decoder_knows_is_unreadable_and_what_one_gives_up_is_corrupt(
@@ -94,6 +95,9 @@ def test_what_no_decoder_knows_is_unreadable_and_what_one_gives_up_is_corrupt(
 ) -> None:
     assert refused(tmp_path, logo, BROKEN["a text"]) == "unreadable_image"
     assert refused(tmp_path, logo, BROKEN["a JPEG cut in half"]) == "corrupt_image"
+    assert (
+        refused(tmp_path, logo, BROKEN["a PNG that unpacks to 100 MB of text"]) == "too_much_text"
+    )
 
 
 WHOLE = [

@@ -162,14 +162,26 @@ def test_any_sampling_comes_back(
     assert beside < 0.25
 
 
-def test_a_large_photo_is_written_in_scans_that_any_decoder_puts_together(
-    tmp_path: Path, logo: Path
+@pytest.mark.parametrize("quality", [75, 92, 95, 97])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_a_large_photo_is_written_fast_or_exactly_and_in_one_scan(
+    tmp_path: Path, logo: Path, quality: int, subsampling: int
 ) -> None:
-    content = images.jpeg(1, (1700, 1300), subsampling=2)
+    content = images.jpeg(1, (1700, 1300), quality, subsampling=subsampling)
     after, _ = marked(tmp_path, logo, content)
     assert opened(after).layer == opened(content).layer
-    assert difference(content, after)[1] < 0.1
+    assert len(jpeg_stream.parse(after).scans) == len(jpeg_stream.parse(content).scans) == 1
+    assert difference(content, after)[1] < 0.2
     assert len(after) == pytest.approx(len(content), rel=0.12)
+
+
+def test_one_that_passes_unmarked_is_not_encoded_anew(tmp_path: Path, logo: Path) -> None:
+    content = images.jpeg(1, (40, 30), comment=b"as it is")
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content)
+    with Image.open(path) as image:
+        unmarked = stamp.Stamp(logo, options.Options(min_image=100))
+        assert format_jpeg.marked(path, image, unmarked) == content
 
 
 def test_all_segments_are_carried_in_their_order(tmp_path: Path, logo: Path) -> None:

@@ -76,7 +76,7 @@ def _write_palette(content: bytearray, image: Image.Image, offset: int) -> int:
         for red, green, blue in zip(flat[0::3], flat[1::3], flat[2::3], strict=True)
     )
     start = _FILE_HEADER + header_size
-    grown = max(0, start + len(entries) - offset)
+    grown: int = max(0, start + len(entries) - offset)
     content[start : start + len(entries) - grown] = entries
     if grown:
         _add_to_field(content, 2, grown)  # the file's size

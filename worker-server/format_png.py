@@ -22,7 +22,7 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     bits, colour_type = chunks[0].data[8:10]
     if colour_type == _PALETTE and not any(part.name == b"PLTE" for part in chunks):
         raise ImageRejected("corrupt_image", "The PNG has no palette.")
-    _load(image)
+    image.load()
     turned = png_chunks.orientation(chunks)
     key = image.info.get("transparency")
     overlay = stamp.overlay(image.size, turned)
@@ -40,23 +40,6 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
         _encoded(image, bits), image, chunks, image.info.get("transparency") == key
     )
     return png_chunks.carried(source, picture, stamp.options.metadata)
-
-
-def is_deep(path: Path) -> bool:
-    """Whether it has several channels of 16 bits, which Pillow would read as 8."""
-    with path.open("rb") as file:
-        header = file.read(26)
-    return header[24:25] == b"\x10" and header[25] != _GREY
-
-
-def _load(image: Image.Image) -> None:
-    try:
-        image.load()
-    except ValueError as error:
-        if "MAX_TEXT" not in str(error):
-            raise
-        detail = "A text or colour profile in the PNG unpacks to far more than is sensible."
-        raise ImageRejected("too_much_text", detail) from None
 
 
 def _levels(bits: int) -> list[int]:

@@ -24,35 +24,19 @@ from jpeg_stream import (
     up,
 )
 
-# Larger pictures whose chroma is smaller than the luma are written with a scan for each component,
-# not with all in one: to make them one image would cost half as much as all the rest.
-_MAX_JOINED = 2_000_000
-
 # The chroma resolutions that Pillow can write, by its numbers for them.
 _SUBSAMPLING = {(1, 1): 0, (2, 1): 1, (2, 2): 2}
 
 
 def encoded(picture: Picture, jpeg: Jpeg, *, optimize: bool) -> list[Segment]:
     """What decoded() gave, as segments for a file with the same frame."""
-    frame = jpeg.frame
-    options: dict[str, Any] = {
-        "progressive": frame.progressive,
-        "optimize": optimize,
-        "restart_marker_blocks": jpeg.restart_interval(),
-    }
-    tables = jpeg.quantisation()
+    frame, tables = jpeg.frame, jpeg.quantisation()
+    options = _options(jpeg, optimize=optimize)
     subsampling = _subsampling(frame.ratios)
-    in_parts = len(picture.parts) > 1 and frame.width * frame.height > _MAX_JOINED
-    if subsampling is None or in_parts:
+    if subsampling is None:
         return _component_by_component(picture, frame, tables, options)
-    while len(tables) > 1 and tables[-1] == tables[-2]:  # the last serves all that follow
-        tables.pop()
-    segments = _encode(
-        _without_surplus(picture.whole(), frame, subsampling),
-        qtables=tables,
-        subsampling=subsampling,
-        **options,
-    )
+    whole = _without_surplus(picture.whole(), frame, subsampling)
+    segments = _encode(whole, qtables=_distinct(tables), subsampling=subsampling, **options)
     written = Jpeg(segments, complete=True, trailer=b"").frame
     names: dict[int, list[int]] = {}
     components: list[Component] = []
@@ -64,6 +48,31 @@ def encoded(picture: Picture, jpeg: Jpeg, *, optimize: bool) -> list[Segment]:
         header if s.marker in FRAMES else renamed(s, names) if s.marker == SOS else s
         for s in segments
     ]
+
+
+def encoded_by_pillow(image: Image.Image, jpeg: Jpeg, *, optimize: bool) -> list[Segment]:
+    """An image that Pillow decoded, with its source's tables and sampling, which Pillow has."""
+    return _encode(
+        image,
+        qtables=_distinct(jpeg.quantisation()),
+        subsampling=_subsampling(jpeg.frame.ratios),
+        **_options(jpeg, optimize=optimize),
+    )
+
+
+def _options(jpeg: Jpeg, *, optimize: bool) -> dict[str, Any]:
+    return {
+        "progressive": jpeg.frame.progressive,
+        "optimize": optimize,
+        "restart_marker_blocks": jpeg.restart_interval(),
+    }
+
+
+def _distinct(tables: list[list[int]]) -> list[list[int]]:
+    """Without the last ones that repeat the one before: it serves all that follow."""
+    while len(tables) > 1 and tables[-1] == tables[-2]:
+        tables = tables[:-1]
+    return tables
 
 
 def _subsampling(ratios: Sequence[Ratio]) -> int | None:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 import compositing
 import formats
@@ -23,9 +23,11 @@ from stamp import Stamp
 
 # Pillow's own limit is a constant; ours is a setting, checked in _check_pixels.
 Image.MAX_IMAGE_PIXELS = None
+# Colour profiles of a megabyte and more are no bombs.
+PngImagePlugin.MAX_TEXT_CHUNK = 16_000_000
 
 # However small, a frame is work.
-_LEAST_OF_A_FRAME = 4096
+_LEAST_OF_A_FRAME = 16_384
 
 # A seek to where a hostile header points fails with EINVAL.
 _FAULTS_OF_THE_IMAGE = (None, errno.EINVAL)
@@ -52,15 +54,24 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
         raise ImageRejected("unreadable_image", "No decoder can read this as an image.") from None
     except (ImageRejected, MemoryError):
         raise
+    except ValueError as error:
+        if "MAX_TEXT" not in str(error):  # Pillow's limits for PNG's packed texts and profiles
+            raise _damaged(error) from None
+        detail = "A text or colour profile in it unpacks to far more than is sensible."
+        raise ImageRejected("too_much_text", detail) from None
     # A decoder meeting hostile bytes may raise anything; a fault of the disk has its errno.
     except Exception as error:
         if isinstance(error, OSError) and error.errno not in _FAULTS_OF_THE_IMAGE:
             raise
-        detail = f"The image is damaged ({type(error).__name__}: {error})."
-        raise ImageRejected("corrupt_image", detail) from None
+        raise _damaged(error) from None
     target.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     return Watermarked({"name": target.name, "sha256": digest, "size": len(content)}, stamp.notes)
+
+
+def _damaged(error: Exception) -> ImageRejected:
+    detail = f"The image is damaged ({type(error).__name__}: {error})."
+    return ImageRejected("corrupt_image", detail)
 
 
 def _check_pixels(image: Image.Image, options: Options) -> None:
