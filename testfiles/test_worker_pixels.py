@@ -22,8 +22,7 @@ MODULES = (
     "errors",
     "watermark",
     "compositing",
-    "encoding",
-    "placement",
+    "options",
     "contract",
 )
 PixelProcesses = worker_module("pixels").PixelProcesses

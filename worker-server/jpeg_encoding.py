@@ -24,6 +24,8 @@ from jpeg_stream import (
     up,
 )
 
+_MAX_ENCODED = 128_000_000  # bytes; more than any upload has
+
 # The chroma resolutions that Pillow can write, by its numbers for them.
 _SUBSAMPLING = {(1, 1): 0, (2, 1): 1, (2, 2): 2}
 
@@ -153,7 +155,8 @@ def _encode(picture: Image.Image, **options: Any) -> list[Segment]:
     # libjpeg cannot wait for room as it writes optimised scans (Pillow issue 148).
     enough = ImageFile.MAXBLOCK
     if options["optimize"] or options["progressive"]:
-        ImageFile.MAXBLOCK = max(enough, picture.width * picture.height * 3)
+        most = min(3 * picture.width * picture.height, _MAX_ENCODED)
+        ImageFile.MAXBLOCK = max(enough, most)
     try:
         picture.save(file, "JPEG", **options)
     finally:

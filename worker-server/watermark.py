@@ -78,7 +78,8 @@ def _check_pixels(image: Image.Image, options: Options) -> None:
     size, pixels = f"{image.width} x {image.height} pixels", image.width * image.height
     if pixels > options.max_pixels:
         raise ImageRejected("too_many_pixels", f"{size} are more than MAX_MEGAPIXELS allows.")
-    frames = getattr(image, "n_frames", 1)
+    # Pillow follows all directories of a TIFF to count its pages; format_tiff.py counts itself.
+    frames = 1 if image.format == "TIFF" else getattr(image, "n_frames", 1)
     if frames > 1 and max(pixels, _LEAST_OF_A_FRAME) * frames > options.max_total_pixels:
         detail = f"{frames} frames of {size} are more than MAX_TOTAL_MEGAPIXELS allows."
         raise ImageRejected("too_many_pixels", detail)
