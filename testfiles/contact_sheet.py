@@ -22,9 +22,9 @@ from rich.progress import track
 
 import images
 import profiles
-from service_loader import load
+from service_loader import ROOT, load
 
-FOLDER = Path(__file__).parent.parent / ".samples"
+FOLDER = ROOT / ".samples"
 SIZE = (480, 320)
 SHOWN_BY_BROWSERS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF")
 
@@ -107,7 +107,7 @@ def _colours() -> Iterator[Sample]:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     for title, profile in (("Display P3", profiles.DISPLAY_P3), ("Adobe RGB", profiles.ADOBE_RGB)):
         theirs = ImageCms.ImageCmsProfile(BytesIO(profile))
-        picture = ImageCms.profileToProfile(photo, srgb, theirs)
+        picture = ImageCms.buildTransform(srgb, theirs, "RGB", "RGB").apply(photo)
         yield Sample(title, "png", images.encode(picture, "PNG", icc_profile=profile))
     grey = images.encode(photo.convert("L"), "PNG", icc_profile=profiles.LINEAR_GREY)
     yield Sample("Linear grey", "png", grey)
@@ -141,21 +141,27 @@ def _extremes() -> Iterator[Sample]:
 
 
 def write(folder: Path) -> Path:
-    """Make everything anew in folder; the page's path."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Make everything anew in folder; the page's path.
+
+    Raises SystemExit for a folder that holds anything else.
+    """
+    page = folder / "index.html"
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (page.is_file() and _TITLE in page.read_text("utf-8")):
+            raise SystemExit(f"{folder} is neither empty nor a contact sheet: name another folder")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     chosen = list(sections())
     total = sum(len(samples) for _, samples in chosen)
     body = []
     with tempfile.TemporaryDirectory() as temporary:
         logo = Path(temporary, "logo.png")
-        compositing.normalise_logo(Path(compositing.__file__).with_name("bundled_logo.png"), logo)
+        compositing.normalise_logo(ROOT / "worker-server" / "bundled_logo.png", logo)
         steps = iter(track(range(total), "marking", console=Console(stderr=True), total=total))
         for title, samples in chosen:
             figures = [_figure(folder, next(steps), sample, logo) for sample in samples]
             body.append(f"<h2>{html.escape(title)}</h2>\n<section>{''.join(figures)}</section>")
         next(steps, None)
-    page = folder / "index.html"
     page.write_text(_PAGE.format(body="\n".join(body)), encoding="utf-8")
     return page
 
@@ -196,6 +202,7 @@ def _shown(path: Path) -> str:
     return preview.name
 
 
+_TITLE = "<title>Samples: before and after</title>"
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">

@@ -140,7 +140,9 @@ def _blended(
     )
     if region.mode == "F":
         return blended
-    rounded: Image.Image = ImageMath.lambda_eval(lambda of: of["convert"](of["it"] + 0.5, "I"), it=blended)
+    rounded: Image.Image = ImageMath.lambda_eval(
+        lambda of: of["convert"](of["it"] + 0.5, "I"), it=blended
+    )
     return rounded.convert(region.mode)
 
 
