@@ -11,6 +11,7 @@ import codec_memory
 import metadata
 import quality
 from avif_exif import ExifSlot
+from options import Metadata
 from stamp import Stamp
 
 # The children are as many as the processors, and each thread takes memory of the one it is in.
@@ -29,6 +30,9 @@ def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     if head.is_lossless:
         stamp.note("It was lossless and is of the highest quality that is not.")
     policy = stamp.options.metadata
+    if policy is Metadata.KEEP and stamp.overlay(image.size, _orientation(image)) is None:
+        image.load()
+        return path.read_bytes()
     block: bytes = image._decoder.get_info()[4]  # type: ignore[attr-defined]
     kept = metadata.exif(block, policy) if block else None
     slot = ExifSlot(kept or b"", _orientation(image))

@@ -51,6 +51,8 @@ def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     """The file's bytes with the logo on each of its top-level pictures."""
     heif = open_heif(path, convert_hdr_to_8bit=False, hdr_to_16bit=True, remove_stride=False)
     primary = heif.primary_index
+    if stamp.options.metadata is Metadata.KEEP and not any(stamp.overlay(p.size) for p in heif):
+        return path.read_bytes()
     writer = CtxEncode(
         HeifCompressionFormat.HEVC,
         quality=quality.of_heif(stamp.options.output_quality),

@@ -31,6 +31,7 @@ _PROCESS_BYTES = 60_000_000  # what a child takes before it opens an image
 def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     jpeg = jpeg_stream.parse(path.read_bytes())
     _check(jpeg, stamp)
+    _check_end(image, jpeg)
     overlay = stamp.overlay(image.size, jpeg_metadata.orientation(jpeg))
     if overlay is None:
         image.load()  # whether it can be
@@ -108,6 +109,12 @@ def _check(jpeg: Jpeg, stamp: Stamp) -> None:
     # libjpeg would say only "broken data stream".
     if frame.progressive and not _fits(jpeg):
         raise MemoryError
+
+
+def _check_end(image: Image.Image, jpeg: Jpeg) -> None:
+    """Refuse a file that stops in its picture, as Pillow does; libjpeg would fill up the rest."""
+    if not jpeg.complete:
+        image.load()
 
 
 def _is_optimised(jpeg: Jpeg) -> bool:

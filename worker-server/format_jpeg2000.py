@@ -5,10 +5,11 @@ ISO/IEC 15444-1: the codestream in annex A, the boxes of a JP2 file in annex I.
 
 import struct
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 import metadata
 from encoding import encoded
@@ -25,6 +26,10 @@ _EXIF = bytes.fromhex("4a706754696666457869662d3e4a5032")  # "JpgTiffExif->JP2"
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _IPTC = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
 _GEOTIFF = bytes.fromhex("b14bf8bd083d4b43a5ae8cd7d5a6ce03")
+
+
+_IS_ZERO = [255] + [0] * 255
+_IS_BRIGHT = [0] * 128 + [255] * 128
 
 
 class _Coding(NamedTuple):
@@ -45,9 +50,14 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     stream = source if is_bare else next(content for kind, content in boxes if kind == _CODESTREAM)
     coding = _coding(stream)
     image.load()
+    if coding.bits > 8 and not image.mode.startswith("I"):
+        _restore_white(image, source, stream)
+        stamp.note("It had more than 8 bits in each of several channels; it has 8 now.")
+    elif coding.bits not in (8, 16):
+        stamp.note(f"It had {coding.bits} bits a pixel; it has {image.mode[2:] or 8} now.")
     # The entries of a JP2's palette are shared with its header, which stays: no new ones.
     is_marked = stamp.put_on(image, profile=_profile(boxes), colours=0) is not None
-    new = _encoded(image, coding, len(stream), stamp) if is_marked else stream
+    new = _encoded(image, coding, len(stream)) if is_marked else stream
     new = _with_comments(new, b"" if policy is Metadata.STRIP else stream)
     if is_bare:
         return new
@@ -55,10 +65,26 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     return b"".join(_kept(kind, content, new, depth, policy) for kind, content in boxes)
 
 
-def _encoded(image: Image.Image, coding: _Coding, size: int, stamp: Stamp) -> bytes:
+def _restore_white(image: Image.Image, source: bytes, stream: bytes) -> None:
+    """Make the brightest levels bright again: Pillow 13 rounds them up to 256, which is its 0.
+
+    Decoded as if it had a bit more, such a level is far from 0.
+    """
+    start = source.index(stream)
+    disguised = bytearray(source)
+    (components,) = struct.unpack_from(">H", stream, 40)
+    for component in range(components):
+        disguised[start + 42 + 3 * component] += 1
+    with Image.open(BytesIO(disguised), formats=("JPEG2000",)) as again:
+        bands = list(image.split())
+        for band, dimmed in zip(bands, again.split(), strict=True):
+            wrong = ImageChops.darker(band.point(_IS_ZERO), dimmed.point(_IS_BRIGHT))
+            band.paste(255, mask=wrong)
+        image.paste(Image.merge(image.mode, bands))
+
+
+def _encoded(image: Image.Image, coding: _Coding, size: int) -> bytes:
     """The picture's codestream; size is that of its old one, in bytes."""
-    if coding.bits > 8 and not image.mode.startswith("I"):
-        stamp.note("It had more than 8 bits in each of several channels; it has 8 now.")
     options = _options(image, coding, size)
     if image.mode in ("P", "PA"):  # the entries' numbers are the samples
         mode = "L" if image.mode == "P" else "LA"

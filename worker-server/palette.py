@@ -1,5 +1,10 @@
 """The logo on images of a palette: the nearest of their colours, and the entries nobody uses."""
 
+import math
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
 from PIL import Image
 
 Colour = tuple[int, int, int]
@@ -18,8 +23,15 @@ def composite(image: Image.Image, logo: Image.Image, corner: tuple[int, int], co
     shown.alpha_composite(logo)
     drawn = logo.getchannel("A").point(lambda alpha: _OPAQUE * (alpha > 0))
     invisible = shown.getchannel("A").point(lambda alpha: _OPAQUE * (alpha < _HALF))
-    drawn.paste(0, mask=invisible)
-    draw(image, shown.convert("RGB"), drawn, corner, colours)
+    opaque = drawn.copy()
+    opaque.paste(0, mask=invisible)
+    if image.mode == "PA" or not _alphas(image):
+        draw(image, shown.convert("RGB"), opaque, corner, colours)
+        return
+    # An entry that is not opaque may be nearest to what the logo's edge looks like.
+    entries, alphas = _with_new_colours(image, shown.convert("RGB"), opaque, colours)
+    _set_palette(image, entries, alphas)
+    image.paste(_nearest_translucent(shown, entries, alphas), corner, drawn)
 
 
 def draw(
@@ -30,12 +42,7 @@ def draw(
     colours: int,
 ) -> None:
     """Give a P or PA image these RGB pixels at corner, where drawn (L) is 255."""
-    entries, alphas = _entries(image), _alphas(image)
-    free = _free(image, colours)
-    for index, colour in zip(free, _missing(wanted, drawn, entries, len(free)), strict=False):
-        entries += [(0, 0, 0)] * (index + 1 - len(entries))
-        entries[index] = colour
-        alphas.pop(index, None)
+    entries, alphas = _with_new_colours(image, wanted, drawn, colours)
     usable = [index for index in range(len(entries)) if alphas.get(index, _OPAQUE) == _OPAQUE]
     if not usable or drawn.getbbox() is None:
         return
@@ -47,6 +54,19 @@ def draw(
         indexed = Image.merge("LA", (indexed, drawn))  # where it is drawn it is opaque
         indexed = Image.frombytes("PA", indexed.size, indexed.tobytes())
     image.paste(indexed, corner, drawn)
+
+
+def _with_new_colours(
+    image: Image.Image, wanted: Image.Image, drawn: Image.Image, colours: int
+) -> tuple[list[Colour], dict[int, int]]:
+    """The palette with colours that are wanted in free entries; the alphas that are not 255."""
+    entries, alphas = _entries(image), _alphas(image)
+    free = _free(image, colours)
+    for index, colour in zip(free, _missing(wanted, drawn, entries, len(free)), strict=False):
+        entries += [(0, 0, 0)] * (index + 1 - len(entries))
+        entries[index] = colour
+        alphas.pop(index, None)
+    return entries, alphas
 
 
 def _entries(image: Image.Image) -> list[Colour]:
@@ -78,10 +98,15 @@ def _missing(
 ) -> list[Colour]:
     """At most room colours that come near those wanted where something is drawn."""
     present = set(entries)
-    pixels = zip(wanted.get_flattened_data(), drawn.get_flattened_data(), strict=True)
+    pixels: Iterable[Any] = zip(
+        wanted.get_flattened_data(), drawn.get_flattened_data(), strict=True
+    )
     missing = [colour for colour, is_drawn in pixels if is_drawn and colour not in present]
     if not missing or not room:
         return []
+    distinct: list[Colour] = list(dict.fromkeys(missing))
+    if len(distinct) <= room:
+        return distinct
     strip = Image.new("RGB", (len(missing), 1))
     strip.putdata(missing)
     return _entries(strip.quantize(room, dither=Image.Dither.NONE))
@@ -91,8 +116,34 @@ def _nearest(wanted: Image.Image, colours: list[Colour]) -> Image.Image:
     """For each pixel the number of the nearest of the colours, as an L image."""
     of_these = Image.new("P", (1, 1))
     of_these.putpalette([level for colour in colours for level in colour])
-    numbers = wanted.quantize(palette=of_these, dither=Image.Dither.NONE)
-    return Image.frombytes("L", numbers.size, numbers.tobytes())
+    numbers = bytearray(wanted.quantize(palette=of_these, dither=Image.Dither.NONE).tobytes())
+    # Pillow looks only at the upper bits of a level: the colours that are there it may miss.
+    exact = {colour: number for number, colour in reversed(list(enumerate(colours)))}
+    pixels: Sequence[Any] = wanted.get_flattened_data()
+    for place, colour in enumerate(pixels):
+        number = exact.get(colour)
+        if number is not None:
+            numbers[place] = number
+    return Image.frombytes("L", wanted.size, bytes(numbers))
+
+
+def _nearest_translucent(
+    shown: Image.Image, entries: list[Colour], alphas: dict[int, int]
+) -> Image.Image:
+    """For each RGBA pixel the nearest entry, alpha counting: slowly, for Pillow cannot."""
+    # Premultiplied: the fainter a pixel, the less its colour matters.
+    levels = [(entry, alphas.get(index, _OPAQUE)) for index, entry in enumerate(entries)]
+    known = [(r * a, g * a, b * a, _OPAQUE * a) for (r, g, b), a in levels]
+
+    @cache
+    def nearest(pixel: tuple[int, int, int, int]) -> int:
+        r, g, b, a = pixel
+        distances = [math.dist((r * a, g * a, b * a, _OPAQUE * a), entry) for entry in known]
+        return distances.index(min(distances))
+
+    pixels: Sequence[Any] = shown.get_flattened_data()
+    numbers = bytes(map(nearest, pixels))
+    return Image.frombytes("L", shown.size, numbers)
 
 
 def _set_palette(image: Image.Image, entries: list[Colour], alphas: dict[int, int]) -> None:

@@ -54,8 +54,11 @@ def carried(source: bytes, encoded: bytes, policy: Metadata) -> bytes:
     Of what depends on the pixels, PLTE and tRNS are the encoder's, and hIST is dropped; so are
     critical chunks that nobody knows.
     """
-    before, between, after = _places(read(source), policy)
-    written = [c for c in read(encoded) if c.name in _PICTURE]
+    chunks, written = read(source), [c for c in read(encoded) if c.name in _PICTURE]
+    dropped = _PICTURE | {b"hIST"}
+    if not _names(chunks) & {b"fdAT"} and not _names(written) & {b"acTL"}:
+        dropped -= {b"acTL", b"fcTL"}  # an animation of the one picture
+    before, between, after = _places(chunks, dropped, policy)
     palette = [c for c in written if c.name == b"PLTE"]
     keys = [c for c in written if c.name == b"tRNS"]
     rest = [c for c in written if c.name not in (b"IHDR", b"PLTE", b"tRNS", b"IEND")]
@@ -82,7 +85,13 @@ def orientation(chunks: list[Chunk]) -> int:
     return 1
 
 
-def _places(chunks: list[Chunk], policy: Metadata) -> tuple[list[Chunk], list[Chunk], list[Chunk]]:
+def _names(chunks: list[Chunk]) -> set[bytes]:
+    return {part.name for part in chunks}
+
+
+def _places(
+    chunks: list[Chunk], dropped: set[bytes], policy: Metadata
+) -> tuple[list[Chunk], list[Chunk], list[Chunk]]:
     """What is carried before PLTE (or before IDAT, where there is none), before IDAT, after."""
     has_palette = any(part.name == b"PLTE" for part in chunks)
     places: tuple[list[Chunk], list[Chunk], list[Chunk]] = ([], [], [])
@@ -92,7 +101,7 @@ def _places(chunks: list[Chunk], policy: Metadata) -> tuple[list[Chunk], list[Ch
             place = 1
         elif part.name in (b"IDAT", b"fdAT"):
             place = 2
-        elif part.name not in _PICTURE and part.name != b"hIST" and part.name[0] & 0x20:
+        elif part.name not in dropped and part.name[0] & 0x20:
             places[place].extend(_kept(part, policy))
     if policy is Metadata.STRIP and (turned := orientation(chunks)) != 1:
         places[1].append(chunk(b"eXIf", metadata.exif_of(turned)))
@@ -101,7 +110,7 @@ def _places(chunks: list[Chunk], policy: Metadata) -> tuple[list[Chunk], list[Ch
 
 def _kept(part: Chunk, policy: Metadata) -> Iterator[Chunk]:
     """The chunk as the policy leaves it, if it does."""
-    if policy is Metadata.KEEP or part.name in _COLOURS:
+    if policy is Metadata.KEEP or part.name in _COLOURS | _PICTURE:
         yield part
     elif policy is Metadata.NOGPS and part.name == b"eXIf":
         if (block := metadata.exif(part.data, policy)) is not None:
