@@ -1,5 +1,6 @@
 """The size an image's header says it has, in pure Python, nothing decoded."""
 
+import struct
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +35,8 @@ def read_size(path: Path) -> tuple[int, int] | None:
             return None  # imagesize takes the size before it is cropped
         if head.startswith(b"BM") and head.startswith(_OS2_BMP_HEADER, 14):
             return None  # imagesize takes it for the later header, with other numbers
+        if head.startswith(b"GIF8"):  # imagesize takes large sides for negative ones
+            return _gif_size(head)
         bounded = _BoundedFile(file)
         # The EXIF rotation stays unread: its lists can claim a billion entries in a few bytes.
         width, height = imagesize.get(bounded, exif_rotation=False)
@@ -46,6 +49,14 @@ def read_size(path: Path) -> tuple[int, int] | None:
     if width == 0 or height == 0:
         raise UnreadableHeader("a side of 0 pixels")
     return None if width < 0 or height < 0 else (int(width), int(height))
+
+
+def _gif_size(head: bytes) -> tuple[int, int] | None:
+    """The logical screen (GIF89a section 18); without one, the frames say how large it is."""
+    if len(head) < 10:
+        raise UnreadableHeader("it ends early or contradicts itself")
+    width, height = struct.unpack_from("<HH", head, 6)
+    return (width, height) if width and height else None
 
 
 class _BoundedFile:

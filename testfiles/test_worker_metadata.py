@@ -149,6 +149,8 @@ def test_a_place_in_the_xmp_or_iptc_within_exif_goes_as_well() -> None:
 
 PLACES_AS_ATTRIBUTES = (
     """<rdf:Description xmp:Rating="3" exif:GPSLatitude="51,3N" exif:GPSLongitude='3,4"E' """
+    """xmlns:dm="http://ns.adobe.com/xmp/1.0/DynamicMedia/" dm:shotLocation="Ghent" """
+    """xmlns:dc="http://purl.org/dc/elements/1.1/" dc:coverage="Ghent" """
     """photoshop:City="Ghent" ph:State = 'Ghent &gt; East' photoshop:Headline="a title">"""
     "<dc:x>></dc:x></rdf:Description>"
 )

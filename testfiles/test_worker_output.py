@@ -57,7 +57,7 @@ def test_what_could_not_be_as_usual_is_noted_in_the_record_and_on_the_console(
     ):
         until(lambda: state_of(uploads, media_id) in ("done", "failed"))
         console = worker.console()
-    note = "Not marked: too small for a logo of one pixel."
+    note = "Not marked: the logo would be less than a pixel wide or high."
     assert progress_of(uploads, media_id)["watermarked"]["notes"] == [note]
     [line] = [line for line in console.splitlines() if "✅" in line]
     assert f'note="{note}"' in line

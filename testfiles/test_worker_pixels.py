@@ -174,7 +174,7 @@ def test_a_refusal_arrives_with_its_code_and_its_sentence(tmp_path: Path) -> Non
     told = with_processes(scenario)
     assert (told.code, told.detail) == (
         "unreadable_image",
-        "No decoder can read this as an image.",
+        "No decoder here reads it: it is no image, or of a rare kind; convert it to PNG.",
     )
 
 

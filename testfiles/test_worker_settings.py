@@ -50,6 +50,24 @@ def test_each_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.parametrize("text", ["jpg", "JPEG", "jpeg"])
+def test_jpeg_may_be_written_as_people_write_it(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    assert given(monkeypatch, OUTPUT_FORMAT=text).output_format == "jpeg"
+
+
+@pytest.mark.parametrize(
+    ("container_mb", "memory_mb", "processes"),
+    [(100_000, 1024, 4), (2500, 1024, 2), (1024, 896, 1), (512, 384, 1), (128, 256, 1)],
+)
+def test_a_child_takes_no_more_than_its_container_has(
+    monkeypatch: pytest.MonkeyPatch, container_mb: int, memory_mb: int, processes: int
+) -> None:
+    machine = worker_module("machine")
+    monkeypatch.setattr(machine, "memory_bytes", lambda: container_mb * 2**20)
+    monkeypatch.setattr(machine, "usable_cpus", lambda: 4)
+    assert (Settings().memory_mb, Settings().processes) == (memory_mb, processes)
+
+
 @pytest.mark.parametrize(
     ("text", "pixels"), [("0", 0), ("12", 12), ("12px", 12), ("2.5 %", 25), ("100%", 1000)]
 )

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 _SENTENCES = (
     "Memory allocation error",  # libheif
     "Out of memory",  # libavif
+    "encoding error 1",  # libwebp: VP8_ENC_ERROR_OUT_OF_MEMORY
     "Encoding of color planes failed",  # aom, for which there is hardly another reason
     "Encoding of alpha plane failed",
 )
@@ -15,7 +16,7 @@ _SENTENCES = (
 def told() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, OSError, ValueError) as error:
         if any(sentence in str(error) for sentence in _SENTENCES):
             raise MemoryError from error
         raise

@@ -23,7 +23,8 @@ def as_mode(picture: Image.Image, modes: tuple[str, ...], stamp: Stamp) -> Image
         picture = picture.convert("RGBA")
         if "RGBA" in modes:
             return picture
-        stamp.note("Its transparency became white.")
+        if picture.getchannel("A").getextrema() != (255, 255):
+            stamp.note("Its transparency became white.")
         white = Image.new("RGB", picture.size, "white")
         white.paste(picture, mask=picture.getchannel("A"))
         white.info = picture.info

@@ -4,7 +4,7 @@ from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageCms, ImageMath
+from PIL import Image, ImageCms, ImageMath, ImageOps, UnidentifiedImageError
 
 import palette
 from errors import ImageRejected
@@ -19,9 +19,12 @@ _HALF = 128
 
 
 def normalise_logo(source: Path, target: Path) -> None:
-    """Write any image as an RGBA PNG in sRGB. Raises ValueError for what is not an image."""
+    """Write any image as an upright RGBA PNG in sRGB. Raises ValueError for what is no logo."""
     try:
-        with Image.open(source, formats=LOGO_FORMATS) as image:
+        with Image.open(source, formats=LOGO_FORMATS) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith("I"):  # 16 bits
+                image = image.convert("I").point(lambda level: level / 257).convert("L")
             rgba = image.convert("RGBA")
             if transform := _transform(image.info.get("icc_profile"), "RGB", to_srgb=True):
                 alpha = rgba.getchannel("A")
@@ -30,8 +33,22 @@ def normalise_logo(source: Path, target: Path) -> None:
     except MemoryError:
         raise
     except Exception as error:  # Pillow raises anything, SyntaxError included
-        raise ValueError(f"it is not an image ({type(error).__name__}: {error})") from None
+        raise ValueError(_no_logo(source, error)) from None
+    if rgba.getchannel("A").getbbox() is None:
+        raise ValueError("it is transparent everywhere")
     rgba.save(target, "PNG", compress_level=1)
+
+
+def _no_logo(source: Path, error: Exception) -> str:
+    kinds = "PNG, JPEG, WebP or GIF"
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+        return f"it cannot be read: {error.strerror}"
+    with source.open("rb") as file:
+        if b"<svg" in file.read(1024):
+            return f"SVG logos are not taken: export it as a {kinds}, larger than you need it"
+    if isinstance(error, UnidentifiedImageError):
+        return f"it is not an image of the kinds that are taken: {kinds}"
+    return f"it is not an image: it is damaged ({error})"
 
 
 def resized(logo: Image.Image, size: tuple[int, int], opacity: float) -> Image.Image:

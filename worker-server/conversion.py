@@ -46,14 +46,15 @@ def converted(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     target = stamp.options.output_format
     loop, is_animation = _plays(path, image), _is_animation(image)
     if is_animation and target is not OutputFormat.JPEG:
-        timed = [(_picture(image, stamp), duration) for duration in _frames(image)]
+        size = image.size  # a GIF's frames may reach beyond its screen
+        timed = [(_picture(image, stamp, size), duration) for duration in _frames(image)]
         pictures = _alike([picture for picture, _ in timed])
         timing = _timing(target, [duration for _, duration in timed], loop)
     else:
         if getattr(image, "n_frames", 1) > 1:
             what = "frame" if is_animation else "picture"
             stamp.note(f"Only its first {what} was converted.")
-        pictures, timing = [_picture(image, stamp)], {}
+        pictures, timing = [_picture(image, stamp, image.size)], {}
     options = {**_options(target, stamp), **carried.along(image, stamp, pictures[0]), **timing}
     slot = ExifSlot(options["exif"] if target is OutputFormat.AVIF else b"", orientation=1)
     if target is OutputFormat.AVIF:
@@ -97,12 +98,13 @@ def _plays(path: Path, image: ImageFile.ImageFile) -> int:
     return 1 if loop is None else loop and loop + 1
 
 
-def _picture(image: ImageFile.ImageFile, stamp: Stamp) -> Image.Image:
-    """The frame that image is at: upright, in a mode of the target's, marked."""
+def _picture(image: ImageFile.ImageFile, stamp: Stamp, size: tuple[int, int]) -> Image.Image:
+    """The frame that image is at, cut to size: upright, in a mode of the target's, marked."""
     _note_depth(image, stamp)
     image.load()
     target = stamp.options.output_format
-    upright = ImageOps.exif_transpose(image) if carried.orientation(image) != 1 else image.copy()
+    frame = image.crop((0, 0, *size))
+    upright = ImageOps.exif_transpose(frame) if carried.orientation(image) != 1 else frame
     picture = as_mode(upright, _MODES[target], stamp)
     stamp.put_on(picture, profile=picture.info.get("icc_profile"))
     return picture

@@ -23,4 +23,5 @@ def load(settings: type[AnySettings]) -> AnySettings:
 
 def _sentence(problem: ErrorDetails) -> str:
     value = re.sub("//.*@", "//***@", str(problem["input"]))  # no password into the log
-    return f"{str(problem['loc'][0]).upper()}={value}: {problem['msg']}"
+    what = problem["msg"].removeprefix("Value error, ")  # pydantic's words, not ours
+    return f"{str(problem['loc'][0]).upper()}={value}: {what}"

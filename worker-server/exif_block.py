@@ -116,6 +116,7 @@ class _Tiff:
             tag, kind, count = struct.unpack_from(f"{self._order}HHI", self.data, at)
             size = count * _TYPE_BYTES.get(kind, 8)
             start = at + 8 if size <= 4 else self._unpack("I", at + 8)
+            start = min(start, len(self.data))
             yield _Entry(tag, kind, at, start, min(start + size, len(self.data)))
 
     def numbers(self, entry: _Entry, at_most: int = 1) -> list[int]:
@@ -146,6 +147,8 @@ class _Tiff:
         every = list(self.entries(directory))
         if len(kept) == len(every):
             return
+        if len(kept) > len(every):  # what was removed lay in the directory itself
+            raise _Unreadable
         end = min(directory + 2 + 12 * len(every) + 4, len(self.data))
         following = self.data[directory + 2 + 12 * len(every) : end]
         entries = b"".join(self.data[entry.at : entry.at + 12] for entry in kept)

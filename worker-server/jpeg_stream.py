@@ -16,6 +16,7 @@ FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 
 # In entropy-coded data FF is followed by 00 or a restart marker; anything else ends it.
+_NO_PADDING = re.compile(rb"[^\xff]")
 _ENDS_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
@@ -132,8 +133,12 @@ def parse(source: bytes) -> Jpeg:
         marker = source[at + 1]
         if marker == EOI:
             return Jpeg(segments, True, source[at + 2 :])
-        if marker in (0x00, 0xFF) or marker in _ALONE:  # stuffing, padding, or a stray one
-            at += 1 if marker == 0xFF else 2
+        if marker == 0xFF:  # padding, maybe much
+            following = _NO_PADDING.search(source, at)
+            at = following.start() - 1 if following else len(source)
+            continue
+        if marker == 0x00 or marker in _ALONE:  # stuffing, or a stray one
+            at += 2
             continue
         end = at + 2 + max(2, int.from_bytes(source[at + 2 : at + 4], "big"))
         payload, data_end = source[at + 4 : end], end

@@ -60,7 +60,7 @@ class PixelProcesses:
                 detail = f"Decoding took longer than {self._timeout_s:g} s."
                 raise DecoderFailed("time_limit", detail) from None
             except MemoryError:
-                detail = f"Decoding needs more than {self._memory_mb} MB (WATERMARK_MEMORY_MB)."
+                detail = f"The image needs more than {self._memory_mb} MB (WATERMARK_MEMORY_MB)."
                 raise ImageRejected("memory_limit", detail) from None
             # anyio lets the latter escape where a child dies while it starts.
             except (BrokenWorkerProcess, ProcessLookupError):

@@ -63,6 +63,7 @@ async def _serve(settings: Settings) -> None:
             service="worker-server",
             worker=stages.worker,
             processes=settings.processes,
+            memory_mb=settings.memory_mb,
             uploads=settings.upload_dir.resolve(),
         )
         async with asyncio.TaskGroup() as retiring:
@@ -95,7 +96,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
         pixels = PixelProcesses(
             settings.processes,
             settings.watermark_timeout_seconds,
-            settings.watermark_memory_mb,
+            settings.memory_mb,
             Path(folder),
         )
         logo = Logo(settings.google_logo, Path(folder), pixels)

@@ -11,6 +11,8 @@ from jobs import RedisAddress
 from options import Metadata, Options, OutputFormat, Padding, Position
 
 MIB = 1024 * 1024
+_PARENT_MB = 128  # the worker itself, and what its libraries share
+_LEAST_MB = 256
 PositiveNumber = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Days = Annotated[float, Field(gt=0, le=36_500)]
 
@@ -50,12 +52,17 @@ class Settings(RedisAddress):
             raise ValueError("give seconds, or a range of them such as 3-8")
         return text
 
+    @field_validator("output_format", mode="before")
+    @classmethod
+    def _as_people_write_it(cls, text: str) -> str:
+        return "jpeg" if text.lower() == "jpg" else text.lower()
+
     @field_validator("logo_padding")
     @classmethod
     def _pixels_or_percent(cls, text: str) -> str:
         number = re.fullmatch(r"(\d{1,5}(?:\.\d+)?)\s*(px|%)?", text)
         if number is None or (number[2] == "%" and float(number[1]) > 100):
-            raise ValueError("give pixels, such as 10 or 10px, or percent of a side, such as 2%")
+            raise ValueError("give pixels, such as 10 or 10px, or up to 100 percent, such as 2%")
         return text
 
     @property
@@ -81,9 +88,15 @@ class Settings(RedisAddress):
         return bounds[0], bounds[-1]
 
     @property
+    def memory_mb(self) -> int:
+        """What a child process may take: less than is asked for where the container has less."""
+        room = machine.memory_bytes() // MIB - _PARENT_MB
+        return min(self.watermark_memory_mb, max(_LEAST_MB, room))
+
+    @property
     def processes(self) -> int:
         """How many images one worker decodes at a time."""
         if self.watermark_processes is not None:
             return self.watermark_processes
-        fitting = machine.memory_bytes() // (self.watermark_memory_mb * MIB)
+        fitting = machine.memory_bytes() // (self.memory_mb * MIB)
         return max(1, min(machine.usable_cpus(), fitting))

@@ -29,27 +29,36 @@ class Stamp:
 
     def __init__(self, logo: Path, options: Options) -> None:
         self.options = options
-        self.notes: list[str] = []
         self._logo = logo
+        self._noted: list[str] = []
+        self._unmarked = ""
+        self._is_marked = False
+
+    @property
+    def notes(self) -> list[str]:
+        if self._unmarked and self._is_marked:
+            return [*self._noted, "Some of its pictures are too small for the logo: not marked."]
+        return [*self._noted, self._unmarked] if self._unmarked else self._noted
 
     def note(self, sentence: str) -> None:
         """Say something about this file to whoever asks for it; once, however many frames."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
+        if sentence not in self._noted:
+            self._noted.append(sentence)
 
     def overlay(self, size: tuple[int, int], orientation: int = 1) -> Overlay | None:
         """The logo for a picture stored at size (width, height) with this EXIF orientation.
 
         None, and a note, where the picture passes unmarked.
         """
-        seen = placement.upright(size, orientation)
-        if min(seen) < self.options.min_image:
-            smallest = self.options.min_image
-            self.note(f"Not marked: its short side is below LOGO_MIN_IMAGE={smallest}.")
+        seen, smallest = placement.upright(size, orientation), self.options.min_image
+        if min(seen) < smallest:
+            self._unmarked = f"Not marked: its short side is below LOGO_MIN_IMAGE={smallest}."
             return None
         overlay = _overlay(self._logo, seen, orientation, self.options)
         if overlay is None:
-            self.note("Not marked: too small for a logo of one pixel.")
+            self._unmarked = "Not marked: the logo would be less than a pixel wide or high."
+        else:
+            self._is_marked = True
         return overlay
 
     def put_on(

@@ -51,7 +51,8 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
             _check_pixels(image, options)
             content = formats.marked(source, image, stamp)
     except UnidentifiedImageError:
-        raise ImageRejected("unreadable_image", "No decoder can read this as an image.") from None
+        detail = "No decoder here reads it: it is no image, or of a rare kind; convert it to PNG."
+        raise ImageRejected("unreadable_image", detail) from None
     except (ImageRejected, MemoryError):
         raise
     except ValueError as error:
@@ -70,6 +71,9 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
 
 
 def _damaged(error: Exception) -> ImageRejected:
+    if str(error).startswith("Unsupported"):
+        detail = f"{error}: no decoder here reads this kind; convert it to PNG."
+        return ImageRejected("unreadable_image", detail)
     detail = f"The image is damaged ({type(error).__name__}: {error})."
     return ImageRejected("corrupt_image", detail)
 
@@ -97,6 +101,9 @@ def main() -> None:
         normalised = Path(folder, "logo.png")
         try:
             compositing.normalise_logo(logo, normalised)
+        except ValueError as error:
+            raise SystemExit(f"the logo {logo}: {error}") from None
+        try:
             options = environment.load(Settings).options
             written = watermark_file(source, normalised, target, options)
         except MemoryError:

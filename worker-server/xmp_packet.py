@@ -20,7 +20,12 @@ _PLACES = {
     ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "LocationShown"),
     ("http://www.w3.org/2003/01/geo/wgs84_pos#", "lat"),
     ("http://www.w3.org/2003/01/geo/wgs84_pos#", "long"),
+    ("http://www.w3.org/2003/01/geo/wgs84_pos#", "alt"),
+    ("http://purl.org/dc/elements/1.1/", "coverage"),
+    ("http://purl.org/dc/terms/", "spatial"),
 }
+# In whatever namespace: drones and phones have their own.
+_PLACE_NAMES = re.compile(r"gps|(.*(latitude|longitude|altitude|location))$", re.IGNORECASE)
 _MAX_BYTES = 16_000_000
 
 # XML 1.0 sections 3.1 and 2.3, for tags that expat has found well-formed.
@@ -34,10 +39,7 @@ def without_location(packet: bytes) -> bytes | None:
 
 
 def _tells_place(namespace: str, name: str) -> bool:
-    # Drones and phones have GPS properties in namespaces of their own.
-    lower = name.lower()
-    coordinate = lower.startswith("gps") or lower in ("latitude", "longitude")
-    return coordinate or (namespace, name) in _PLACES
+    return _PLACE_NAMES.match(name) is not None or (namespace, name) in _PLACES
 
 
 def without(packet: bytes, unwanted: Unwanted) -> bytes | None:
