@@ -109,7 +109,7 @@ def test_settings_that_cannot_be_used_are_all_named(tmp_path: Path) -> None:
         "MAX_QUEUE_DEPTH": ("-1", "Input should be greater than 0"),
         "MIN_FREE_MB": ("1.5", "Input should be a valid integer"),
         "REDIS_PORT": ("99999", "Input should be less than or equal to 65535"),
-        "REDIS_URL": ("http://redis", "Value error, Redis URL must specify one of"),
+        "REDIS_URL": ("http://redis", "Redis URL must specify one of"),
     }
     said = refused_start(tmp_path, {name: value for name, (value, _) in wrong.items()})
     for name, (value, reason) in wrong.items():
