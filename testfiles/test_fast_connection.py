@@ -99,7 +99,7 @@ def test_a_body_that_turns_out_too_large_is_refused_while_it_is_sent(
 def test_a_text_is_refused_while_it_is_sent(fast: Gateway) -> None:
     with fast.connect() as connection:
         connection.sendall(head(f"Content-Length: {MIB}") + FORM_HEAD + b"a note, for all one sees")
-        connection.sendall(b", and no image")
+        connection.sendall(b", and no image" * 100)
         assert connection.recv(65536).startswith(b"HTTP/1.1 415 ")
 
 
