@@ -29,8 +29,8 @@ from contract import safe_filename
 from options import Options, OutputFormat
 from stamp import Stamp
 
-# No threads: the children are as many as the processors, and each thread takes memory.
-register_heif_opener(thumbnails=False, decode_threads=1)
+# HEVC is slow to decode, too; more threads would take memory.
+register_heif_opener(thumbnails=False, decode_threads=2)
 
 _Marked = Callable[[Path, ImageFile.ImageFile, Stamp], bytes]
 _MARKED: dict[str, _Marked] = {
