@@ -1,13 +1,9 @@
 """One picture in another mode, looking the same: through its profile, over white, from 16 bits."""
 
-from io import BytesIO
+from PIL import Image
 
-from PIL import Image, ImageCms
-
+import compositing
 from stamp import Stamp
-
-_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-_COLOUR_SPACE = {"CMYK": "CMYK", "L": "GRAY"}  # as profiles name it
 
 
 def as_mode(picture: Image.Image, modes: tuple[str, ...], stamp: Stamp) -> Image.Image:
@@ -51,22 +47,7 @@ def _of_more_bits(picture: Image.Image, modes: tuple[str, ...]) -> Image.Image:
 def _in_srgb(picture: Image.Image) -> Image.Image:
     """As RGB, by the picture's own profile if it has one that fits."""
     info = {key: value for key, value in picture.info.items() if key != "icc_profile"}
-    transform = _to_srgb(picture.mode, picture.info.get("icc_profile"))
-    seen = picture.convert("RGB") if transform is None else transform.apply(picture)
+    into_srgb = compositing.transform(picture.info.get("icc_profile"), picture.mode, to_srgb=True)
+    seen = picture.convert("RGB") if into_srgb is None else into_srgb.apply(picture)
     seen.info = info
     return seen
-
-
-def _to_srgb(mode: str, profile: bytes | None) -> ImageCms.ImageCmsTransform | None:
-    if mode == "LAB":
-        return ImageCms.buildTransform(ImageCms.createProfile("LAB"), _SRGB, "LAB", "RGB")
-    if not profile:
-        return None
-    try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        if source.profile.xcolor_space != _COLOUR_SPACE[mode]:
-            return None
-        intent = ImageCms.Intent(ImageCms.getDefaultIntent(source))
-        return ImageCms.buildTransform(source, _SRGB, mode, "RGB", intent)
-    except (OSError, ValueError, ImageCms.PyCMSError):
-        return None  # a damaged one is ignored, as viewers do

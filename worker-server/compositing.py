@@ -26,9 +26,9 @@ def normalise_logo(source: Path, target: Path) -> None:
             if image.mode.startswith("I"):  # 16 bits
                 image = image.convert("I").point(lambda level: level / 257).convert("L")
             rgba = image.convert("RGBA")
-            if transform := _transform(image.info.get("icc_profile"), "RGB", to_srgb=True):
+            if into_srgb := transform(image.info.get("icc_profile"), "RGB", to_srgb=True):
                 alpha = rgba.getchannel("A")
-                rgba = transform.apply(rgba.convert("RGB")).convert("RGBA")
+                rgba = into_srgb.apply(rgba.convert("RGB")).convert("RGBA")
                 rgba.putalpha(alpha)
     except MemoryError:
         raise
@@ -99,16 +99,21 @@ def in_colours_of(logo: Image.Image, mode: str, profile: bytes | None) -> Image.
     ignored, as viewers do.
     """
     rgb = logo.convert("RGB")
-    transform = _transform(profile, mode)
-    return rgb.convert(mode) if transform is None else transform.apply(rgb)
+    from_srgb = transform(profile, mode)
+    return rgb.convert(mode) if from_srgb is None else from_srgb.apply(rgb)
 
 
 @lru_cache(maxsize=4)
-def _transform(
+def transform(
     profile: bytes | None, mode: str, *, to_srgb: bool = False
 ) -> ImageCms.ImageCmsTransform | None:
-    """Between sRGB and an image's colours, by the intent that the profile itself asks for."""
+    """Between sRGB and an image's colours, by the intent that the profile itself asks for.
+
+    None where there is no profile that fits; damaged ones are ignored, as viewers do.
+    """
     if mode == "LAB":
+        if to_srgb:
+            return ImageCms.buildTransform(_LAB, _SRGB, "LAB", "RGB")
         return ImageCms.buildTransform(_SRGB, _LAB, "RGB", "LAB")
     if not profile:
         return None
