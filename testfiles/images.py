@@ -12,8 +12,8 @@ SIZE = (640, 480)
 ORIENTATION_TAG = 0x0112
 
 
-def photo(seed: int = 0, size: Size = SIZE) -> Image.Image:
-    """RGB pixels that no two seeds share."""
+def photo(seed: int = 0, size: Size = SIZE, noise: float = 0.05) -> Image.Image:
+    """RGB pixels that no two seeds share. noise is its share of them: 0.1 is a camera's at dusk."""
     rng = random.Random(seed)
     ramp = Image.linear_gradient("L")
     shades = (ramp, ramp.rotate(90), ramp.rotate(180), Image.radial_gradient("L"))
@@ -22,8 +22,8 @@ def photo(seed: int = 0, size: Size = SIZE) -> Image.Image:
     for shape in (draw.ellipse, draw.rectangle) * 4:
         shape(_box(rng, size), fill=_colour(rng), outline=_colour(rng))
     image = image.filter(ImageFilter.BoxBlur(1))  # no lens draws an edge one pixel sharp
-    noise = Image.frombytes("RGB", size, rng.randbytes(3 * size[0] * size[1]))
-    return Image.blend(image, noise, 0.05)
+    grain = Image.frombytes("RGB", size, rng.randbytes(3 * size[0] * size[1]))
+    return Image.blend(image, grain, noise)
 
 
 def photo_with_alpha(seed: int = 0, size: Size = SIZE) -> Image.Image:
