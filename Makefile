@@ -14,7 +14,7 @@ INSTALL := $(PY) -m pip install -qq --disable-pip-version-check
 COMPILE := piptools compile --quiet --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help run up down smoke samples retry-failed chaos test test-compose check lock clean
+.PHONY: help run up down smoke samples bench retry-failed chaos test test-compose check lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -38,6 +38,9 @@ samples: .venv/run.stamp ## every format and option, before and after, on one pa
 chaos: .venv/run.stamp ## kill and freeze a stack at random for 3 min, as in make chaos ARGS="--seconds 60 --seed 7"
 	@$(PY) testfiles/chaos.py $(ARGS)
 
+bench: .venv/run.stamp ## how fast it is, beside what it could be; ARGS=--quick for two minutes
+	@$(PY) testfiles/bench.py $(ARGS)
+
 retry-failed: ## send all that failed on again, as in make retry-failed CODE=central_unreachable
 	@curl --fail-with-body -sS -X POST "$(URL)/media/retry$(if $(CODE),?code=$(CODE))" && echo
 
@@ -53,7 +56,7 @@ check: .venv/dev.stamp ## lint, format, types, tests
 	@for folder in $(SERVICES); do \
 		(cd $$folder && ../$(PY) -m mypy --config-file ../.mypy.ini --strict .) || exit; done
 	@cd testfiles && ../$(PY) -m mypy --config-file ../.mypy.ini --strict stack.py test.py images.py \
-		chaos.py contact_sheet.py
+		chaos.py contact_sheet.py bench.py
 	@$(MAKE) --no-print-directory test
 
 lock: .venv/lock.stamp ## pin what the requirements.in files name; ARGS=--upgrade for newer versions
@@ -61,7 +64,7 @@ lock: .venv/lock.stamp ## pin what the requirements.in files name; ARGS=--upgrad
 		(cd $$(dirname $$file) && ../$(PY) -m $(COMPILE) $(ARGS) $$(basename $$file).in) || exit; done
 
 clean: ## remove .venv, .run and caches; images and logs stay
-	@rm -rf .venv .run .samples .hypothesis .ruff_cache .pytest_cache */.pytest_cache */.mypy_cache */__pycache__
+	@rm -rf .venv .run .samples .bench .hypothesis .ruff_cache .pytest_cache */.pytest_cache */.mypy_cache */__pycache__
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
