@@ -21,7 +21,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+import bench_memory
 import bench_pipeline
+import bench_services
 from bench_figures import Figure, as_json, machine, tables
 from bench_photos import photos, photos_in, small_image
 from bench_progress import Meter, meter
@@ -33,6 +35,9 @@ FOLDER = ROOT / ".bench"
 _WIDTH = 140  # where no terminal says
 PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "pipeline": bench_pipeline.measure,
+    "gateway": bench_services.gateway,
+    "central": bench_services.central,
+    "memory": bench_memory.measure,
 }
 
 

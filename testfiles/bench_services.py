@@ -1,0 +1,148 @@
+"""Gateway and central alone, each beside its plain endpoint under the same uvicorn."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import bench_steps
+from bench_client import Form, Poster
+from bench_figures import Figure, compared, short
+from bench_photos import padded
+from bench_rig import HERE, KB, MB, Bench, uvicorn
+from gateway import redis_server
+from service_loader import ROOT
+from stack_host import free_ports
+
+GATEWAY, CENTRAL = "Gateway alone", "Central alone"
+PROMISED = {80 * KB: 1.2, 2 * MB: 1.3, 50 * MB: 1.3}  # of the gateway's uploads a second
+CLIENTS = 8
+WARM_UP = 8
+MOST_STEPS = 40
+Make = Callable[[bytes], Form]
+Steps = Callable[[Path, bytes, int], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Service:
+    """One of two that do the same."""
+
+    url: str
+    clear: Callable[[], None]  # away with what was uploaded: the disk is not to fill
+
+    def rate(self, forms: list[Form], clients: int = CLIENTS) -> float:
+        """Uploads a second."""
+        try:
+            with Poster(self.url, clients) as poster:
+                return len(forms) / poster.post_all(forms)
+        finally:
+            self.clear()
+            os.sync()  # or whoever is measured next pays for it
+
+
+Sides = tuple[Service, Service]  # the product's and the plain one
+
+
+def gateway(bench: Bench) -> Iterator[Figure]:
+    """Uploads a second with no worker behind it, and what each step of one takes."""
+    with _gateways(bench.folder) as sides:
+        for size in bench.effort.uploads:
+            yield from _at_size(bench, GATEWAY, sides, size, Form.of, bench_steps.of_gateway)
+
+
+def central(bench: Bench) -> Iterator[Figure]:
+    """The same of central, which is sent each image under a name of its own."""
+    names = count()
+
+    def form(content: bytes) -> Form:
+        return Form.of(content, f"watermarked_{next(names)}.jpg", worker_name="bench")
+
+    with _centrals(bench.folder) as sides:
+        for size in bench.effort.uploads:
+            yield from _at_size(bench, CENTRAL, sides, size, form, bench_steps.of_central)
+
+
+def _at_size(
+    bench: Bench, part: str, sides: Sides, size: int, form: Make, steps: Steps
+) -> Iterator[Figure]:
+    label = f"{size / MB:g} MB" if size >= MB else f"{size / KB:g} KB"
+    number, rounds = bench.effort.uploads[size], bench.effort.rounds
+    content = padded(bench.small, size)
+    for service in sides:
+        service.rate([form(content) for _ in range(min(number, WARM_UP))])
+    at_once, alone = [], []
+    for n in range(1, rounds + 1):
+        bench.doing(f"{part.lower()}, {label}, round {n} of {rounds}")
+        order = sides if n % 2 else sides[::-1]
+        rates = {service: service.rate([form(content) for _ in range(number)]) for service in order}
+        at_once.append((rates[sides[0]], rates[sides[1]]))
+        few = [form(content) for _ in range(max(1, number // 8))]
+        ms = {service: 1000 / service.rate(few, clients=1) for service in order}
+        alone.append((ms[sides[0]], ms[sides[1]]))
+    promise = {"at_least": PROMISED[size]} if part == GATEWAY and size in PROMISED else {}
+    yield compared(part, f"{label}, {CLIENTS} at once", "a second", "plain", at_once, **promise)
+    one = compared(part, f"{label}, one at a time", "ms", "plain", alone)
+    yield one
+    bench.doing(f"{part.lower()}, {label}, step by step")
+    with TemporaryDirectory(dir=bench.folder) as folder:
+        taken = steps(Path(folder), content, min(number, MOST_STEPS))
+    for name, step_ms in taken.items():
+        reference = f"one at a time: {short(one.value)}"
+        yield Figure(part, f"  {name}", step_ms, "ms", reference, step_ms / one.value)
+
+
+@contextmanager
+def _gateways(folder: Path) -> Iterator[Sides]:
+    """The product's and the plain one, each with a Redis of its own."""
+    with ExitStack() as opened:
+
+        def started(app: str, cwd: Path, received: str) -> Service:
+            run_dir = Path(opened.enter_context(TemporaryDirectory(dir=folder)))
+            redis = opened.enter_context(redis_server(run_dir))
+            env = {"REDIS_URL": redis.url, "UPLOAD_DIR": str(run_dir / "uploads")}
+            url = _started(opened, app, cwd, env)
+
+            def clear() -> None:
+                _empty(run_dir / received)
+                redis.client.flushall()
+
+            return Service(f"{url}/media", clear)
+
+        yield (
+            started("main:app", ROOT / "fast-server", "uploads/pending"),
+            started("bench_plain:gateway", HERE, "uploads"),
+        )
+
+
+@contextmanager
+def _centrals(folder: Path) -> Iterator[Sides]:
+    with ExitStack() as opened:
+
+        def started(app: str, cwd: Path) -> Service:
+            run_dir = Path(opened.enter_context(TemporaryDirectory(dir=folder)))
+            storage = run_dir / "storage"
+            env = {"STORAGE_DIR": str(storage), "ACTIVITY_LOG": str(run_dir / "activity.log")}
+            url = _started(opened, app, cwd, env)
+            return Service(f"{url}/upload-final", partial(_empty, storage))
+
+        yield started("main:app", ROOT / "central-server"), started("bench_plain:central", HERE)
+
+
+def _started(opened: ExitStack, app: str, cwd: Path, env: dict[str, str]) -> str:
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
+    opened.enter_context(uvicorn(app, url, env, cwd))
+    return url
+
+
+def _empty(folder: Path) -> None:
+    """But for what is hidden: central's records."""
+    for path in folder.glob("[!.]*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
