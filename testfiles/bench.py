@@ -23,6 +23,8 @@ from rich.console import Console
 
 import bench_memory
 import bench_pipeline
+import bench_queue
+import bench_scaling
 import bench_services
 from bench_figures import Figure, as_json, machine, tables
 from bench_photos import photos, photos_in, small_image
@@ -38,6 +40,9 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "gateway": bench_services.gateway,
     "central": bench_services.central,
     "memory": bench_memory.measure,
+    "scaling": bench_scaling.measure,
+    "queue": bench_queue.depth,
+    "fairness": bench_queue.fairness,
 }
 
 
