@@ -71,7 +71,7 @@ def main() -> int:
         status = 1
     facts["run"] = {
         "quick": args.quick,
-        "photos": "one's own" if args.photos else "generated",
+        "photos": f"{len(args.photos)} of one's own" if args.photos else "generated",
         "seconds": round(time.monotonic() - started),
         "effort": asdict(QUICK if args.quick else FULL),
     }
