@@ -44,7 +44,8 @@ class Upload:
 
 @asynccontextmanager
 async def receive(form: FormStream, folder: Path, max_bytes: int) -> AsyncIterator[Upload]:
-    """The form's upload. Its file is in folder, fsynced, and gone when the context ends.
+    """The form's upload. Its file is in folder, fsynced, and gone when the context ends, at the
+    latest: who stores it moves it.
 
     Raises Problem (refused), FormError (malformed), OSError (disk) or whatever the body's
     iterator raises.
@@ -53,7 +54,8 @@ async def receive(form: FormStream, folder: Path, max_bytes: int) -> AsyncIterat
     try:
         yield await _read(form, file)
     finally:
-        await asyncio.shield(asyncio.to_thread(file.path.unlink, missing_ok=True))
+        if file.path.exists():  # it was not stored
+            await asyncio.shield(asyncio.to_thread(file.path.unlink, missing_ok=True))
 
 
 async def _read(form: FormStream, file: "_TemporaryFile") -> Upload:

@@ -72,7 +72,7 @@ async def post_upload_final(request: Request, response: Response) -> Stored:
     settings: Settings = request.app.state.settings
     max_bytes = settings.max_store_bytes
     with refusals.translated():
-        await room.admit(settings)
+        room.admit(settings)
         form = open_form(request, max_bytes)
         async with receive(form, archive.incoming, max_bytes) as upload:
             receipt, duplicate = await archive.store(upload)

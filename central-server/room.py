@@ -1,6 +1,5 @@
 """Whether there is room for another image, looked at before a byte of its body is read."""
 
-import asyncio
 import shutil
 
 import refusals
@@ -8,10 +7,9 @@ from problems import Problem
 from settings import MIB, Settings
 
 
-async def admit(settings: Settings) -> None:
+def admit(settings: Settings) -> None:
     """Raises Problem where there is too little, OSError where the disk cannot say."""
-    sentence = await asyncio.to_thread(shortage, settings)
-    if sentence:
+    if sentence := shortage(settings):
         raise Problem(refusals.DISK_FULL, sentence, refusals.DISK_FULL_RETRY_AFTER_S)
 
 

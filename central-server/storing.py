@@ -112,6 +112,7 @@ class Storing:
 
     def _link(self, file: Path, name: str) -> None:
         (self._folder / name).hardlink_to(file)  # link(2) never overwrites
+        file.unlink()
 
     def _complete(self, media_id: str, intent: Receipt) -> Receipt:
         durable.fsync_dir(self._folder)

@@ -73,4 +73,5 @@ if __name__ == "__main__":
     if os.environ.get("NO_FSYNC"):
         os.fsync = lambda fd: None
     sys.path[0] = str(Path.cwd())  # not the suite's folder: it has names of its own
+    sys.argv += ["--loop", "asyncio"]  # uvloop sends past Python's sockets
     runpy.run_module("uvicorn", run_name="__main__")

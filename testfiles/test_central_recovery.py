@@ -98,7 +98,7 @@ def deliver(archive: Any, *args: Any, **options: Any) -> tuple[Any, bool]:
         stored: tuple[Any, bool] = asyncio.run(archive.store(received))
         return stored
     finally:
-        received.path.unlink()
+        received.path.unlink(missing_ok=True)
 
 
 def names(folder: Path) -> list[str]:

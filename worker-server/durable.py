@@ -27,8 +27,9 @@ def write_json(path: Path, record: Mapping[str, Any], *, fsync: bool) -> None:
     The caller holds whatever lock guards path. The folder is not fsynced here.
     """
     temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(record, file, ensure_ascii=False, indent=1)
+    content = json.dumps(record, ensure_ascii=False).encode()  # an indent would take the slow way
+    with temporary.open("wb") as file:
+        file.write(content)
         if fsync:
             file.flush()
             os.fsync(file.fileno())

@@ -36,12 +36,18 @@ QUEUE_AND_TASK = {
     Stage.UPLOAD: (UPLOAD_QUEUE, UPLOAD_TASK),
 }
 
+_WAKE_SUFFIX = ":wake"
+_MOST_WAKES = "1000"  # that nobody waited for
+
 _ENQUEUE = """
-local prefix, ttl_ms, now_ms = ARGV[1], ARGV[2], ARGV[3]
-for i = 4, #ARGV, 3 do
+local prefix, ttl_ms, now_ms, wake_suffix, most_wakes = unpack(ARGV, 1, 5)
+for i = 6, #ARGV, 3 do
     local queue, job, body = ARGV[i], ARGV[i + 1], ARGV[i + 2]
     redis.call('SET', prefix .. job, body, 'PX', ttl_ms, 'NX')
     redis.call('ZADD', queue, 'NX', now_ms, job)
+    local wake = queue .. wake_suffix
+    redis.call('LPUSH', wake, 1)
+    redis.call('LTRIM', wake, 0, most_wakes - 1)
 end
 """
 
@@ -96,13 +102,19 @@ def connect(dsn: str, queue: str, *, timeout_s: float, retries: int) -> ArqRedis
     )
 
 
+def wake_key(queue: str) -> str:
+    """The list of wake-ups, each for one worker that waits for jobs of queue."""
+    return f"{queue}{_WAKE_SUFFIX}"
+
+
 async def enqueue(redis: ArqRedis, jobs: Iterable[Job]) -> None:
     """Queue the stage of each media, by media id and run, unless that job is there already.
 
     Raises redis.exceptions.RedisError or OSError; then any of them may have been queued or not.
 
-    What is written is what arq's enqueue_job writes. That takes four round trips a job, and
-    leaves one alone whose payload is there though somebody deleted the queue.
+    What is written is what arq's enqueue_job writes, and a wake-up for a worker that waits. arq's
+    takes four round trips a job, and leaves one alone whose payload is there though somebody
+    deleted the queue.
     """
     now_ms = int(time.time() * 1000)
     arguments: list[str] = []
@@ -111,5 +123,5 @@ async def enqueue(redis: ArqRedis, jobs: Iterable[Job]) -> None:
         body = payload(task, (media_id, run), {}, None, now_ms, serializer=serialize_job)
         arguments += [queue, job_id(media_id, stage, run), body.decode()]
     if arguments:
-        common = (job_key_prefix, str(JOB_TTL_MS), str(now_ms))
+        common = (job_key_prefix, str(JOB_TTL_MS), str(now_ms), _WAKE_SUFFIX, _MOST_WAKES)
         await cast(Awaitable[None], redis.eval(_ENQUEUE, 0, *common, *arguments))

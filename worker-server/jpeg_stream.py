@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from io import BytesIO
 from typing import NamedTuple
 
@@ -79,12 +80,13 @@ class Frame(NamedTuple):
         return Segment(self.marker, b"".join(parts))
 
 
-class Jpeg(NamedTuple):
+@dataclass(frozen=True)
+class Jpeg:
     segments: list[Segment]  # all between SOI and EOI, in order
     complete: bool  # whether there was an EOI
     trailer: bytes  # what follows it
 
-    @property
+    @cached_property
     def frame(self) -> Frame:
         for marker, payload, _ in self.segments:
             if marker in FRAMES:

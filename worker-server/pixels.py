@@ -23,6 +23,7 @@ Args = TypeVarTuple("Args")
 Result = TypeVar("Result")
 
 _STARTS = 10
+_BEGUN = "begun\n"
 
 
 class PixelProcesses:
@@ -36,7 +37,8 @@ class PixelProcesses:
         self._processes = processes
         self._timeout_s = timeout_s
         self._memory_mb = memory_mb
-        self._reports = reports
+        self._folder = reports
+        self._reports: list[Path] = []  # those that no call uses
         # The slots limit; anyio's limiter would count waiting for a slot as time used.
         self._no_limit = anyio.CapacityLimiter(math.inf)
 
@@ -52,8 +54,7 @@ class PixelProcesses:
         Raises DecoderFailed, DecoderKilled, ImageRejected (memory), or what function raises.
         """
         for _ in range(_STARTS):
-            self._reports.mkdir(exist_ok=True)  # somebody tidied up /tmp
-            report = self._reports / f"{ULID()}.crash"
+            report = self._empty_report()
             try:
                 return await within(self._timeout_s, self._call(report, function, *args))
             except TimeoutError:
@@ -64,12 +65,19 @@ class PixelProcesses:
                 raise ImageRejected("memory_limit", detail) from None
             # anyio lets the latter escape where a child dies while it starts.
             except (BrokenWorkerProcess, ProcessLookupError):
-                if report.exists():
-                    raise _death(report.read_text(errors="replace")) from None
+                if said := report.read_text(errors="replace"):
+                    raise _death(said.removeprefix(_BEGUN)) from None
                 # It was dead before the call began: no fault of the image, the next one serves.
             finally:
-                report.unlink(missing_ok=True)
+                self._reports.append(report)
         raise DecoderKilled("decoder_killed", "Process after process was killed as it started.")
+
+    def _empty_report(self) -> Path:
+        """One that was used before if possible: a file made and removed for each call is dear."""
+        path = self._reports.pop() if self._reports else self._folder / f"{ULID()}.crash"
+        self._folder.mkdir(exist_ok=True)  # somebody tidied up /tmp
+        path.write_bytes(b"")
+        return path
 
     async def _warm_up_one(self) -> None:
         with suppress(StageError):  # the first image will start one, and tell
@@ -94,7 +102,7 @@ def _call_limited(
 ) -> Result:
     """Runs in the child. A terminal's Ctrl-C goes to the whole group; the parent decides.
 
-    The report exists from here on; a crash, other than a SIGKILL, writes to it.
+    The report is not empty from here on; a crash, other than a SIGKILL, writes to it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A pipe that nobody empties: libtiff writes to it, and would hang once it is full.
@@ -102,7 +110,8 @@ def _call_limited(
     limit = memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with report.open("w") as file:
+    with report.open("wb", buffering=0) as file:
+        file.write(_BEGUN.encode())
         faulthandler.enable(file)
         try:
             return function(*args)

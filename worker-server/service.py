@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from arq.worker import Worker, func
+import uvloop
+from arq.worker import func
 from redis.exceptions import RedisError
 
 import console
@@ -29,17 +30,17 @@ from contract import (
 from delivery import Central
 from logo import Logo
 from pixels import PixelProcesses
+from queue_worker import QueueWorker
 from reconciler import Reconciler
 from settings import Settings
 from spool import Spool
 from stages import Stages
 
 _UPLOAD_SLOTS = 16
-_POLL_S = 0.02
-_READ_LIMIT = 1000  # running jobs stay at the queue's head; the waiting ones are behind them
 _MAX_TRIES = 50  # attempts are counted in progress.json; arq's count also has interruptions
 _HEALTH_S = 15
 _DRAIN_S = 30
+_TAKING_S = 0.1
 _REBUILD_PAUSE_S = 1.0
 _REDIS_ANSWER_S = 5.0
 # The stages have limits of their own, which a frozen worker does not exceed. This one, for a
@@ -50,7 +51,7 @@ _JOB_S = 3600
 def main() -> None:
     """Run until SIGTERM or SIGINT. Raises SystemExit where a setting is wrong."""
     console.configure()
-    asyncio.run(_serve(environment.load(Settings)))
+    uvloop.run(_serve(environment.load(Settings)))
 
 
 async def _serve(settings: Settings) -> None:
@@ -107,7 +108,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
     await central.close()
 
 
-async def _work(stages: Stages, workers: list[Worker], stop: asyncio.Event) -> None:
+async def _work(stages: Stages, workers: list[QueueWorker], stop: asyncio.Event) -> None:
     """Poll both queues and reconcile until stop is set; jobs may still run then.
 
     Raises RedisError or OSError where Redis failed a Worker: arq's own end with it.
@@ -121,7 +122,7 @@ async def _work(stages: Stages, workers: list[Worker], stop: asyncio.Event) -> N
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     for worker in workers:
         worker.allow_pick_jobs = False
-    await asyncio.sleep(5 * _POLL_S)  # a poll under way may still start one
+    await asyncio.sleep(_TAKING_S)  # jobs that are being taken right now still start
     for task in running:
         task.cancel()
     for outcome in await asyncio.gather(*running, return_exceptions=True):
@@ -129,7 +130,7 @@ async def _work(stages: Stages, workers: list[Worker], stop: asyncio.Event) -> N
             raise outcome
 
 
-def build_workers(stages: Stages) -> list[Worker]:
+def build_workers(stages: Stages) -> list[QueueWorker]:
     """The two Workers: few slots for pixels, so that idle workers get their share; many for
     uploads, which only wait."""
     return [
@@ -148,10 +149,10 @@ def build_workers(stages: Stages) -> list[Worker]:
     ]
 
 
-def _worker(stages: Stages, *, queue: str, task: tuple[str, Any], slots: int) -> Worker:
+def _worker(stages: Stages, *, queue: str, task: tuple[str, Any], slots: int) -> QueueWorker:
     name, coroutine = task
     redis = jobs.connect(stages.settings.redis_dsn, queue, timeout_s=_REDIS_ANSWER_S, retries=5)
-    return Worker(
+    return QueueWorker(
         [func(coroutine, name=name)],
         queue_name=queue,
         redis_pool=redis,  # one each: Worker.close closes it
@@ -159,8 +160,6 @@ def _worker(stages: Stages, *, queue: str, task: tuple[str, Any], slots: int) ->
         max_jobs=slots,
         job_timeout=_JOB_S,
         keep_result=0,
-        poll_delay=_POLL_S,
-        queue_read_limit=_READ_LIMIT,
         max_tries=_MAX_TRIES,
         health_check_interval=_HEALTH_S,
         health_check_key=health.key(queue, stages.worker),
@@ -171,7 +170,7 @@ def _worker(stages: Stages, *, queue: str, task: tuple[str, Any], slots: int) ->
     )
 
 
-async def _retire(worker: Worker, stop: asyncio.Event) -> None:
+async def _retire(worker: QueueWorker, stop: asyncio.Event) -> None:
     """Let the jobs of a Worker that no longer polls end, cancel those that take too long, which
     queues them again, and disconnect. Redis may be gone.
 

@@ -11,13 +11,15 @@ import attempts
 import console
 import formats
 import watermark
-from contract import DONE, FAILED, MEDIA_RECORD, WATERMARKED_PREFIX, Stage, Status
+from contract import DONE, FAILED, MEDIA_RECORD, WATERMARKED_PREFIX, FileRecord, Stage, Status
 from delivery import LONGEST_RETRY_AFTER_S, Central
 from errors import ImageRejected, StageError
 from logo import Logo
 from pixels import PixelProcesses
 from settings import Settings
 from spool import HeldMedia, Spool
+
+_SMALL = 1024 * 1024  # bytes
 
 
 class Postponed(Exception):
@@ -46,7 +48,7 @@ class Stages:
         """
         if self._settle(media):
             return None
-        has_output = await asyncio.to_thread(_has_output, media)
+        has_output = await _has_output(media)
         if stage is Stage.WATERMARK and has_output:
             return Stage.UPLOAD
         if stage is Stage.UPLOAD and not has_output:
@@ -162,15 +164,19 @@ class Stages:
         }
 
 
-def _has_output(media: HeldMedia) -> bool:
+async def _has_output(media: HeldMedia) -> bool:
     """Whether stage 1's output is there and whole; a power cut may have torn it."""
     output = media.progress["watermarked"]
+    if output is None:
+        return False
+    if output["size"] < _SMALL:  # a thread would cost more than it spares the event loop
+        return _is_whole(media.watermarked, output)
+    return await asyncio.to_thread(_is_whole, media.watermarked, output)
+
+
+def _is_whole(path: Path, output: FileRecord) -> bool:
     try:
-        return output is not None and _sha256(media.watermarked) == output["sha256"]
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == output["sha256"]
     except (FileNotFoundError, IsADirectoryError):
         return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
