@@ -100,7 +100,7 @@ def _report(
 ) -> None:
     if not figures:
         return
-    console.print(*tables(figures))
+    console.print(*tables(figures, console.width))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(as_json(facts, figures))
     console.print(f"With the machine's facts: {path}", soft_wrap=True, highlight=False)

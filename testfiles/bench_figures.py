@@ -14,6 +14,8 @@ from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+HEADINGS = ("", "figure", "beside", "ratio", "promised", "")
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -59,15 +61,16 @@ def compared(
     return Figure(part, name, value, unit, f"{to}: {short(reference)}", ratio, **promise)
 
 
-def tables(figures: Sequence[Figure]) -> Iterator[Table]:
-    """One for each part, their columns below each other."""
-    widths = [max(map(len, column)) for column in zip(*map(_row, figures), strict=True)]
+def tables(figures: Sequence[Figure], room: int) -> Iterator[Table]:
+    """One for each part; where there is room for that, with their columns below each other."""
+    rows = [HEADINGS, *map(_row, figures)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    fits = sum(widths) + 2 * len(widths) <= room
     for part in dict.fromkeys(figure.part for figure in figures):
         shown = Table(box=None, title=f"\n{part}", title_justify="left", title_style="bold")
-        headings = ("", "figure", "beside", "ratio", "promised", "")
-        for heading, width in zip(headings, widths, strict=True):
+        for heading, width in zip(HEADINGS, widths, strict=True):
             justify: JustifyMethod = "right" if heading in ("figure", "ratio") else "left"
-            shown.add_column(heading, justify=justify, min_width=width)
+            shown.add_column(heading, justify=justify, min_width=width if fits else None)
         for figure in figures:
             if figure.part == part:
                 style = {None: "", True: "green", False: "red"}[figure.holds]

@@ -12,7 +12,7 @@ from bench_rig import MB, Bench
 from service_loader import until
 from stack import Stack
 
-PART = "Resident memory, the most that a process has"
+PART = "Resident memory, the most of each process"
 SERVICES = {"gateway": "gateway", "central": "central", "worker": "worker-1", "redis": "redis"}
 PIXELS = "largest pixel process"
 PROMISED_MB = {"gateway": 100, "central": 100, "worker": 120}
@@ -26,7 +26,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     files = [Form.of(padded(bench.large, ONE_FILE), worker_name="bench")] * number
     loads: dict[str, Callable[[Stack], object]] = {
         f"{number} x 50 MB at once": lambda stack: _uploaded(stack, files),
-        f"{number} x 50 MB at once, to central alone": lambda stack: _delivered(stack, files),
+        f"{number} x 50 MB at central": lambda stack: _delivered(stack, files),
         "large photos": lambda stack: through(stack, [bench.large] * bench.effort.photos),
     }
     with bench.product() as stack:

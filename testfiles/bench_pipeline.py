@@ -12,7 +12,7 @@ from stack import Stack
 
 PART = "The whole pipeline, POST to log line"
 CLIENTS = 8
-WARM_UP = 12
+WARM_UP = 6
 PAUSES_S = (0.02, 0.2)
 
 
@@ -25,19 +25,21 @@ def measure(bench: Bench) -> Iterator[Figure]:
     }
     rates: dict[str, list[dict[str, float]]] = {name: [] for name in images}
     with bench.product() as product, bench.plain() as plain, bench_limit.pool() as pool:
+
+        def rates_of(contents: Sequence[bytes]) -> dict[str, float]:
+            return {
+                "product": through(product, contents, bench.doing),
+                "limit": bench_limit.rate(pool, bench_limit.by_product, contents),
+                "pillow": bench_limit.rate(pool, bench_limit.by_pillow, contents),
+                "plain": through(plain, contents, bench.doing),
+            }
+
         for contents in images.values():
-            through(product, contents[:WARM_UP])
-            through(plain, contents[:WARM_UP])
+            rates_of(contents[:WARM_UP])
         for number in range(1, effort.rounds + 1):
             for name, contents in images.items():
                 bench.doing(f"{name}, round {number} of {effort.rounds}")
-                found = {
-                    "product": through(product, contents, bench.doing),
-                    "limit": bench_limit.rate(pool, bench_limit.by_product, contents),
-                    "pillow": bench_limit.rate(pool, bench_limit.by_pillow, contents),
-                    "plain": through(plain, contents, bench.doing),
-                }
-                rates[name].append(found)
+                rates[name].append(rates_of(contents))
         bench.doing("idle latency")
         latencies = idle_latencies(product, bench.small, effort.latencies)
         plain_latencies = idle_latencies(plain, bench.small, max(1, effort.latencies // 10))

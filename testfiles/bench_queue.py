@@ -15,7 +15,7 @@ from bench_rig import Bench
 from service_loader import load, until
 from stack import Stack
 
-DEPTH, FAIRNESS = "Throughput of a long queue", "Fairness"
+DEPTH, FAIRNESS = "Long queue", "Fairness, 12 large images at once on 3 idle workers"
 BATCH = 1000  # media that share a file: file systems limit its links
 SPARE = 50  # media, so that the last ones timed have some behind them
 IMAGES, WORKERS, PROMISED_MOST = 12, 3, 5
@@ -109,10 +109,10 @@ def fairness(bench: Bench) -> Iterator[Figure]:
             until(lambda: not any((stack.upload_dir / contract.PENDING).iterdir()))
             watermarked = max(watermarked, *(_counts(stack) - before).values())
             delivered = max(delivered, *Counter(line.worker for line in tail.lines).values())
-    of = f"evenly: {IMAGES / WORKERS:g}"
-    name = f"of {IMAGES} large ones on {WORKERS} idle workers, the most that one"
+    evenly = f"evenly: {IMAGES / WORKERS:g}"
     for did, most in (("watermarked", watermarked), ("delivered", delivered)):
-        yield Figure(FAIRNESS, f"{name} {did}", most, "images", of, at_most=PROMISED_MOST)
+        name = f"the most that one {did}"
+        yield Figure(FAIRNESS, name, most, "images", evenly, at_most=PROMISED_MOST)
 
 
 def _counts(stack: Stack) -> Counter[str]:

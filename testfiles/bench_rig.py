@@ -41,22 +41,22 @@ class Effort:
 
 FULL = Effort(
     rounds=5,
-    photos=60,
-    small=400,
+    photos=42,
+    small=300,
     latencies=300,
     uploads={80 * KB: 400, 2 * MB: 80, 50 * MB: 8},
     large_at_once=20,
-    workers={1: 12, 2: 8, 4: 6, 8: 6, 16: 6, 32: 6},
+    workers={1: 8, 2: 6, 4: 5, 8: 5, 16: 5, 32: 6},
     waiting=50_000,
 )
 QUICK = Effort(
     rounds=2,
-    photos=18,
-    small=150,
-    latencies=40,
-    uploads={80 * KB: 100, 2 * MB: 20, 50 * MB: 4},
+    photos=9,
+    small=60,
+    latencies=20,
+    uploads={80 * KB: 80, 2 * MB: 16, 50 * MB: 4},
     large_at_once=20,
-    workers={1: 2, 4: 2},
+    workers={4: 1},
     waiting=5_000,
 )
 
