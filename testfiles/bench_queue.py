@@ -47,7 +47,7 @@ def depth(bench: Bench) -> Iterator[Figure]:
 
 def _rate(stack: Stack, bench: Bench) -> float:
     """Of a worker that starts on these, or on as many that wait before them."""
-    images = bench.effort.small
+    images = bench.effort.queued
     _fill(stack, bench.small, 2 * images + SPARE)
     tail = Tail(stack.activity_log)
     stack["worker-1"].start()

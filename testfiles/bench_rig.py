@@ -36,7 +36,8 @@ class Effort:
     uploads: Mapping[int, int]  # how many a round of each size in bytes
     large_at_once: int  # uploads of 50 MB
     workers: Mapping[int, int]  # how many images of each worker are timed, by number of workers
-    waiting: int  # jobs
+    queued: int  # small images that are timed with and without waiting jobs behind them
+    waiting: int
 
 
 FULL = Effort(
@@ -47,16 +48,18 @@ FULL = Effort(
     uploads={80 * KB: 400, 2 * MB: 80, 50 * MB: 8},
     large_at_once=20,
     workers={1: 8, 2: 6, 4: 5, 8: 5, 16: 5, 32: 6},
+    queued=400,
     waiting=50_000,
 )
 QUICK = Effort(
-    rounds=2,
+    rounds=1,
     photos=9,
     small=60,
     latencies=20,
-    uploads={80 * KB: 80, 2 * MB: 16, 50 * MB: 4},
-    large_at_once=20,
-    workers={4: 1},
+    uploads={80 * KB: 120, 2 * MB: 24, 50 * MB: 4},
+    large_at_once=10,
+    workers={2: 1},
+    queued=150,
     waiting=5_000,
 )
 

@@ -28,6 +28,7 @@ TINY = Effort(
     uploads={80 * KB: 2, 2 * MB: 1},
     large_at_once=2,
     workers={1: 1, 2: 1},
+    queued=12,
     waiting=40,
 )
 STEPS = ("streaming: the form parsed", "hash: SHA-256", "fsync: the file")
