@@ -38,7 +38,7 @@ def depth(bench: Bench) -> Iterator[Figure]:
         _fill(long, bench.small, waiting)
         for number in range(1, bench.effort.rounds + 1):
             bench.doing(f"queue depth, round {number} of {bench.effort.rounds}")
-            order = (long, short) if number % 2 else (short, long)
+            order = (short, long) if number % 2 else (long, short)
             found = {stack.url: _rate(stack, bench) for stack in order}
             rates.append((found[long.url], found[short.url]))
     name = f"small images, {waiting} more behind them"
