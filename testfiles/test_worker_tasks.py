@@ -41,7 +41,11 @@ class Recorder:
                 self.queued.append(job)
 
     def run(self, media_id: str, run: int = 1) -> None:
-        context = {"stages": self, "redis": "the worker's own"}
+        context = {
+            "stages": self,
+            "redis": "the worker's own",
+            "upload_queued": asyncio.Event(),
+        }
         with patch.object(tasks.jobs, "enqueue", self.enqueue):
             asyncio.run(tasks.watermark_image_task(context, media_id, run))
 

@@ -36,18 +36,21 @@ QUEUE_AND_TASK = {
     Stage.UPLOAD: (UPLOAD_QUEUE, UPLOAD_TASK),
 }
 
-_WAKE_SUFFIX = ":wake"
+# Wake-ups for workers that wait for an image, each for one of them. Uploads need none: whoever
+# watermarks an image uploads it as well, or another worker does half a second later.
+WAKE = {WATERMARK_QUEUE: "media-processor:wake"}
 _MOST_WAKES = "1000"  # that nobody waited for
 
 _ENQUEUE = """
-local prefix, ttl_ms, now_ms, wake_suffix, most_wakes = unpack(ARGV, 1, 5)
-for i = 6, #ARGV, 3 do
-    local queue, job, body = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+local prefix, ttl_ms, now_ms, most_wakes = unpack(ARGV, 1, 4)
+for i = 5, #ARGV, 4 do
+    local queue, wake, job, body = unpack(ARGV, i, i + 3)
     redis.call('SET', prefix .. job, body, 'PX', ttl_ms, 'NX')
     redis.call('ZADD', queue, 'NX', now_ms, job)
-    local wake = queue .. wake_suffix
-    redis.call('LPUSH', wake, 1)
-    redis.call('LTRIM', wake, 0, most_wakes - 1)
+    if wake ~= '' then
+        redis.call('LPUSH', wake, 1)
+        redis.call('LTRIM', wake, 0, most_wakes - 1)
+    end
 end
 """
 
@@ -102,11 +105,6 @@ def connect(dsn: str, queue: str, *, timeout_s: float, retries: int) -> ArqRedis
     )
 
 
-def wake_key(queue: str) -> str:
-    """The list of wake-ups, each for one worker that waits for jobs of queue."""
-    return f"{queue}{_WAKE_SUFFIX}"
-
-
 async def enqueue(redis: ArqRedis, jobs: Iterable[Job]) -> None:
     """Queue the stage of each media, by media id and run, unless that job is there already.
 
@@ -121,7 +119,7 @@ async def enqueue(redis: ArqRedis, jobs: Iterable[Job]) -> None:
     for media_id, stage, run in jobs:
         queue, task = QUEUE_AND_TASK[stage]
         body = payload(task, (media_id, run), {}, None, now_ms, serializer=serialize_job)
-        arguments += [queue, job_id(media_id, stage, run), body.decode()]
+        arguments += [queue, WAKE.get(queue, ""), job_id(media_id, stage, run), body.decode()]
     if arguments:
-        common = (job_key_prefix, str(JOB_TTL_MS), str(now_ms), _WAKE_SUFFIX, _MOST_WAKES)
+        common = (job_key_prefix, str(JOB_TTL_MS), str(now_ms), _MOST_WAKES)
         await cast(Awaitable[None], redis.eval(_ENQUEUE, 0, *common, *arguments))

@@ -7,6 +7,7 @@ until a job was noticed (`make bench`). What runs a job, and ends it, is arq's o
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, cast
 
 from arq.constants import in_progress_key_prefix
@@ -35,7 +36,7 @@ for page = 0, {_PAGES} - 1 do
         end
     end
     if #head < 2 * {_PAGE} then
-        redis.call('DEL', wake)
+        if wake then redis.call('DEL', wake) end
         return taken
     end
 end
@@ -44,11 +45,15 @@ return taken
 
 
 class QueueWorker(Worker):
-    """Takes the options that arq's has; poll_delay and queue_read_limit are of no use."""
+    """Takes the options that arq's has; poll_delay and queue_read_limit are of no use.
 
-    def __init__(self, *functions: Any, **options: Any) -> None:
+    queued is set by whoever in this process queues a job, for a queue without wake-ups in Redis.
+    """
+
+    def __init__(self, *functions: Any, queued: asyncio.Event, **options: Any) -> None:
         super().__init__(*functions, **options, poll_delay=0)
-        self._wake_key = jobs.wake_key(self.queue_name)
+        self._queued = queued
+        self._wake = jobs.WAKE.get(self.queue_name)
         self._take = self.pool.register_script(_TAKE)
 
     async def _poll_iteration(self) -> None:
@@ -70,7 +75,7 @@ class QueueWorker(Worker):
         if free <= 0:
             return
         taken: list[bytes] = await self._take(
-            keys=[self.queue_name, self._wake_key],
+            keys=[self.queue_name, *([self._wake] if self._wake else [])],
             args=[
                 in_progress_key_prefix,
                 timestamp_ms(),
@@ -93,7 +98,12 @@ class QueueWorker(Worker):
         elif self.job_counter >= self.max_jobs:
             running = self.tasks.values()
             await asyncio.wait(running, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-        else:
+        elif self._wake:
             # Redis wakes whoever has waited longest, so that idle workers share what comes.
-            blpop = self.pool.blpop([self._wake_key], timeout=_LOOK_S)  # type: ignore[arg-type]
+            blpop = self.pool.blpop([self._wake], timeout=_LOOK_S)  # type: ignore[arg-type]
             await cast(Awaitable[Any], blpop)
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._queued.wait()
+            self._queued.clear()

@@ -133,15 +133,18 @@ async def _work(stages: Stages, workers: list[QueueWorker], stop: asyncio.Event)
 def build_workers(stages: Stages) -> list[QueueWorker]:
     """The two Workers: few slots for pixels, so that idle workers get their share; many for
     uploads, which only wait."""
+    upload_queued = asyncio.Event()
     return [
         _worker(
             stages,
+            upload_queued,
             queue=WATERMARK_QUEUE,
             task=(WATERMARK_TASK, tasks.watermark_image_task),
             slots=2 * stages.settings.processes,
         ),
         _worker(
             stages,
+            upload_queued,
             queue=UPLOAD_QUEUE,
             task=(UPLOAD_TASK, tasks.upload_to_central_task),
             slots=_UPLOAD_SLOTS,
@@ -149,7 +152,14 @@ def build_workers(stages: Stages) -> list[QueueWorker]:
     ]
 
 
-def _worker(stages: Stages, *, queue: str, task: tuple[str, Any], slots: int) -> QueueWorker:
+def _worker(
+    stages: Stages,
+    upload_queued: asyncio.Event,
+    *,
+    queue: str,
+    task: tuple[str, Any],
+    slots: int,
+) -> QueueWorker:
     name, coroutine = task
     redis = jobs.connect(stages.settings.redis_dsn, queue, timeout_s=_REDIS_ANSWER_S, retries=5)
     return QueueWorker(
@@ -163,7 +173,8 @@ def _worker(stages: Stages, *, queue: str, task: tuple[str, Any], slots: int) ->
         max_tries=_MAX_TRIES,
         health_check_interval=_HEALTH_S,
         health_check_key=health.key(queue, stages.worker),
-        ctx={"stages": stages},
+        ctx={"stages": stages, "upload_queued": upload_queued},
+        queued=upload_queued,
         job_serializer=serialize_job,
         job_deserializer=deserialize_job,
         expires_extra_ms=JOB_TTL_MS,
