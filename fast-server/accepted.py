@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 
 from fastapi import Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 import console
-import queueing
 from contract import PENDING, Stage, Status
 from idempotency import REPLAYED_HEADER
 from jobs import Job
@@ -41,28 +41,29 @@ def log(received: Received, seconds: float) -> None:
     )
 
 
-async def answer(request: Request, response: Response, received: Received) -> Accepted:
+async def answer(request: Request, received: Received) -> Response:
     """Queue it, a repeat again where it still waits, and say where it is and where to ask."""
     state, media_id = request.app.state, received.record["media_id"]
     spool: Spool = state.spool
     status: str = Status.QUEUED
     folder: Path | None = spool.folder(PENDING, media_id)
     job: Job | None = (media_id, Stage.WATERMARK, 1)
+    headers = {}
     if received.is_repeat:
-        response.headers[REPLAYED_HEADER] = "true"
+        headers[REPLAYED_HEADER] = "true"
         status, folder, job = await asyncio.to_thread(_whereabouts, spool, media_id)
     if job is not None:
-        await queueing.enqueue(state.redis, [job])
+        await state.queues.enqueue([job])
     filename = received.record["filename"]
-    status_url = str(request.url_for("get_media", media_id=media_id))
-    response.headers["Location"] = status_url
-    return Accepted(
+    status_url = headers["Location"] = f"{request.base_url}media/{media_id}"
+    accepted = Accepted(
         media_id=media_id,
         filename=filename,
         status=status,
         storage_path=str(folder / filename) if folder else None,
         status_url=status_url,
     )
+    return JSONResponse(accepted.model_dump(), 202, headers)
 
 
 def _whereabouts(spool: Spool, media_id: str) -> tuple[str, Path | None, Job | None]:

@@ -1,7 +1,6 @@
 """The size an image's header says it has, in pure Python, nothing decoded."""
 
 import struct
-from pathlib import Path
 from typing import BinaryIO
 
 import imagesize
@@ -24,22 +23,21 @@ class _TooLong(Exception):
     """The header leads nowhere in reasonable time."""
 
 
-def read_size(path: Path) -> tuple[int, int] | None:
+def read_size(file: BinaryIO) -> tuple[int, int] | None:
     """Width and height as stored, or None where the header does not tell them quickly.
 
     Raises UnreadableHeader.
     """
-    with path.open("rb") as file:
-        head = file.read(signatures.HEAD_BYTES)
-        if signatures.brands(head) and _CROP in head + file.read(_MAX_BYTES):
-            return None  # imagesize takes the size before it is cropped
-        if head.startswith(b"BM") and head.startswith(_OS2_BMP_HEADER, 14):
-            return None  # imagesize takes it for the later header, with other numbers
-        if head.startswith(b"GIF8"):  # imagesize takes large sides for negative ones
-            return _gif_size(head)
-        bounded = _BoundedFile(file)
-        # The EXIF rotation stays unread: its lists can claim a billion entries in a few bytes.
-        width, height = imagesize.get(bounded, exif_rotation=False)
+    head = file.read(signatures.HEAD_BYTES)
+    if signatures.brands(head) and _CROP in head + file.read(_MAX_BYTES):
+        return None  # imagesize takes the size before it is cropped
+    if head.startswith(b"BM") and head.startswith(_OS2_BMP_HEADER, 14):
+        return None  # imagesize takes it for the later header, with other numbers
+    if head.startswith(b"GIF8"):  # imagesize takes large sides for negative ones
+        return _gif_size(head)
+    bounded = _BoundedFile(file)
+    # The EXIF rotation stays unread: its lists can claim a billion entries in a few bytes.
+    width, height = imagesize.get(bounded, exif_rotation=False)
     if bounded.gave_up or head.startswith(_NOT_FOR_IMAGESIZE):
         return None
     if (width, height) == (-1, -1):

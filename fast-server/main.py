@@ -21,6 +21,7 @@ import media_removal
 import openapi
 import outlook
 import problems
+import queueing
 import refusals
 import rerun
 import uploads
@@ -30,6 +31,7 @@ from central import Central
 from claims import Claims
 from contract import WATERMARK_QUEUE, is_media_id
 from lingering import Lingering
+from queueing import Queues
 from settings import Settings
 from spool import Spool
 
@@ -45,8 +47,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sys.tracebacklimit = 0  # of a start that fails, uvicorn prints more than the reason
         raise
     state.redis = jobs.connect(
-        config.redis_dsn, WATERMARK_QUEUE, timeout_s=admission.REDIS_ANSWER_S, retries=1
+        config.redis_dsn, WATERMARK_QUEUE, timeout_s=queueing.REDIS_ANSWER_S, retries=1
     )
+    state.queues = Queues(state.redis)
     state.central = Central(str(config.central_server_url))
     sweeping = asyncio.create_task(claims.keep_swept(state.claims))
     console.event(console.READY, service="fast-server", uploads=config.upload_dir.resolve())
@@ -68,7 +71,7 @@ problems.install(app)
     responses={**openapi.ACCEPTED, **problems.responses(*refusals.UPLOAD_REFUSALS)},
     openapi_extra=openapi.UPLOAD_FORM,
 )
-async def post_media(request: Request, response: Response) -> Accepted:
+async def post_media(request: Request) -> Response:
     """Take one image. 202 means that its bytes are on the disk and it will be watermarked.
 
     With an Idempotency-Key it may be sent again for 24 hours: the same file under the same name
@@ -78,11 +81,11 @@ async def post_media(request: Request, response: Response) -> Accepted:
     state = request.app.state
     key = idempotency.key_of(request.headers)
     with refusals.translated():
-        await admission.admit(state.redis, state.settings)
+        await admission.admit(state.queues, state.settings)
         form = open_form(request, state.settings.max_upload_bytes)
         received = await uploads.receive(form, state.spool, state.settings, state.claims, key)
         accepted.log(received, time.monotonic() - started)
-        return await accepted.answer(request, response, received)
+        return await accepted.answer(request, received)
 
 
 @app.get(
@@ -106,7 +109,7 @@ async def post_retry(request: Request) -> dict[str, int]:
     """Send all that failed on their way again, or all that failed with one code."""
     state, code = request.app.state, request.query_params.get("code")
     with refusals.translated():
-        retried, skipped = await rerun.rerun_all(state.spool, state.redis, code)
+        retried, skipped = await rerun.rerun_all(state.spool, state.queues, code)
     console.event(console.NOTICE, detail="sent on again", retried=retried, skipped=skipped)
     return {"retried": retried, "skipped": skipped}
 
@@ -121,7 +124,7 @@ async def post_media_retry(request: Request) -> dict[str, Any]:
     """Send one that failed on its way again, its attempts counted anew."""
     state, media_id = request.app.state, _media_id(request)
     with refusals.translated():
-        await rerun.rerun(state.spool, state.redis, media_id)
+        await rerun.rerun(state.spool, state.queues, media_id)
         console.event(console.NOTICE, media_id=media_id, detail="sent on again")
         return await asyncio.to_thread(outlook.describe, state.spool, media_id)
 
@@ -152,7 +155,7 @@ async def health() -> dict[str, str]:
 )
 async def ready(request: Request) -> dict[str, str]:
     """Uploads can be taken: Redis takes jobs, and the uploads folder does what it must."""
-    await admission.queue_depth(request.app.state.redis)
+    await request.app.state.queues.look()
     with refusals.translated():
         admission.require_room(request.app.state.settings)
         await asyncio.to_thread(durable.probe, request.app.state.settings.upload_dir)

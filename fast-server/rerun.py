@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 
-from arq.connections import ArqRedis
-
-import queueing
 from contract import FAILED, is_media_id
 from jobs import Job
 from problems import Problem
+from queueing import Queues
 from records import next_stage, read_progress
 from refusals import NOT_FAILED
 from spool import HeldMedia, MediaBusy, MediaGone, Spool
@@ -18,13 +16,13 @@ from spool import HeldMedia, MediaBusy, MediaGone, Spool
 _BATCH = 200
 
 
-async def rerun(spool: Spool, redis: ArqRedis, media_id: str) -> None:
+async def rerun(spool: Spool, queues: Queues, media_id: str) -> None:
     """Raises Problem where it has not failed, MediaGone, MediaBusy, OSError."""
     job = await asyncio.to_thread(_rerun, spool, media_id)
-    await queueing.enqueue(redis, [job])
+    await queues.enqueue([job])
 
 
-async def rerun_all(spool: Spool, redis: ArqRedis, code: str | None) -> tuple[int, int]:
+async def rerun_all(spool: Spool, queues: Queues, code: str | None) -> tuple[int, int]:
     """How many were sent on, and how many could not be, of those that failed with this code.
 
     Raises OSError; what was sent on until then is on its way.
@@ -35,7 +33,7 @@ async def rerun_all(spool: Spool, redis: ArqRedis, code: str | None) -> tuple[in
     while media_ids := await asyncio.to_thread(lambda: list(islice(matching, _BATCH))):
         batch = await asyncio.to_thread(_rerun_each, spool, media_ids)
         if batch and redis_answers:  # else all of them are left to the reconciler
-            redis_answers = await queueing.enqueue(redis, batch)
+            redis_answers = await queues.enqueue(batch)
         retried += len(batch)
         skipped += len(media_ids) - len(batch)
     return retried, skipped

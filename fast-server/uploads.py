@@ -8,7 +8,8 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, TypeVar
+from io import BytesIO
+from typing import IO, BinaryIO, TypeVar
 
 from ulid import ULID
 
@@ -40,6 +41,7 @@ from settings import Settings
 from spool import Spool
 
 _BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
+_SMALL_CHUNK_BYTES = 4096
 _Result = TypeVar("_Result")
 
 
@@ -73,9 +75,12 @@ async def receive(
                 await upload.add(chunk)
         if upload is None:
             raise Problem(FILE_MISSING, FILE_MISSING.example)
+        await upload.written()
         received = await in_thread(partial(upload.commit, claims))
     except BaseException:
         if upload is not None:
+            with suppress(Exception):  # it is known already, or of no interest any more
+                await upload.written()
             await in_thread(upload.discard)
         raise
     if received.is_repeat:
@@ -85,11 +90,18 @@ async def receive(
 
 async def in_thread(step: Callable[[], _Result]) -> _Result:
     """Run one step to its end even when cancelled, so that no two steps of an upload meet."""
-    running = asyncio.ensure_future(asyncio.to_thread(step))
+    return await _ended(_started(step))
+
+
+def _started(step: Callable[[], _Result]) -> asyncio.Future[_Result]:
+    return asyncio.get_running_loop().run_in_executor(None, step)
+
+
+async def _ended(step: asyncio.Future[_Result]) -> _Result:
     try:
-        return await asyncio.shield(running)
+        return await asyncio.shield(step)
     except asyncio.CancelledError:
-        await asyncio.gather(running, return_exceptions=True)
+        await asyncio.gather(step, return_exceptions=True)
         raise
 
 
@@ -110,8 +122,10 @@ class _Upload:
         self._path = self._folder / self._filename
         self._hash = hashlib.sha256()
         self._size = 0
-        self._batch = bytearray()
+        self._batch: list[bytes] = []  # as they come: large ones are not copied together
+        self._unwritten = 0
         self._file: IO[bytes] | None = None
+        self._writing: asyncio.Future[IO[bytes]] | None = None
         self._content_type = ""
         self._pixel_size: tuple[int, int] | None = None
 
@@ -119,11 +133,26 @@ class _Upload:
         self._size += len(chunk)
         if self._size > self._settings.max_upload_bytes:
             raise too_large(self._settings.max_upload_bytes)
-        self._batch += chunk
-        if not self._content_type and len(self._batch) >= signatures.HEAD_BYTES:
+        if self._batch and len(self._batch[-1]) < _SMALL_CHUNK_BYTES:
+            self._batch[-1] += chunk
+        else:
+            self._batch.append(chunk)
+        self._unwritten += len(chunk)
+        if not self._content_type and self._unwritten >= signatures.HEAD_BYTES:
             self._check_format()
-        if len(self._batch) >= _BATCH_BYTES:
-            await in_thread(self._write)
+        if self._unwritten >= _BATCH_BYTES:
+            await self.written()
+            batch, self._batch, self._unwritten = self._batch, [], 0
+            self._writing = _started(partial(self._write, batch))
+
+    async def written(self) -> None:
+        """Wait for what is being written and hashed while the network brings more.
+
+        Raises Problem, OSError.
+        """
+        if self._writing is not None:
+            await _ended(self._writing)
+            self._writing = None
 
     def commit(self, claims: Claims) -> Received:
         """Check the whole, make it durable and move it to pending/, unless it is a repeat."""
@@ -131,8 +160,10 @@ class _Upload:
             raise Problem(FILE_EMPTY, f"{self._filename} has no bytes.")
         if not self._content_type:
             self._check_format()
-        with self._write() as file:
-            self._check_size(last_look=True)
+        with self._write(self._batch) as file:
+            if self._pixel_size is None:
+                with self._path.open("rb") as whole:
+                    self._check_size(whole, last_look=True)
             os.fsync(file.fileno())
         record = self._record()
         durable.write_json(self._folder / MEDIA_RECORD, record, fsync=True)
@@ -148,21 +179,19 @@ class _Upload:
                 self._file.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _write(self) -> IO[bytes]:
-        is_first = self._file is None
+    def _write(self, batch: list[bytes]) -> IO[bytes]:
         if self._file is None:
+            self._check_size(BytesIO(b"".join(batch)), last_look=False)
             self._folder.mkdir()
             self._file = self._path.open("xb")
-        self._file.write(self._batch)
+        self._file.writelines(batch)
         self._file.flush()
-        self._hash.update(self._batch)
-        self._batch.clear()
-        if is_first:
-            self._check_size(last_look=False)
+        for chunk in batch:
+            self._hash.update(chunk)
         return self._file
 
     def _check_format(self) -> None:
-        head = bytes(self._batch[: signatures.HEAD_BYTES])
+        head = b"".join(self._batch)[: signatures.HEAD_BYTES]
         content_type = signatures.sniff(head)
         if content_type is None and self._looks_like_text:
             raise Problem(FILE_MISSING, "The field file holds text; curl wants file=@path.")
@@ -170,15 +199,14 @@ class _Upload:
             raise Problem(UNSUPPORTED_FORMAT, not_taken.refusal(head, self._filename))
         self._content_type = content_type
 
-    def _check_size(self, *, last_look: bool) -> None:
+    def _check_size(self, file: BinaryIO, *, last_look: bool) -> None:
         """Look for the pixel size; an early look may find a header that is still incomplete."""
-        if self._pixel_size is None:
-            try:
-                self._pixel_size = image_header.read_size(self._path)
-            except image_header.UnreadableHeader as error:
-                if last_look:
-                    detail = f"The header of {self._filename} cannot be read: {error}."
-                    raise Problem(UNREADABLE_HEADER, detail) from error
+        try:
+            self._pixel_size = image_header.read_size(file)
+        except image_header.UnreadableHeader as error:
+            if last_look:
+                detail = f"The header of {self._filename} cannot be read: {error}."
+                raise Problem(UNREADABLE_HEADER, detail) from error
         if self._pixel_size is not None:
             width, height = self._pixel_size
             if width * height > self._settings.max_pixels:

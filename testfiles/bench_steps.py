@@ -12,6 +12,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -29,9 +30,8 @@ def _modules(folder: str, names: str) -> SimpleNamespace:
     return SimpleNamespace(**{name: load(folder, name) for name in names.split()})
 
 
-fast = _modules(
-    "fast-server", "admission contract durable form_stream image_header jobs settings spool"
-)
+_FAST = "admission contract durable form_stream image_header jobs queueing settings spool"
+fast = _modules("fast-server", _FAST)
 central = _modules("central-server", "activity durable form_stream receipts")
 
 
@@ -71,7 +71,7 @@ async def _of_gateway(
         media_id = str(ULID())
         received = spool.folder(fast.contract.INCOMING, media_id)
         laps.start()
-        await fast.admission.admit(redis, settings)
+        await fast.admission.admit(fast.queueing.Queues(redis), settings)
         laps.lap("admission: Redis, room")
         chunks = await _parsed(fast.form_stream, body)
         laps.lap("streaming: the form parsed")
@@ -82,7 +82,7 @@ async def _of_gateway(
             file.writelines(chunks)
             file.flush()
             laps.lap("written")
-            fast.image_header.read_size(received / NAME)
+            fast.image_header.read_size(BytesIO(content))
             laps.lap("header check")
             os.fsync(file.fileno())
             laps.lap("fsync: the file")

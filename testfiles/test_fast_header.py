@@ -46,7 +46,8 @@ FORMATS = pytest.mark.parametrize(("media_type", "make"), IMAGES.values(), ids=I
 def size_of(tmp_path: Path, content: bytes, name: str = "image") -> tuple[int, int] | None:
     path = tmp_path / name
     path.write_bytes(content)
-    size: tuple[int, int] | None = image_header.read_size(path)
+    with path.open("rb") as file:
+        size: tuple[int, int] | None = image_header.read_size(file)
     return size
 
 

@@ -107,7 +107,7 @@ def test_an_upload_is_accepted_though_redis_freezes_after_the_commit(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(load("fast-server", "jobs"), "enqueue", enqueue)
-    monkeypatch.setattr(load("fast-server", "queueing"), "_ENQUEUE_S", 0.05)
+    monkeypatch.setattr(load("fast-server", "queueing"), "REDIS_ANSWER_S", 0.05)
     assert_accepted_but_not_queued(env, redis)
 
 
