@@ -91,8 +91,8 @@ async def post_upload_final(request: Request, response: Response) -> Stored:
         **stored.model_dump(include={"name", "worker", "size", "duplicate"}),
         seconds=seconds,
     )
-    location = request.url_for("get_media", media_id=upload.media_id)
-    response.headers["Content-Location"] = location.path
+    root = request.scope.get("root_path", "")
+    response.headers["Content-Location"] = f"{root}/media/{upload.media_id}"
     return stored
 
 
