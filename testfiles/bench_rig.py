@@ -41,7 +41,7 @@ class Effort:
 
 
 FULL = Effort(
-    rounds=5,
+    rounds=3,
     photos=42,
     small=300,
     latencies=300,

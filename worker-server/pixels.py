@@ -65,7 +65,8 @@ class PixelProcesses:
                 raise ImageRejected("memory_limit", detail) from None
             # anyio lets the latter escape where a child dies while it starts.
             except (BrokenWorkerProcess, ProcessLookupError):
-                if said := report.read_text(errors="replace"):
+                said = report.read_text(errors="replace") if report.exists() else ""
+                if said:
                     raise _death(said.removeprefix(_BEGUN)) from None
                 # It was dead before the call began: no fault of the image, the next one serves.
             finally:
