@@ -96,7 +96,8 @@ def _marked(path: Path) -> Path:
     image = Image.open(path).convert("RGBA")
     logo = Image.open(LOGO).convert("RGBA")
     logo.thumbnail((image.width // 5, image.height // 5))
-    image.paste(logo, (image.width - logo.width - 10, 10), logo)
+    layer = Image.new("RGBA", image.size)
+    layer.paste(logo, (image.width - logo.width - 10, 10))
     target = path.with_name(f"watermarked_{path.name}")
-    image.convert("RGB").save(target)
+    Image.alpha_composite(image, layer).convert("RGB").save(target)
     return target
