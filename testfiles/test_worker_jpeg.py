@@ -167,7 +167,7 @@ def test_any_sampling_comes_back(
 def test_a_large_photo_is_written_fast_or_exactly_and_in_one_scan(
     tmp_path: Path, logo: Path, quality: int, subsampling: int
 ) -> None:
-    content = images.jpeg(1, (1700, 1300), quality, subsampling=subsampling)
+    content = images.jpeg(1, (2400, 1700), quality, subsampling=subsampling)
     after, _ = marked(tmp_path, logo, content)
     assert opened(after).layer == opened(content).layer
     assert len(jpeg_stream.parse(after).scans) == len(jpeg_stream.parse(content).scans) == 1

@@ -21,7 +21,7 @@ from stamp import Overlay, Stamp
 
 _WRITTEN = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive, with Huffman codes
 _ARITHMETIC = {0xC9, 0xCA}
-_LARGE = 2_000_000  # pixels
+_LARGE = 4_000_000  # pixels; of smaller ones, tiles tell too little
 _LITTLE = 0.2  # of 255 levels
 _TILES, _TILE = 6, 64  # a row, and pixels
 _MAX_SCANNED = 4_000_000_000  # pixels times scans; a progressive file has some ten scans
