@@ -24,6 +24,7 @@ _ARITHMETIC = {0xC9, 0xCA}
 _LARGE = 4_000_000  # pixels; of smaller ones, tiles tell too little
 _LITTLE = 0.2  # of 255 levels
 _TILES, _TILE = 6, 64  # a row, and pixels
+_DRAWN = [0] + [255] * 255  # by alpha
 _MAX_SCANNED = 4_000_000_000  # pixels times scans; a progressive file has some ten scans
 _PROCESS_BYTES = 60_000_000  # what a child takes before it opens an image
 
@@ -164,7 +165,7 @@ def _put(overlay: Overlay, picture: Picture, colours: str, profile: bytes | None
     region = _shown(stored, colours)
     compositing.composite(region, overlay.logo, corner, profile)
     # Where the logo is transparent, not even rounding may change a pixel.
-    drawn = overlay.logo.getchannel("A").point(lambda alpha: 255 if alpha else 0)
+    drawn = overlay.logo.getchannel("A").point(_DRAWN)
     mask = Image.new("L", stored.size)
     mask.paste(drawn, corner)
     stored.paste(_stored(region, colours), (0, 0), mask)
