@@ -66,8 +66,8 @@ class HeldMedia:
         return self.path / (output["name"] if output else name)
 
     def save(self) -> None:
-        """Rewrite progress.json. Not fsynced: a torn or missing one means stage 1 again."""
-        durable.rewrite_json(self.path / PROGRESS_RECORD, self.progress)
+        """Replace progress.json. Not fsynced: a torn or missing one means stage 1 again."""
+        durable.write_json(self.path / PROGRESS_RECORD, self.progress, fsync=False)
 
     def rerun(self) -> None:
         """From failed/ back to pending/, its attempts counted anew.

@@ -44,7 +44,7 @@ class Recorder:
         context = {
             "stages": self,
             "redis": "the worker's own",
-            "upload_queued": asyncio.Event(),
+            "upload_queued": asyncio.Queue(),
         }
         with patch.object(tasks.jobs, "enqueue", self.enqueue):
             asyncio.run(tasks.watermark_image_task(context, media_id, run))

@@ -9,6 +9,7 @@ import console
 from contract import UPLOAD_QUEUE, WATERMARK_QUEUE
 from spool import MediaBusy, MediaGone, Spool
 
+_ENDING_S = 0.2  # a job that let go of its lock has left the queue by then
 _QUEUE_HEAD = 1000  # running jobs stay in the queue, before those that wait
 
 # In Redis, for every worker asks every two seconds, and few of a long queue's jobs are running.
@@ -42,6 +43,9 @@ class AbandonedJobs:
         before, self._in_progress = self._in_progress, await self._jobs_in_progress()
         abandoned = await asyncio.to_thread(self._not_held, before & self._in_progress)
         if abandoned:
+            await asyncio.sleep(_ENDING_S)
+            abandoned &= await self._jobs_in_progress()
+        if abandoned:
             await self._redis.delete(*(in_progress_key_prefix + job for job in abandoned))
             detail = "freed jobs that nobody works on"
             console.event(console.NOTICE, detail=detail, jobs=len(abandoned))
@@ -52,15 +56,15 @@ class AbandonedJobs:
         )
         return {job.decode(errors="replace") for job in taken}
 
-    def _not_held(self, in_progress: set[str]) -> list[str]:
+    def _not_held(self, in_progress: set[str]) -> set[str]:
         """Those of the jobs whose media nobody has locked, or that is not there any more."""
-        free = []
+        free = set()
         for job in in_progress:
             try:
                 with self._spool.hold(job.partition(":")[0]):
-                    free.append(job)
+                    free.add(job)
             except MediaGone:
-                free.append(job)
+                free.add(job)
             except (MediaBusy, OSError):
                 pass  # at work, or not readable: nothing to be in a hurry for
         return free

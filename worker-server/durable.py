@@ -3,7 +3,6 @@
 The copies in the three services are byte-identical; testfiles/test_copies.py compares them.
 """
 
-import errno
 import fcntl
 import json
 import os
@@ -35,27 +34,6 @@ def write_json(path: Path, record: Mapping[str, Any], *, fsync: bool) -> None:
             file.flush()
             os.fsync(file.fileno())
     os.replace(temporary, path)
-
-
-def rewrite_json(path: Path, record: Mapping[str, Any]) -> None:
-    """Write record over the one in path, in a single write that a kill cannot cut short.
-
-    A power cut can. For records that change often: a new file for each change is 30 times as dear
-    as this where the ones before were removed lately (ext4 does not use their inodes for 5 s, and
-    looks through all of them), and so are then all other new files.
-    """
-    content = json.dumps(record, ensure_ascii=False).encode()
-    try:
-        fd = os.open(path, os.O_WRONLY)
-    except FileNotFoundError:
-        write_json(path, record, fsync=False)
-        return
-    try:
-        content = content.ljust(os.fstat(fd).st_size)  # JSON may end in blanks
-        if os.pwrite(fd, content, 0) < len(content):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    finally:
-        os.close(fd)
 
 
 def probe(folder: Path) -> None:

@@ -17,6 +17,7 @@ from arq.worker import Worker
 import jobs
 
 _LOOK_S = 0.5  # for jobs that became due, were freed, or that somebody else's arq queued
+_LEFT_LYING_MS = 1000
 _PAGE, _PAGES = 100, 10  # running jobs stay at the queue's head; the waiting ones are behind them
 
 # Takes jobs as arq does, by their in-progress keys; returns ids and scores in turn. Who finds the
@@ -47,10 +48,11 @@ return taken
 class QueueWorker(Worker):
     """Takes the options that arq's has; poll_delay and queue_read_limit are of no use.
 
-    queued is set by whoever in this process queues a job, for a queue without wake-ups in Redis.
+    queued gets the media id of each job that this process queues, for a queue without wake-ups in
+    Redis: a worker then takes as many as it queued, and others only what is left lying.
     """
 
-    def __init__(self, *functions: Any, queued: asyncio.Event, **options: Any) -> None:
+    def __init__(self, *functions: Any, queued: asyncio.Queue[str], **options: Any) -> None:
         super().__init__(*functions, **options, poll_delay=0)
         self._queued = queued
         self._wake = jobs.WAKE.get(self.queue_name)
@@ -74,14 +76,18 @@ class QueueWorker(Worker):
         free = self.max_jobs - self.job_counter
         if free <= 0:
             return
+        keys, due_ms = [self.queue_name], timestamp_ms()
+        if self._wake:
+            keys.append(self._wake)
+        elif own := min(free, self._queued.qsize()):
+            for _ in range(own):
+                self._queued.get_nowait()
+            free = own
+        else:
+            due_ms -= _LEFT_LYING_MS
+        taken_ms = int(self.in_progress_timeout_s * 1000)
         taken: list[bytes] = await self._take(
-            keys=[self.queue_name, *([self._wake] if self._wake else [])],
-            args=[
-                in_progress_key_prefix,
-                timestamp_ms(),
-                int(self.in_progress_timeout_s * 1000),
-                free,
-            ],
+            keys=keys, args=[in_progress_key_prefix, due_ms, taken_ms, free]
         )
         for job, score in zip(taken[::2], taken[1::2], strict=True):
             job_id = job.decode()
@@ -105,5 +111,4 @@ class QueueWorker(Worker):
         else:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_S):
-                    await self._queued.wait()
-            self._queued.clear()
+                    await self._queued.put(await self._queued.get())

@@ -133,7 +133,7 @@ async def _work(stages: Stages, workers: list[QueueWorker], stop: asyncio.Event)
 def build_workers(stages: Stages) -> list[QueueWorker]:
     """The two Workers: few slots for pixels, so that idle workers get their share; many for
     uploads, which only wait."""
-    upload_queued = asyncio.Event()
+    upload_queued = asyncio.Queue[str]()
     return [
         _worker(
             stages,
@@ -154,7 +154,7 @@ def build_workers(stages: Stages) -> list[QueueWorker]:
 
 def _worker(
     stages: Stages,
-    upload_queued: asyncio.Event,
+    upload_queued: asyncio.Queue[str],
     *,
     queue: str,
     task: tuple[str, Any],

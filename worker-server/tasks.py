@@ -23,7 +23,7 @@ _DISK_FAULT_S = 10
 async def watermark_image_task(ctx: dict[str, Any], media_id: str, run: int) -> None:
     """Stage 1. Its success queues stage 2."""
     await _advance(ctx["stages"], ctx["redis"], Stage.WATERMARK, media_id, run)
-    ctx["upload_queued"].set()
+    ctx["upload_queued"].put_nowait(media_id)
 
 
 async def upload_to_central_task(ctx: dict[str, Any], media_id: str, run: int) -> None:
