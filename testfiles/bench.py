@@ -101,7 +101,6 @@ def _report(
     if not figures:
         return
     console.print(*tables(figures, console.width))
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(as_json(facts, figures))
     console.print(f"With the machine's facts: {path}", soft_wrap=True, highlight=False)
 
@@ -119,7 +118,11 @@ def _arguments() -> argparse.Namespace:
         "--photos", type=_photos, metavar="FOLDER", help="one's own photos; default: generated"
     )
     parser.add_argument(
-        "--json", type=Path, default=FOLDER / "results.json", metavar="FILE", help="the results"
+        "--json",
+        type=_writable,
+        default=str(FOLDER / "results.json"),
+        metavar="FILE",
+        help="the results",
     )
     return parser.parse_args()
 
@@ -130,6 +133,17 @@ def _parts(text: str) -> list[str]:
         if name not in PARTS:
             raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(PARTS)}")
     return [name for name in PARTS if name in names]
+
+
+def _writable(text: str) -> Path:
+    """Now, not when all is measured, is the time to say that it is not."""
+    path = Path(text).expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error.strerror}") from error
+    return path
 
 
 def _photos(text: str) -> list[bytes]:

@@ -32,6 +32,7 @@ class Figure:
     ratio: float | None = None
     at_least: float | None = None
     at_most: float | None = None
+    rounds: tuple[tuple[float, float], ...] = ()  # each the value and its reference
 
     @property
     def judged(self) -> float:
@@ -58,7 +59,9 @@ def compared(
     value = statistics.median(value for value, _ in pairs)
     reference = statistics.median(other for _, other in pairs)
     ratio = statistics.median(value / other for value, other in pairs)
-    return Figure(part, name, value, unit, f"{to}: {short(reference)}", ratio, **promise)
+    return Figure(
+        part, name, value, unit, f"{to}: {short(reference)}", ratio, rounds=tuple(pairs), **promise
+    )
 
 
 def tables(figures: Sequence[Figure], room: int) -> Iterator[Table]:
@@ -84,7 +87,7 @@ def _row(figure: Figure) -> tuple[str, ...]:
         figure.name,
         f"{short(figure.value)} {figure.unit}",
         figure.reference,
-        "" if figure.ratio is None else f"{figure.ratio:.2f}",
+        "" if figure.ratio is None else f"{figure.ratio:.3g}",
         figure.promise,
         {None: "", True: "held", False: "missed"}[figure.holds],
     )

@@ -41,10 +41,13 @@ def _images_in(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.is_file():
             try:
-                with Image.open(path, formats=FORMATS):
+                with Image.open(path, formats=FORMATS) as image:
+                    image.load()
                     yield path
             except UnidentifiedImageError:
                 continue
+            except (OSError, SyntaxError) as error:  # it would fail in the pipeline as well
+                raise ValueError(f"{path} is damaged, take it out: {error}") from None
 
 
 def _encode(image: Image.Image, quality: int) -> bytes:

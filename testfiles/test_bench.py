@@ -144,6 +144,7 @@ def test_parts_can_be_chosen_and_photos_be_ones_own(
         (["--only", "gateway,sailing"], "sailing is none of pipeline, gateway"),
         (["--photos", "no/such/folder"], "no/such/folder is not a folder."),
         (["--photos", "{photos}"], "There is no JPEG, PNG or WEBP in {photos}."),
+        (["--json", __file__ + "/results.json"], "results.json: "),
     ],
 )
 def test_an_argument_that_is_wrong_is_exit_status_2(
@@ -155,6 +156,14 @@ def test_an_argument_that_is_wrong_is_exit_status_2(
 ) -> None:
     assert run(*(option.format(photos=photos) for option in options)) == 2
     assert complaint.format(photos=photos) in capsys.readouterr().err
+
+
+def test_a_damaged_photo_is_named_and_not_waited_for(
+    run: Callable[..., int], photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "half.jpg").write_bytes(jpeg()[:9000])
+    assert run("--only", "pipeline", "--photos", str(photos)) == 2
+    assert f"{photos / 'half.jpg'} is damaged, take it out" in capsys.readouterr().err
 
 
 def using(folder: Path) -> list[object]:
@@ -173,7 +182,7 @@ def test_ctrl_c_ends_it_and_leaves_nothing(photos: Path, tmp_path: Path) -> None
             stderr=subprocess.STDOUT,
             start_new_session=True,  # as a terminal does, and then signals all of it
         )
-    assert wait_until(lambda: "round 1 of 5" in console.read_text(), 60)
+    assert wait_until(lambda: f"round 1 of {bench.FULL.rounds}" in console.read_text(), 60)
     [folder] = {*bench.FOLDER.glob("run-*")} - before
     assert using(folder)
     os.killpg(running.pid, signal.SIGINT)
