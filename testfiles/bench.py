@@ -67,8 +67,10 @@ def main() -> int:
     except KeyboardInterrupt:
         status = 130
     except (StackError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        status = 1
+        # With Ctrl-C a terminal ends the services as well, and what fails then is no news.
+        status = 130 if isinstance(error.__context__, KeyboardInterrupt) else 1
+        if status == 1:
+            print(f"error: {error}", file=sys.stderr)
     facts["run"] = {
         "quick": args.quick,
         "photos": f"{len(args.photos)} of one's own" if args.photos else "generated",
