@@ -17,7 +17,7 @@ from arq.worker import Worker
 import jobs
 
 _LOOK_S = 0.25  # for jobs that became due, were freed, or that somebody else's arq queued
-_LEFT_LYING_MS = 250
+_LEFT_LYING_MS = 250  # a job that whoever queued it should have taken by then
 _PAGE, _PAGES = 100, 10  # running jobs stay at the queue's head; the waiting ones are behind them
 
 # Takes jobs as arq does, by their in-progress keys; returns ids and scores in turn. Who finds the
