@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from ulid import ULID
 
+import durable
 import refusals
 from contract import (
     FILE_FIELD,
@@ -21,7 +21,7 @@ from contract import (
     safe_filename,
     safe_line,
 )
-from form_stream import FormStream
+from form_stream import Chunk, FormStream
 from problems import Problem
 
 _BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
@@ -110,7 +110,7 @@ class _TemporaryFile:
         self._hash = hashlib.sha256()
         self._batch = bytearray()
 
-    async def add(self, chunk: bytes) -> None:
+    async def add(self, chunk: Chunk) -> None:
         self.size += len(chunk)
         if self.size > self._max_bytes:
             raise refusals.too_large(self._max_bytes)
@@ -124,19 +124,21 @@ class _TemporaryFile:
         return self._hash.hexdigest()
 
     def _write(self, *, fsync: bool = False) -> None:
-        with self._open() as file:
-            file.seek(0, os.SEEK_END)
-            file.write(self._batch)
+        """Opens it anew, for a thread may still be at it when its request is cancelled."""
+        fd = self._open()
+        try:
+            durable.write_all(fd, [self._batch])
             if fsync:
-                file.flush()
-                os.fsync(file.fileno())
+                os.fsync(fd)
+        finally:
+            os.close(fd)
         self._hash.update(self._batch)
         self._batch.clear()
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> int:
         """One that was removed meanwhile is not made again: it would lack its beginning."""
         if self._is_made:
-            return self.path.open("r+b")
+            return os.open(self.path, os.O_WRONLY | os.O_APPEND)
         self.path.parent.mkdir(exist_ok=True)  # somebody may have tidied it up
         self._is_made = True
-        return self.path.open("xb")
+        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)

@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 from fastapi import Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 import console
@@ -63,7 +62,7 @@ async def answer(request: Request, received: Received) -> Response:
         storage_path=str(folder / filename) if folder else None,
         status_url=status_url,
     )
-    return JSONResponse(accepted.model_dump(), 202, headers)
+    return Response(accepted.model_dump_json(), 202, headers, "application/json")
 
 
 def _whereabouts(spool: Spool, media_id: str) -> tuple[str, Path | None, Job | None]:

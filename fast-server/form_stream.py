@@ -16,6 +16,7 @@ from python_multipart.multipart import parse_options_header
 logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what it also raises
 
 _MAX_PARTS = 100  # each costs time, however small it is
+Chunk = bytes | memoryview
 
 
 class FormError(ValueError):
@@ -46,7 +47,7 @@ class FormStream:
         if kind != b"multipart/form-data" or not boundary:
             raise NotMultipart("Send multipart/form-data, as curl -F does.")
         self._body = body
-        self._events: deque[Part | bytes | None] = deque()  # None ends a part
+        self._events: deque[Part | Chunk | None] = deque()  # None ends a part
         self._complete = False
         self._parts = 0
         self._header_name = b""
@@ -77,13 +78,13 @@ class FormStream:
         if not self._complete:
             raise FormError("The body ended before the form's closing boundary.")
 
-    async def data(self) -> AsyncIterator[bytes]:
+    async def data(self) -> AsyncIterator[Chunk]:
         """The bytes of the current part, in the pieces the network brought."""
         while await self._more():
             event = self._events.popleft()
             if event is None:
                 return
-            if isinstance(event, bytes):
+            if isinstance(event, Chunk):
                 yield event
         raise FormError("The body ended in the middle of a part.")
 
@@ -136,7 +137,8 @@ class FormStream:
         )
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        self._events.append(data[start:end])
+        # Nearly all of data in a large upload, which is not to be copied once more.
+        self._events.append(memoryview(data)[start:end])
 
     def _on_end(self) -> None:
         self._complete = True

@@ -9,7 +9,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import IO, BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from ulid import ULID
 
@@ -26,7 +26,7 @@ from contract import (
     safe_filename,
     timestamp,
 )
-from form_stream import FormStream
+from form_stream import Chunk, FormStream
 from problems import Problem
 from refusals import (
     FILE_EMPTY,
@@ -118,23 +118,23 @@ class _Upload:
         # Some clients send an empty name as none at all, as if the file were a text field.
         self._looks_like_text = client_name is None
         self._filename = safe_filename(client_name or "")
-        self._folder = spool.folder(INCOMING, self._media_id)
-        self._path = self._folder / self._filename
+        self._folder = spool.path(INCOMING, self._media_id)
+        self._path = f"{self._folder}/{self._filename}"
         self._hash = hashlib.sha256()
         self._size = 0
-        self._batch: list[bytes] = []  # as they come: large ones are not copied together
+        self._batch: list[Chunk] = []  # as they come: large ones are not copied together
         self._unwritten = 0
-        self._file: IO[bytes] | None = None
-        self._writing: asyncio.Future[IO[bytes]] | None = None
+        self._fd: int | None = None
+        self._writing: asyncio.Future[int] | None = None
         self._content_type = ""
         self._pixel_size: tuple[int, int] | None = None
 
-    async def add(self, chunk: bytes) -> None:
+    async def add(self, chunk: Chunk) -> None:
         self._size += len(chunk)
         if self._size > self._settings.max_upload_bytes:
             raise too_large(self._settings.max_upload_bytes)
         if self._batch and len(self._batch[-1]) < _SMALL_CHUNK_BYTES:
-            self._batch[-1] += chunk
+            self._batch[-1] = b"".join((self._batch[-1], chunk))
         else:
             self._batch.append(chunk)
         self._unwritten += len(chunk)
@@ -160,13 +160,15 @@ class _Upload:
             raise Problem(FILE_EMPTY, f"{self._filename} has no bytes.")
         if not self._content_type:
             self._check_format()
-        with self._write(self._batch) as file:
-            if self._pixel_size is None:
-                with self._path.open("rb") as whole:
-                    self._check_size(whole, last_look=True)
-            os.fsync(file.fileno())
+        fd = self._write(self._batch)
+        if self._pixel_size is None:
+            with open(self._path, "rb") as whole:
+                self._check_size(whole, last_look=True)
+        os.fsync(fd)
+        self._close()
         record = self._record()
-        durable.write_json(self._folder / MEDIA_RECORD, record, fsync=True)
+        record_path = f"{self._folder}/{MEDIA_RECORD}"  # which nobody reads before the commit
+        durable.write_file(record_path, durable.as_json(record), fsync=True)
         with claims.claiming(record) if self._key else nullcontext() as first:
             if first is not None:
                 return Received({**record, "media_id": first}, is_repeat=True)
@@ -174,21 +176,24 @@ class _Upload:
         return Received(record, is_repeat=False)
 
     def discard(self) -> None:
-        if self._file is not None:
-            with suppress(OSError):  # a full disk fails the close as well
-                self._file.close()
+        with suppress(OSError):  # a full disk fails the close as well
+            self._close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _write(self, batch: list[bytes]) -> IO[bytes]:
-        if self._file is None:
+    def _write(self, batch: list[Chunk]) -> int:
+        if self._fd is None:
             self._check_size(BytesIO(b"".join(batch)), last_look=False)
-            self._folder.mkdir()
-            self._file = self._path.open("xb")
-        self._file.writelines(batch)
-        self._file.flush()
+            os.mkdir(self._folder)
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        durable.write_all(self._fd, batch)
         for chunk in batch:
             self._hash.update(chunk)
-        return self._file
+        return self._fd
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
 
     def _check_format(self) -> None:
         head = b"".join(self._batch)[: signatures.HEAD_BYTES]

@@ -87,7 +87,8 @@ async def _of_gateway(
             os.fsync(file.fileno())
             laps.lap("fsync: the file")
         record = {"media_id": media_id, "filename": NAME, "sha256": sha256}
-        fast.durable.write_json(received / fast.contract.MEDIA_RECORD, record, fsync=True)
+        record_path = received / fast.contract.MEDIA_RECORD
+        fast.durable.write_file(record_path, fast.durable.as_json(record), fsync=True)
         laps.lap("fsync: its record")
         spool.commit(media_id)
         laps.lap("fsync: two folders")

@@ -23,8 +23,8 @@ from service_loader import ROOT, Server, load, running
 
 LAUNCHER = (str(ROOT / "testfiles" / "central_launcher.py"),)
 STEPS = (
-    *("fsync", "unlink", "symlink", "fsync", "replace", "fsync", "link", "unlink", "fsync"),
-    *("write", "fsync", "replace", "send", "send"),
+    *("write", "fsync", "unlink", "symlink", "write", "fsync", "replace", "fsync"),
+    *("link", "unlink", "fsync", "write", "fsync", "replace", "send", "send"),
 )
 DELETION = ("symlink", "fsync", "fsync", "unlink", "fsync", "unlink", "unlink", "send")
 Answer = dict[str, Any] | None  # None where the connection broke

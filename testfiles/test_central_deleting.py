@@ -262,11 +262,11 @@ def test_an_interrupted_delivery_is_deleted_and_stays_so(
             assert set(logged(folder)[:-1]) <= {"photo.jpg"}
         if not failing.failed:
             break
-    assert number == 10, "the steps of a delivery"
+    assert number == 11, "the steps of a delivery"
 
 
 def test_a_crash_while_an_interrupted_delivery_is_deleted_leaves_no_orphan(tmp_path: Path) -> None:
-    for delivered, deleted in itertools.product(range(10), range(7)):
+    for delivered, deleted in itertools.product(range(11), range(7)):
         folder = tmp_path / f"{delivered}-{deleted}"
         with opened(folder) as archive:
             interrupted_delivery(archive, delivered)
@@ -296,7 +296,7 @@ def test_the_deletion_of_an_interrupted_delivery_spares_a_foreign_file(tmp_path:
 
 def test_a_start_that_cannot_finish_a_deletion_does_not_store_it_instead(tmp_path: Path) -> None:
     with opened(tmp_path) as archive:
-        interrupted_delivery(archive, step_of("write"))
+        interrupted_delivery(archive, step_of("write", 2))
         assert cut_short(archive, Crash(), 2)
     failing = Steps(0, OSError(errno.EIO, "EIO"), steps=("unlink",))
     with failing.failing(), opened(tmp_path) as archive:

@@ -46,7 +46,7 @@ def test_it_is_told_so_and_the_next_delivery_is_stored_once(
         assert len(logged) == 2, step
         assert set(logged) == stored_names(folder)
     assert refused.status_code == 200
-    assert step == 11, "the steps of a delivery"
+    assert step == 13, "the steps of a delivery"
 
 
 def test_ready_says_that_the_disk_is_full(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_a_torn_line_is_cut_before_any_other_is_written(tmp_path: Path) -> None:
         deliver(archive, OTHER_ID, b"another")
     before = log(tmp_path)
     one_more = 1  # the first name is taken
-    assert interrupted(tmp_path, failing_from=step_of("write") + one_more, half_a_write=True)
+    assert interrupted(tmp_path, failing_from=step_of("write", 2) + one_more, half_a_write=True)
     assert len(log(tmp_path)) > len(before)
     with opened(tmp_path):
         assert log(tmp_path).startswith(before)
@@ -33,9 +33,9 @@ def test_a_torn_line_is_cut_before_any_other_is_written(tmp_path: Path) -> None:
 
 def test_a_torn_line_is_cut_even_when_another_was_to_stand_there(tmp_path: Path) -> None:
     with opened(tmp_path) as archive:
-        with failing_at("write"), pytest.raises(OSError, match="EIO"):
+        with failing_at("write", 2), pytest.raises(OSError, match="EIO"):
             deliver(archive, worker="a")
-        torn = Steps(step_of("write") + 1, Crash(), half_a_write=True)
+        torn = Steps(step_of("write", 2) + 1, Crash(), half_a_write=True)
         with torn.failing(), pytest.raises(Crash):
             deliver(archive, OTHER_ID, worker="b")
         assert log(tmp_path)
@@ -45,7 +45,7 @@ def test_a_torn_line_is_cut_even_when_another_was_to_stand_there(tmp_path: Path)
 
 
 def test_a_line_that_a_power_cut_turned_into_zeros_is_written_again(tmp_path: Path) -> None:
-    assert interrupted(tmp_path, failing_from=step_of("write"))
+    assert interrupted(tmp_path, failing_from=step_of("write", 2))
     (tmp_path / "worker_activity.log").write_bytes(b"[20" + b"\0" * 20)
     with opened(tmp_path):
         assert logged(tmp_path) == ["photo.jpg"]
@@ -58,7 +58,7 @@ def test_a_log_rotated_while_a_line_was_due_gets_it_at_its_end(
     tmp_path: Path, before: str, rotated_to: str
 ) -> None:
     (tmp_path / "worker_activity.log").write_text(before)
-    assert interrupted(tmp_path, failing_from=step_of("write"))
+    assert interrupted(tmp_path, failing_from=step_of("write", 2))
     (tmp_path / "worker_activity.log").write_text(rotated_to)
     with opened(tmp_path) as archive:
         receipt, duplicate = deliver(archive)

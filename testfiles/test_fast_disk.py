@@ -72,7 +72,7 @@ def test_a_disk_that_fills_while_a_file_is_written_is_told_and_emptied(
         assert fast.post("/media", files=FILE).status_code == 202
 
 
-@pytest.mark.parametrize("step", ["read_size", "fsync", "write_json", "commit"])
+@pytest.mark.parametrize("step", ["read_size", "fsync", "write_file", "commit"])
 @pytest.mark.parametrize(
     ("number", "status", "code"),
     [
@@ -96,7 +96,7 @@ def test_a_disk_that_fails_at_any_step_is_told_and_nothing_stays(
     place: Any = {
         "read_size": modules["uploads"].image_header,
         "fsync": modules["uploads"].os,
-        "write_json": modules["durable"],
+        "write_file": modules["durable"],
         "commit": modules["spool"].Spool,
     }[step]
     with in_process("fast-server", env) as fast:

@@ -6,13 +6,13 @@ The copies in the three services are byte-identical; testfiles/test_copies.py co
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 
-def fsync_dir(folder: Path) -> None:
+def fsync_dir(folder: Path | str) -> None:
     """Make the names in folder (created, renamed, removed) survive a power cut."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -21,18 +21,36 @@ def fsync_dir(folder: Path) -> None:
         os.close(fd)
 
 
+def write_all(fd: int, pieces: Iterable[bytes | bytearray | memoryview]) -> None:
+    """With no buffer between: each system call may cost a thread its turn in the interpreter."""
+    for piece in pieces:
+        left = memoryview(piece)
+        while left:
+            left = left[os.write(fd, left) :]
+
+
+def write_file(path: Path | str, content: bytes, *, fsync: bool) -> None:
+    """Have a file with that content; an error, or a crash, may leave half of it."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        write_all(fd, [content])
+        if fsync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def as_json(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, ensure_ascii=False).encode()  # an indent would take the slow way
+
+
 def write_json(path: Path, record: Mapping[str, Any], *, fsync: bool) -> None:
     """Replace path with record at once; with fsync its bytes are on the disk before the rename.
 
     The caller holds whatever lock guards path. The folder is not fsynced here.
     """
-    temporary = path.with_name(f".{path.name}.new")
-    content = json.dumps(record, ensure_ascii=False).encode()  # an indent would take the slow way
-    with temporary.open("wb") as file:
-        file.write(content)
-        if fsync:
-            file.flush()
-            os.fsync(file.fileno())
+    temporary = f"{path.parent}/.{path.name}.new"
+    write_file(temporary, as_json(record), fsync=fsync)
     os.replace(temporary, path)
 
 

@@ -52,6 +52,7 @@ for i = 5, #ARGV, 4 do
         redis.call('LTRIM', wake, 0, most_wakes - 1)
     end
 end
+return redis.call('ZCARD', KEYS[1]) + redis.call('ZCARD', KEYS[2])
 """
 
 
@@ -105,10 +106,11 @@ def connect(dsn: str, queue: str, *, timeout_s: float, retries: int) -> ArqRedis
     )
 
 
-async def enqueue(redis: ArqRedis, jobs: Iterable[Job]) -> None:
+async def enqueue(redis: ArqRedis, jobs: Iterable[Job]) -> int:
     """Queue the stage of each media, by media id and run, unless that job is there already.
 
-    Raises redis.exceptions.RedisError or OSError; then any of them may have been queued or not.
+    Returns how many wait or run in both queues together. Raises redis.exceptions.RedisError or
+    OSError; then any of them may have been queued or not.
 
     What is written is what arq's enqueue_job writes, and a wake-up for a worker that waits. arq's
     takes four round trips a job, and leaves one alone whose payload is there though somebody
@@ -120,6 +122,6 @@ async def enqueue(redis: ArqRedis, jobs: Iterable[Job]) -> None:
         queue, task = QUEUE_AND_TASK[stage]
         body = payload(task, (media_id, run), {}, None, now_ms, serializer=serialize_job)
         arguments += [queue, WAKE.get(queue, ""), job_id(media_id, stage, run), body.decode()]
-    if arguments:
-        common = (job_key_prefix, str(JOB_TTL_MS), str(now_ms), _MOST_WAKES)
-        await cast(Awaitable[None], redis.eval(_ENQUEUE, 0, *common, *arguments))
+    common = (job_key_prefix, str(JOB_TTL_MS), str(now_ms), _MOST_WAKES)
+    queues = (WATERMARK_QUEUE, UPLOAD_QUEUE)
+    return await cast(Awaitable[int], redis.eval(_ENQUEUE, 2, *queues, *common, *arguments))

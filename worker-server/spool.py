@@ -100,13 +100,18 @@ class Spool:
         durable.fsync_dir(self.root)
 
     def folder(self, state: str, media_id: str) -> Path:
-        return self.root / state / media_id
+        return Path(self.path(state, media_id))
+
+    def path(self, state: str, media_id: str) -> str:
+        """The same as text: whoever joins many small paths pays for pathlib's."""
+        return f"{self.root}/{state}/{media_id}"
 
     def commit(self, media_id: str) -> None:
         """incoming/ to pending/, to stay: from here on the media is accepted."""
-        durable.fsync_dir(self.folder(INCOMING, media_id))
-        self.folder(INCOMING, media_id).rename(self.folder(PENDING, media_id))
-        durable.fsync_dir(self.root / PENDING)
+        incoming = self.path(INCOMING, media_id)
+        durable.fsync_dir(incoming)
+        os.rename(incoming, self.path(PENDING, media_id))
+        durable.fsync_dir(self.path(PENDING, ""))
 
     def find(self, media_id: str) -> Path:
         """The folder of an accepted media. Raises MediaGone.
