@@ -1,6 +1,7 @@
 """The limit: the step that takes the time, in as many processes as cores, and nothing else."""
 
 import multiprocessing
+import os
 import signal
 import tempfile
 import time
@@ -15,7 +16,9 @@ from bench_figures import cores
 from bench_rig import LOGO
 from service_loader import load
 
-watermark, options = load("worker-server", "watermark"), load("worker-server", "options")
+watermark, options, pixels = (
+    load("worker-server", name) for name in ("watermark", "options", "pixels")
+)
 Step = Callable[[Path, Path], None]  # a source, and a target
 _PADDING = 10  # px
 _SAVED_AS = {"PNG": "PNG", "WEBP": "WEBP"}
@@ -24,6 +27,7 @@ _SAVED_AS = {"PNG": "PNG", "WEBP": "WEBP"}
 @contextmanager
 def pool() -> Iterator[ProcessPoolExecutor]:
     """As many processes as cores. Ctrl-C is for the one that started them."""
+    os.environ.update(pixels.MEMORY_POOL)
     ignoring = (signal.SIGINT, signal.SIG_IGN)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores(), spawn, signal.signal, ignoring) as processes:
