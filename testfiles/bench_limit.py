@@ -27,7 +27,7 @@ _SAVED_AS = {"PNG": "PNG", "WEBP": "WEBP"}
 @contextmanager
 def pool() -> Iterator[ProcessPoolExecutor]:
     """As many processes as cores. Ctrl-C is for the one that started them."""
-    os.environ.update(pixels.MEMORY_POOL)
+    os.environ.update(pixels.MEMORY)
     ignoring = (signal.SIGINT, signal.SIG_IGN)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores(), spawn, signal.signal, ignoring) as processes:

@@ -22,9 +22,14 @@ from patience import within
 Args = TypeVarTuple("Args")
 Result = TypeVar("Result")
 
-# Pillow's memory pools (its "Block allocator"): a child's next image takes what the last one left,
-# up to 32 MB of it. Fresh pages are a tenth of a photo's time.
-MEMORY_POOL = {"PILLOW_BLOCK_SIZE": "1m", "PILLOW_BLOCKS_MAX": "32"}
+# A child's next image takes the memory that the last one left, up to 32 MB of pixels (Pillow's
+# "Block allocator") and as much of files (mallopt(3)): fresh pages are a tenth of a photo's time.
+MEMORY = {
+    "PILLOW_BLOCK_SIZE": "1m",
+    "PILLOW_BLOCKS_MAX": "32",
+    "MALLOC_TRIM_THRESHOLD_": str(32 * 1024 * 1024),
+    "MALLOC_MMAP_THRESHOLD_": str(8 * 1024 * 1024),
+}
 _STARTS = 10
 _BEGUN = "begun\n"
 
@@ -36,7 +41,7 @@ class PixelProcesses:
     """
 
     def __init__(self, processes: int, timeout_s: float, memory_mb: int, reports: Path) -> None:
-        os.environ.update(MEMORY_POOL)  # children read it as they import Pillow
+        os.environ.update(MEMORY)  # children read it as they start
         self.slots = anyio.Semaphore(processes)
         self._processes = processes
         self._timeout_s = timeout_s
