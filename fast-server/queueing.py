@@ -63,7 +63,7 @@ class Queues:
             media_id = wanted[0][0] if len(wanted) == 1 else None
             console.event(console.NOTICE, media_id=media_id, jobs=len(wanted), detail=detail)
             return False
-        self._depth, self._looked_at = depth, time.monotonic()
+        self._depth, self._looked_at = depth + len(self._waiting), time.monotonic()
         return True
 
     async def look(self) -> None:
@@ -82,4 +82,4 @@ class Queues:
                     raise answer
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
             raise redis_unavailable(error) from error
-        self._depth, self._looked_at = sum(answers[:2]), time.monotonic()
+        self._depth, self._looked_at = sum(answers[:2]) + len(self._waiting), time.monotonic()

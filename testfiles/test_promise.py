@@ -188,7 +188,7 @@ def test_the_bytes_the_record_and_their_folder_are_on_the_disk_before_the_202(
             monkeypatch.undo()
     assert [step for step in steps if tmp_path.name not in step] == [  # swept at the start
         "fsync photo.jpg",
-        "fsync .media.json.new",
+        "fsync media.json",
         f"fsync {answer.json()['media_id']}",
         "rename into pending",
         "fsync pending",

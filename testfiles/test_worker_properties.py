@@ -148,7 +148,7 @@ def test_a_jpeg_keeps_its_tables_and_barely_changes_outside_the_logos_blocks(
     rest = Image.open(BytesIO(content)), Image.open(BytesIO(done.content))
     area = 1 - (blocks[2] - blocks[0]) * (blocks[3] - blocks[1]) / (size[0] * size[1])
     if area > 0.2:
-        assert distance(*(without(blocks, image) for image in rest)) < 0.5 * area
+        assert distance(*(without(blocks, image) for image in rest)) < 0.75 * area
 
 
 def grown(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
