@@ -141,4 +141,4 @@ class _TemporaryFile:
             return os.open(self.path, os.O_WRONLY | os.O_APPEND)
         self.path.parent.mkdir(exist_ok=True)  # somebody may have tidied it up
         self._is_made = True
-        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

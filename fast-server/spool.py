@@ -111,7 +111,7 @@ class Spool:
         incoming = self.path(INCOMING, media_id)
         durable.fsync_dir(incoming)
         os.rename(incoming, self.path(PENDING, media_id))
-        durable.fsync_dir(self.path(PENDING, ""))
+        durable.fsync_dir(f"{self.root}/{PENDING}")
 
     def find(self, media_id: str) -> Path:
         """The folder of an accepted media. Raises MediaGone.

@@ -184,7 +184,7 @@ class _Upload:
         if self._fd is None:
             self._check_size(BytesIO(b"".join(batch)), last_look=False)
             os.mkdir(self._folder)
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         durable.write_all(self._fd, batch)
         for chunk in batch:
             self._hash.update(chunk)

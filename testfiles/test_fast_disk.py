@@ -15,7 +15,7 @@ import pytest
 
 import images
 from gateway import FORM_TYPE, MIB, RedisServer, assert_problem, form, redis_server
-from service_loader import in_process, load
+from service_loader import in_process, load, until
 
 PHOTO = images.jpeg(size=(64, 64))
 FILE = {"file": ("photo.jpg", PHOTO)}
@@ -147,7 +147,9 @@ def test_a_folder_swept_while_its_upload_arrives_is_not_made_again(tmp_path: Pat
     async def body() -> AsyncIterator[bytes]:
         content = form(PHOTO.ljust(MIB, b"\0"))
         yield content[: MIB // 2]
-        for folder in (tmp_path / "incoming").iterdir():
+        incoming = tmp_path / "incoming"
+        await asyncio.to_thread(until, lambda: list(incoming.glob("*/*")))  # a thread makes it
+        for folder in incoming.iterdir():
             shutil.rmtree(folder)
         yield content[MIB // 2 :]
 

@@ -31,7 +31,7 @@ def write_all(fd: int, pieces: Iterable[bytes | bytearray | memoryview]) -> None
 
 def write_file(path: Path | str, content: bytes, *, fsync: bool) -> None:
     """Have a file with that content; an error, or a crash, may leave half of it."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
         write_all(fd, [content])
         if fsync:
