@@ -27,6 +27,7 @@ class Queues:
         self._waiting: list[Job] = []
         self._turn = asyncio.Lock()
         self._depth = 0
+        self._took = True
         self._looked_at = self._sent_at = -math.inf
 
     async def are_full(self, most: int) -> bool:
@@ -50,7 +51,9 @@ class Queues:
             if self._waiting and (early_s := self._sent_at + _APART_S - time.monotonic()) > 0:
                 await asyncio.sleep(early_s)
             taken, self._waiting = self._waiting, []
-            return not taken or await self._send(taken)
+            if taken:
+                self._took = await self._send(taken)
+            return self._took  # who came before has sent those of this one
 
     async def _send(self, wanted: Sequence[Job]) -> bool:
         self._sent_at = time.monotonic()

@@ -297,6 +297,14 @@ def test_a_truncated_file_is_not_taken_for_a_whole_one(tmp_path: Path, logo: Pat
             marked(tmp_path, logo, content[: len(content) // 2])
 
 
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_bytes_after_the_end_do_not_make_it_a_truncated_one(
+    tmp_path: Path, logo: Path, number: int
+) -> None:
+    written, _ = marked(tmp_path, logo, images.encode(PHOTO, "JPEG") + b"\n" * number)
+    Image.open(BytesIO(written)).load()
+
+
 def test_scan_after_scan_is_refused(tmp_path: Path, logo: Path) -> None:
     content = images.jpeg(1, (2000, 1500), progressive=True)
     scan = content[content.rindex(b"\xff\xda") : -2]

@@ -149,17 +149,26 @@ def test_a_stopped_child_is_ended_as_well() -> None:
     assert with_processes(scenario) == "time_limit"
 
 
-def test_memory_beyond_the_limit_is_refused_and_the_child_goes_on() -> None:
-    async def scenario(processes: Any) -> tuple[str, str, bool]:
-        pid = await processes.run(os.getpid)
+def test_memory_beyond_the_limit_is_refused() -> None:
+    async def scenario(processes: Any) -> tuple[str, str]:
         with pytest.raises(ImageRejected) as told:
             await processes.run(bytes, 512 * 2**20)
         assert len(await processes.run(bytes, 2**20)) == 2**20
-        return told.value.code, told.value.detail, pid == await processes.run(os.getpid)
+        return told.value.code, told.value.detail
 
-    code, detail, same_child = with_processes(scenario, memory_mb=300)
-    assert (code, same_child) == ("memory_limit", True)
+    code, detail = with_processes(scenario, memory_mb=300)
+    assert code == "memory_limit"
     assert "300 MB" in detail
+
+
+def test_what_earlier_images_left_in_a_child_is_no_fault_of_the_next() -> None:
+    async def scenario(processes: Any) -> bool:
+        await processes.run(exec, "import sys; sys.left = bytearray(300_000_000)")
+        pid = await processes.run(os.getpid)
+        await processes.run(exec, "bytearray(300_000_000)")
+        return bool(pid == await processes.run(os.getpid))
+
+    assert not with_processes(scenario, memory_mb=600), "the same child has no room for it"
 
 
 def test_a_refusal_arrives_with_its_code_and_its_sentence(tmp_path: Path) -> None:

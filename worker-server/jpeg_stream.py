@@ -131,10 +131,12 @@ def parse(source: bytes) -> Jpeg:
     """Take a file apart, as far as it can be; a decoder will say what is wrong with the rest."""
     segments: list[Segment] = []
     at = 2
-    while (at := source.find(b"\xff", at)) >= 0 and at + 4 <= len(source):
+    while (at := source.find(b"\xff", at)) >= 0 and at + 2 <= len(source):
         marker = source[at + 1]
         if marker == EOI:
             return Jpeg(segments, True, source[at + 2 :])
+        if at + 4 > len(source):
+            break
         if marker == 0xFF:  # padding, maybe much
             following = _NO_PADDING.search(source, at)
             at = following.start() - 1 if following else len(source)

@@ -22,16 +22,17 @@ from patience import within
 Args = TypeVarTuple("Args")
 Result = TypeVar("Result")
 
-# A child's next image takes the memory that the last one left, up to 32 MB of pixels (Pillow's
-# "Block allocator") and as much of files (mallopt(3)): fresh pages are a tenth of a photo's time.
+# A child's next image takes the memory of the last one's pixels, up to 32 MB: fresh pages are a
+# tenth of a photo's time (Pillow's "Block allocator"). All else that is large goes back at once
+# (mallopt(3)): a heap left to itself keeps hundreds of MB, which the limit counts.
 MEMORY = {
     "PILLOW_BLOCK_SIZE": "1m",
     "PILLOW_BLOCKS_MAX": "32",
-    "MALLOC_TRIM_THRESHOLD_": str(32 * 1024 * 1024),
-    "MALLOC_MMAP_THRESHOLD_": str(8 * 1024 * 1024),
+    "MALLOC_MMAP_THRESHOLD_": str(512 * 1024),
 }
 _STARTS = 10
 _BEGUN = "begun\n"
+_was_called = False  # in a child
 
 
 class PixelProcesses:
@@ -62,14 +63,18 @@ class PixelProcesses:
 
         Raises DecoderFailed, DecoderKilled, ImageRejected (memory), or what function raises.
         """
-        for _ in range(_STARTS):
+        fresh = False
+        for _ in range(_STARTS + self._processes):
             report = self._empty_report()
             try:
-                return await within(self._timeout_s, self._call(report, function, *args))
+                return await within(self._timeout_s, self._call(report, fresh, function, *args))
             except TimeoutError:
                 detail = f"Decoding took longer than {self._timeout_s:g} s."
                 raise DecoderFailed("time_limit", detail) from None
             except MemoryError:
+                if not fresh:  # what earlier images left in the child counts too: not in a new one
+                    fresh = True
+                    continue
                 detail = f"The image needs more than {self._memory_mb} MB (WATERMARK_MEMORY_MB)."
                 raise ImageRejected("memory_limit", detail) from None
             # anyio lets the latter escape where a child dies while it starts.
@@ -94,12 +99,13 @@ class PixelProcesses:
             await self.run(Image.init)
 
     def _call(
-        self, report: Path, function: Callable[[*Args], Result], *args: *Args
+        self, report: Path, fresh: bool, function: Callable[[*Args], Result], *args: *Args
     ) -> Coroutine[Any, Any, Result]:
         return to_process.run_sync(
             _call_limited,
             self._memory_mb,
             report,
+            fresh,
             function,
             args,
             cancellable=True,
@@ -108,12 +114,21 @@ class PixelProcesses:
 
 
 def _call_limited(
-    memory_mb: int, report: Path, function: Callable[[*Args], Result], args: tuple[*Args]
+    memory_mb: int,
+    report: Path,
+    fresh: bool,
+    function: Callable[[*Args], Result],
+    args: tuple[*Args],
 ) -> Result:
     """Runs in the child. A terminal's Ctrl-C goes to the whole group; the parent decides.
 
-    The report is not empty from here on; a crash, other than a SIGKILL, writes to it.
+    The report is not empty from here on; a crash, other than a SIGKILL, writes to it. With fresh a
+    child that has been called before makes room for a new one.
     """
+    global _was_called
+    if fresh and _was_called:
+        os._exit(0)
+    _was_called = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A pipe that nobody empties: libtiff writes to it, and would hang once it is full.
     os.dup2(sys.stderr.fileno(), 2)

@@ -91,6 +91,8 @@ class QueueWorker(Worker):
         )
         for job, score in zip(taken[::2], taken[1::2], strict=True):
             job_id = job.decode()
+            if job_id in self.tasks and not self.tasks[job_id].done():
+                continue  # Redis lost its key, as after FLUSHALL: it is at work here
             await self.sem.acquire()
             self.job_counter += 1
             task = self.loop.create_task(self.run_job(job_id, int(score)))
