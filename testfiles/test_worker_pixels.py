@@ -87,7 +87,7 @@ def test_a_child_that_dies_fails_that_call_alone(
 def test_children_that_were_killed_while_they_were_idle_cost_no_image_an_attempt() -> None:
     async def scenario(processes: Any) -> int:
         others = set(children())
-        await processes.warm_up()
+        await processes.warm_up(Image.init)
         for pid in set(children()) - others:
             os.kill(pid, signal.SIGKILL)
         return int(await processes.run(abs, -1))
@@ -140,7 +140,7 @@ def test_a_call_that_takes_too_long_is_ended_with_its_child() -> None:
 
 def test_a_stopped_child_is_ended_as_well() -> None:
     async def scenario(processes: Any) -> str:
-        await processes.warm_up()
+        await processes.warm_up(Image.init)
         processes._timeout_s = 0.2
         with pytest.raises(DecoderFailed) as told:
             await processes.run(signal.raise_signal, signal.SIGSTOP)
@@ -207,7 +207,7 @@ def test_warming_up_starts_all_children() -> None:
     others = set(children())  # of the stack that other tests use
 
     async def scenario(processes: Any) -> tuple[set[int], set[int]]:
-        await processes.warm_up()
+        await processes.warm_up(Image.init)
         before = set(children()) - others
         await asyncio.gather(*(processes.run(os.getpid) for _ in range(2)))
         return before, set(children()) - others

@@ -49,6 +49,11 @@ _MARKED: dict[str, _Marked] = {
 _OPENED = tuple(name for name in _MARKED if name != "MPO")
 
 
+def load() -> None:
+    """Have the decoders in this process, this module and all that it imports among them."""
+    Image.init()
+
+
 def open_image(path: Path) -> ImageFile.ImageFile:
     """The image at path, not loaded. Raises UnidentifiedImageError."""
     return Image.open(path, formats=_OPENED)

@@ -1,25 +1,24 @@
 """A JPEG file as its marker segments (ITU-T T.81 annex B), taken apart and put together again."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from io import BytesIO
+from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
-
-from PIL import Image, JpegImagePlugin
 
 from errors import ImageRejected
 
-EOI, SOS, DQT, DHT, DRI, COM = 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xFE
+EOI, SOS, DRI, COM = 0xD9, 0xDA, 0xDD, 0xFE
 APP = range(0xE0, 0xF0)
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
+SEQUENTIAL, ARITHMETIC = {0xC0, 0xC1}, {0xC9, 0xCA}  # of those; the former in Huffman codes
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 
 # In entropy-coded data FF is followed by 00 or a restart marker; anything else ends it.
 _NO_PADDING = re.compile(rb"[^\xff]")
 _ENDS_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-
+_LIBJPEG_MAX = 65500  # pixels a side
 
 Ratio = tuple[int, int]  # of the picture's width and height to a component's
 
@@ -31,9 +30,9 @@ class Segment(NamedTuple):
     payload: bytes
     data: bytes = b""
 
-    def to_bytes(self) -> bytes:
-        length = (len(self.payload) + 2).to_bytes(2, "big")
-        return b"\xff" + bytes([self.marker]) + length + self.payload + self.data
+    def parts(self) -> tuple[bytes, ...]:
+        length = (len(self.payload) + 2).to_bytes(2)
+        return b"\xff", bytes([self.marker]), length, self.payload, self.data
 
 
 class Component(NamedTuple):
@@ -97,34 +96,34 @@ class Jpeg:
     def scans(self) -> list[Segment]:
         return [segment for segment in self.segments if segment.marker == SOS]
 
-    def quantisation(self) -> list[list[int]]:
-        """Each component's table, in natural order: the one in force when its first scan begins."""
-        frame = self.frame
-        tables: dict[int, list[int]] = {}
-        found: dict[int, list[int]] = {}
-        for marker, payload, _ in self.segments:
-            if marker == DQT:
-                tables.update(_tables(payload))
-            elif marker == SOS:
-                for component in frame.components:
-                    if component.identifier in payload[1 : 1 + 2 * payload[0] : 2]:
-                        found.setdefault(component.identifier, tables[component.table])
-        return [found[component.identifier] for component in frame.components]
+    @property
+    def of_picture(self) -> list[Segment]:
+        """The segments without what is carried beside the picture."""
+        return [s for s in self.segments if s.marker not in APP and s.marker != COM]
 
     def restart_interval(self) -> int:
-        """In MCUs, of the first scan."""
+        """In MCUs, of the first scan; 0 for none."""
         interval = 0
         for marker, payload, _ in self.segments:
             if marker == DRI:
-                interval = int.from_bytes(payload[:2], "big")
+                interval = int.from_bytes(payload[:2])
             elif marker == SOS:
                 break
         return interval
 
-    def has_own_huffman_tables(self) -> bool:
-        """Whether any differs from those of T.81 annex K, as in an optimised file."""
-        tables = [table for s in self.segments if s.marker == DHT for table in _huffman(s.payload)]
-        return any(table not in _standard_huffman() for table in tables)
+    def whole_blocks(self) -> Frame:
+        """The frame of the size to which blocks fill it up, as far as every scan has them.
+
+        So what lies beyond the picture's edge is part of it, and stays.
+        """
+        frame = self.frame
+        across, down = frame.most
+        if len(frame.components) == 1 or frame.progressive or len(self.scans) != 1:
+            across = down = 1  # a scan of one component ends with the block the picture ends in
+        width, height = _up(frame.width, 8 * across), _up(frame.height, 8 * down)
+        if max(width, height) > _LIBJPEG_MAX:
+            return frame
+        return frame._replace(width=width, height=height)
 
 
 def parse(source: bytes) -> Jpeg:
@@ -154,26 +153,13 @@ def parse(source: bytes) -> Jpeg:
     return Jpeg(segments, source.endswith(b"\xff\xd9"), b"")
 
 
-def assemble(segments: Iterable[Segment], *, complete: bool = True) -> bytes:
+def assemble(segments: Iterable[Segment]) -> bytes:
     """The file that has these segments."""
-    parts = [segment.to_bytes() for segment in segments]
-    return b"".join([b"\xff\xd8", *parts, b"\xff\xd9" if complete else b""])
+    parts = chain.from_iterable(segment.parts() for segment in segments)
+    return b"".join([b"\xff\xd8", *parts, b"\xff\xd9"])
 
 
-def renamed(scan: Segment, names: Mapping[int, Sequence[int]]) -> Segment:
-    """A scan of other component identifiers: each has one or more in the place of its own."""
-    count = scan.payload[0]
-    pairs = [scan.payload[1 + 2 * n : 3 + 2 * n] for n in range(count)]
-    chosen = [bytes([name, pair[1]]) for pair in pairs for name in names.get(pair[0], ())]
-    rest = scan.payload[1 + 2 * count :]
-    return scan._replace(payload=bytes([len(chosen)]) + b"".join(chosen) + rest)
-
-
-def identifiers(scan: Segment) -> list[int]:
-    return list(scan.payload[1 : 1 + 2 * scan.payload[0] : 2])
-
-
-def up(number: int, multiple: int) -> int:
+def _up(number: int, multiple: int) -> int:
     """The next multiple."""
     return -(-number // multiple) * multiple
 
@@ -190,34 +176,3 @@ def _frame(marker: int, payload: bytes) -> Frame:
         raise ImageRejected("corrupt_image", "The JPEG's sampling factors are out of range.")
     height, width = payload[1] << 8 | payload[2], payload[3] << 8 | payload[4]
     return Frame(marker, width, height, components)
-
-
-def _tables(payload: bytes) -> dict[int, list[int]]:
-    tables: dict[int, list[int]] = {}
-    at = 0
-    while at < len(payload):
-        wide, name = payload[at] >> 4, payload[at] & 15
-        step = 2 if wide else 1
-        values = payload[at + 1 : at + 1 + 64 * step]
-        numbers = [int.from_bytes(values[n : n + step], "big") for n in range(0, len(values), step)]
-        tables[name] = [numbers[place] for place in JpegImagePlugin.zigzag_index]
-        at += 1 + 64 * step
-    return tables
-
-
-def _huffman(payload: bytes) -> list[bytes]:
-    tables: list[bytes] = []
-    while len(payload) > 17:
-        size = 17 + sum(payload[1:17])
-        tables.append(payload[:size])
-        payload = payload[size:]
-    return tables
-
-
-@lru_cache(maxsize=1)
-def _standard_huffman() -> frozenset[bytes]:
-    """libjpeg's default tables are those of annex K."""
-    file = BytesIO()
-    Image.new("RGB", (8, 8)).save(file, "JPEG")
-    written = parse(file.getvalue()).segments
-    return frozenset(table for s in written if s.marker == DHT for table in _huffman(s.payload))

@@ -13,7 +13,6 @@ from typing import Any, TypeVar, TypeVarTuple
 
 import anyio
 from anyio import BrokenWorkerProcess, to_process
-from PIL import Image
 from ulid import ULID
 
 from errors import DecoderFailed, DecoderKilled, ImageRejected, StageError
@@ -52,11 +51,11 @@ class PixelProcesses:
         # The slots limit; anyio's limiter would count waiting for a slot as time used.
         self._no_limit = anyio.CapacityLimiter(math.inf)
 
-    async def warm_up(self) -> None:
-        """Start every process with the image library loaded, so that no image waits for that."""
+    async def warm_up(self, load: Callable[[], object]) -> None:
+        """Start every process and call load in it, so that no image waits for that."""
         async with anyio.create_task_group() as group:
             for _ in range(self._processes):
-                group.start_soon(self._warm_up_one)
+                group.start_soon(self._warm_up_one, load)
 
     async def run(self, function: Callable[[*Args], Result], *args: *Args) -> Result:
         """Call function in a child process; the caller holds a slot.
@@ -94,9 +93,9 @@ class PixelProcesses:
         path.write_bytes(b"")
         return path
 
-    async def _warm_up_one(self) -> None:
+    async def _warm_up_one(self, load: Callable[[], object]) -> None:
         with suppress(StageError):  # the first image will start one, and tell
-            await self.run(Image.init)
+            await self.run(load)
 
     def _call(
         self, report: Path, fresh: bool, function: Callable[[*Args], Result], *args: *Args

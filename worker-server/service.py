@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 import console
 import environment
+import formats
 import health
 import jobs
 import tasks
@@ -101,7 +102,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
             Path(folder),
         )
         logo = Logo(settings.google_logo, Path(folder), pixels)
-        await pixels.warm_up()
+        await pixels.warm_up(formats.load)
         background = asyncio.create_task(logo.keep_fresh())
         yield Stages(settings, name, spool, pixels, logo, central)
         background.cancel()

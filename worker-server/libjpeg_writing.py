@@ -1,0 +1,75 @@
+"""A compressor of libjpeg's, told what to write."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from libjpeg_api import VERSION, ffi, lib, libc
+from libjpeg_calls import Call, error_manager
+
+_SPARE_BYTES = 64 * 1024
+_unset_buffer = ffi.new_allocator(should_clear_after_alloc=False)
+
+
+class Component(NamedTuple):
+    identifier: int
+    across: int  # sampling factors
+    down: int
+    table: Any  # JQUANT_TBL
+    table_number: int
+    dc_table: int
+    ac_table: int
+
+
+@contextmanager
+def compressor(call: Call, expected_bytes: int = 0) -> Iterator[tuple[Any, Callable[[], bytes]]]:
+    """One, and what to call once jpeg_write_coefficients was, for the JPEG."""
+    errors = error_manager()
+    cinfo = ffi.new("struct jpeg_compress_struct *", {"err": errors})
+    lib.jpeg_CreateCompress(cinfo, VERSION, ffi.sizeof(cinfo[0]))
+    room = expected_bytes + _SPARE_BYTES
+    own = _unset_buffer("char[]", room)
+    buffer, size = ffi.new("char **", own), ffi.new("unsigned long *", room)
+
+    def finish() -> bytes:
+        call(lib.jpeg_finish_compress, cinfo)
+        stream = bytes(ffi.buffer(buffer[0], size[0]))
+        if buffer[0] != own:  # it was too small; libjpeg took another
+            libc.free(buffer[0])
+        return stream
+
+    try:
+        lib.jpeg_mem_dest(cinfo, buffer, size)
+        yield cinfo, finish
+    finally:
+        lib.jpeg_destroy(cinfo)
+
+
+def describe(cinfo: Any, size: tuple[int, int], components: Sequence[Component]) -> None:
+    """Size, components and quantisation: as jpeg_copy_critical_parameters does, which may fail."""
+    cinfo.image_width, cinfo.image_height = size
+    cinfo.input_components = len(components)  # of an unknown colour space
+    lib.jpeg_set_defaults(cinfo)
+    cinfo.write_JFIF_header = cinfo.write_Adobe_marker = False
+    for target, source in zip(cinfo.comp_info[0 : len(components)], components, strict=True):
+        target.component_id = source.identifier
+        target.h_samp_factor, target.v_samp_factor = source.across, source.down
+        target.quant_tbl_no = source.table_number
+        target.dc_tbl_no, target.ac_tbl_no = source.dc_table, source.ac_table
+        if not cinfo.quant_tbl_ptrs[source.table_number]:
+            cinfo.quant_tbl_ptrs[source.table_number] = lib.jpeg_alloc_quant_table(cinfo)
+        table = cinfo.quant_tbl_ptrs[source.table_number]
+        ffi.memmove(table.quantval, source.table.quantval, ffi.sizeof(table.quantval))
+        table.sent_table = False
+
+
+def copy_huffman_tables(cinfo: Any, source: Any) -> None:
+    for theirs, ours in (
+        (source.dc_huff_tbl_ptrs, cinfo.dc_huff_tbl_ptrs),
+        (source.ac_huff_tbl_ptrs, cinfo.ac_huff_tbl_ptrs),
+    ):
+        for number in range(len(theirs)):
+            if theirs[number]:
+                ours[number] = ours[number] or lib.jpeg_alloc_huff_table(cinfo)
+                ffi.memmove(ours[number], theirs[number], ffi.sizeof("JHUFF_TBL"))
+                ours[number].sent_table = False
