@@ -67,16 +67,28 @@ def responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
     return documented
 
 
+def answer_to(request: Request, problem: Problem) -> JSONResponse:
+    """The problem's document, logged."""
+    headers = None
+    if problem.retry_after_s is not None:
+        headers = {"Retry-After": str(problem.retry_after_s)}
+    cause = str(problem.__cause__ or "")  # for whoever runs the service, not for the client
+    return _answer(request, problem.kind, problem.detail, headers, cause)
+
+
+def answer_to_unexpected(request: Request) -> JSONResponse:
+    """Of any other exception, which goes on to the server's log."""
+    kind = ProblemType("internal_error", 500, "Something unexpected went wrong", "")
+    detail = "This is a fault of the service; its log has the traceback."
+    return _answer(request, kind, detail, None)
+
+
 def install(app: FastAPI) -> None:
     """Answer every failure of app as a problem document and log it."""
 
     @app.exception_handler(Problem)
     async def _problem(request: Request, problem: Problem) -> JSONResponse:
-        headers = None
-        if problem.retry_after_s is not None:
-            headers = {"Retry-After": str(problem.retry_after_s)}
-        cause = str(problem.__cause__ or "")  # for whoever runs the service, not for the client
-        return _answer(request, problem.kind, problem.detail, headers, cause)
+        return answer_to(request, problem)
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
@@ -92,10 +104,8 @@ def install(app: FastAPI) -> None:
         return _answer(request, kind, detail, None)
 
     @app.exception_handler(Exception)
-    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        kind = ProblemType("internal_error", 500, "Something unexpected went wrong", "")
-        detail = "This is a fault of the service; its log has the traceback."
-        return _answer(request, kind, detail, None)
+    async def _unexpected(request: Request, _: Exception) -> JSONResponse:
+        return answer_to_unexpected(request)
 
 
 def _answer(

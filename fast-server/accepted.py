@@ -45,7 +45,7 @@ async def answer(request: Request, received: Received) -> Response:
     state, media_id = request.app.state, received.record["media_id"]
     spool: Spool = state.spool
     status: str = Status.QUEUED
-    folder: Path | None = spool.folder(PENDING, media_id)
+    folder: Path | str | None = spool.path(PENDING, media_id)
     job: Job | None = (media_id, Stage.WATERMARK, 1)
     headers = {}
     if received.is_repeat:
@@ -59,7 +59,7 @@ async def answer(request: Request, received: Received) -> Response:
         media_id=media_id,
         filename=filename,
         status=status,
-        storage_path=str(folder / filename) if folder else None,
+        storage_path=f"{folder}/{filename}" if folder else None,
         status_url=status_url,
     )
     return Response(accepted.model_dump_json(), 202, headers, "application/json")

@@ -36,6 +36,7 @@ WORKER_NAME_FIELD = "worker_name"
 MEDIA_ID_FIELD = "media_id"
 
 MAX_NAME_BYTES = 255  # what common POSIX file systems take
+_to_json = json.JSONEncoder(default=repr).encode
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _MEDIA_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 # An upload's name may grow by a prefix here and by -<media_id> on central.
@@ -117,7 +118,7 @@ def serialize_job(payload: dict[str, Any]) -> bytes:
 
     arq also serializes the exception a job ended with, hence default=repr.
     """
-    return json.dumps(payload, default=repr).encode()
+    return _to_json(payload).encode()
 
 
 def deserialize_job(payload: bytes) -> dict[str, Any]:

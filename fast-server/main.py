@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from starlette.types import Receive, Scope, Send
 
 import accepted
 import admission
@@ -31,6 +32,7 @@ from central import Central
 from claims import Claims
 from contract import WATERMARK_QUEUE, is_media_id
 from lingering import Lingering
+from problems import Problem
 from queueing import Queues
 from settings import Settings
 from spool import Spool
@@ -59,7 +61,31 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await state.redis.aclose(close_connection_pool=True)
 
 
-app = FastAPI(title="Media processor: uploads", lifespan=lifespan)
+class Gateway(FastAPI):
+    """Hands POST /media over at once: the layers before a route are a sixth of a small upload."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/media"):
+            scope["app"] = self
+            await _uploading(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+async def _upload(scope: Scope, receive: Receive, send: Send) -> None:
+    request = Request(scope, receive)
+    try:
+        response = await post_media(request)
+    except Problem as problem:
+        response = problems.answer_to(request, problem)
+    except Exception:
+        await problems.answer_to_unexpected(request)(scope, receive, send)
+        raise
+    await response(scope, receive, send)
+
+
+_uploading = Lingering(_upload)
+app = Gateway(title="Media processor: uploads", lifespan=lifespan)
 app.add_middleware(Lingering)
 problems.install(app)
 

@@ -24,10 +24,9 @@ class Queues:
 
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
-        self._waiting: list[Job] = []
-        self._turn = asyncio.Lock()
+        self._waiting: list[tuple[Sequence[Job], asyncio.Future[bool]]] = []
+        self._trips: asyncio.Task[None] | None = None
         self._depth = 0
-        self._took = True
         self._looked_at = self._sent_at = -math.inf
 
     async def are_full(self, most: int) -> bool:
@@ -46,21 +45,28 @@ class Queues:
         Whether Redis takes jobs. If not, the reconciler of a worker queues them.
         """
         self._depth += len(wanted)
-        self._waiting += wanted
-        async with self._turn:
-            if self._waiting and (early_s := self._sent_at + _APART_S - time.monotonic()) > 0:
+        took: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((wanted, took))
+        if self._trips is None or self._trips.done():
+            self._trips = asyncio.create_task(self._make_trips())
+        return await took
+
+    async def _make_trips(self) -> None:
+        while self._waiting:
+            if (early_s := self._sent_at + _APART_S - time.monotonic()) > 0:
                 await asyncio.sleep(early_s)
-            taken, self._waiting = self._waiting, []
-            if taken:
-                self._took = await self._send(taken)
-            return self._took  # who came before has sent those of this one
+            together, self._waiting = self._waiting, []
+            took = await self._send([job for wanted, _ in together for job in wanted])
+            for _, waiting in together:
+                if not waiting.done():  # its request was cancelled
+                    waiting.set_result(took)
 
     async def _send(self, wanted: Sequence[Job]) -> bool:
         self._sent_at = time.monotonic()
         try:
             async with asyncio.timeout(REDIS_ANSWER_S):
                 depth = await jobs.enqueue(self._redis, wanted)
-        except (RedisError, OSError) as error:
+        except Exception as error:  # whatever it is: the media are safe on the disk
             self._looked_at = -math.inf
             detail = f"not queued yet, Redis says: {error!r}"
             media_id = wanted[0][0] if len(wanted) == 1 else None

@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+_to_json = json.JSONEncoder(ensure_ascii=False).encode  # an indent would take the slow way
+
 
 def fsync_dir(folder: Path | str) -> None:
     """Make the names in folder (created, renamed, removed) survive a power cut."""
@@ -41,7 +43,7 @@ def write_file(path: Path | str, content: bytes, *, fsync: bool) -> None:
 
 
 def as_json(record: Mapping[str, Any]) -> bytes:
-    return json.dumps(record, ensure_ascii=False).encode()  # an indent would take the slow way
+    return _to_json(record).encode()
 
 
 def write_json(path: Path, record: Mapping[str, Any], *, fsync: bool) -> None:
