@@ -189,3 +189,16 @@ def test_a_request_cancelled_while_it_commits_is_accepted_whole(
     assert (folder / "photo.jpg").read_bytes() == PHOTO
     assert (folder / "media.json").exists()
     assert list((tmp_path / "incoming").iterdir()) == []
+
+
+def test_a_fault_that_nobody_thought_of_is_told_as_one_of_the_service(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(modules["uploads"].image_header, "read_size", fail)
+    with in_process("fast-server", env) as fast:
+        answer = fast.post("/media", files=FILE)
+    assert_problem(answer, 500, "internal_error")
+    assert_nothing_is_in(Path(env["UPLOAD_DIR"]))
