@@ -3,6 +3,7 @@
 import http.client
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ class Poster:
         self._local = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
         self._threads = ThreadPoolExecutor(clients)
-        self._posted: list[Future[None]] = []
+        self._posted: deque[Future[None]] = deque()
 
     def __enter__(self) -> "Poster":
         return self
@@ -74,13 +75,12 @@ class Poster:
 
     def start(self, forms: Sequence[Form]) -> None:
         """Post them, and wait for nothing."""
-        self._posted += [self._threads.submit(self.post, form) for form in forms]
+        self._posted.extend(self._threads.submit(self.post, form) for form in forms)
 
     def check(self) -> None:
         """Raises what went wrong with those started."""
-        for posted in self._posted:
-            if posted.done():
-                posted.result()
+        while self._posted and self._posted[0].done():
+            self._posted.popleft().result()
 
     def _connection(self) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
@@ -113,11 +113,11 @@ class Tail:
     _torn: bytes = b""
 
     def __post_init__(self) -> None:
-        self._read = self.path.stat().st_size if self.path.exists() else 0
+        self._read = self._size()
 
     def look(self) -> int:
         """How many there are by now."""
-        if self.path.exists() and self.path.stat().st_size > self._read:
+        if self._size() > self._read:
             with self.path.open("rb") as file:
                 file.seek(self._read)
                 added = file.read()
@@ -143,6 +143,12 @@ class Tail:
             if time.monotonic() > give_up:
                 raise TimeoutError(f"only {len(self.lines)} lines came in {self.path}")
             time.sleep(_LOOK_S)
+
+    def _size(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
 
 
 def in_turn(items: Sequence[Item], count: int) -> list[Item]:
