@@ -1,7 +1,6 @@
 """Which logo is used, and that no image ever gets another than the one that was asked for."""
 
 import asyncio
-import logging
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -152,14 +151,13 @@ def test_a_bomb_is_no_logo(folder: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_unset_and_not_to_be_had_the_bundled_mark_serves_and_says_so(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(logo_module, "DEFAULT_URL", f"http://127.0.0.1:{free_ports(1)[0]}/logo.png")
-    with caplog.at_level(logging.INFO, "media"):
-        path = asyncio.run(logo_module.Logo(None, folder, InThisProcess()).path())
+    path = asyncio.run(logo_module.Logo(None, folder, InThisProcess()).path())
     with Image.open(path) as image, Image.open(FOLDER / "bundled_logo.png") as bundled:
         assert image.tobytes() == bundled.convert("RGBA").tobytes()
-    assert "The bundled mark is used" in caplog.text
+    assert "The bundled mark is used" in capsys.readouterr().out
 
 
 def test_unset_the_default_logo_is_fetched(

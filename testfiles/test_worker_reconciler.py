@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import logging
 import os
 import shutil
 import time
@@ -367,7 +366,7 @@ def test_an_original_that_somebody_uses_is_kept_for_now(uploads: Path, redis: Re
 
 
 def test_a_redis_that_is_down_ends_the_pass_and_not_the_reconciler(
-    uploads: Path, service: tuple[Service, Redis], caplog: pytest.LogCaptureFixture
+    uploads: Path, service: tuple[Service, Redis], capsys: pytest.CaptureFixture[str]
 ) -> None:
     server, redis = service
     media_id = add_media(uploads)
@@ -376,13 +375,12 @@ def test_a_redis_that_is_down_ends_the_pass_and_not_the_reconciler(
         async with connected(redis) as pool:
             passes = reconciler_of(uploads, pool, RECONCILE_SECONDS="0.02")
             running = asyncio.create_task(passes.run())
-            await asyncio.to_thread(until, lambda: "reconciler: " in caplog.text)
+            await asyncio.to_thread(until, lambda: "reconciler: " in capsys.readouterr().out)
             await asyncio.to_thread(server.start)
             await asyncio.to_thread(until, lambda: queued(redis))
             assert not running.done()
             running.cancel()
 
     server.kill()
-    with caplog.at_level(logging.INFO, "media"):
-        asyncio.run(scenario())
+    asyncio.run(scenario())
     assert queued(redis) == {f"{media_id}:watermark:1"}

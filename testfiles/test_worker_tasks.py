@@ -1,15 +1,12 @@
 """What the end of a stage means to arq: a job is put off, or is over."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from arq.worker import Retry
-from redis.exceptions import ConnectionError as RedisGone
 
 from worker_rig import add_media, state_of, worker_module
 
@@ -20,13 +17,12 @@ Stage = worker_module("contract").Stage
 
 
 class Recorder:
-    """Stages that end as they are told to, and a Redis that notes what is queued."""
+    """Stages that end as they are told to."""
 
     def __init__(self, root: Path, outcome: Any = None) -> None:
         self.spool = spool.Spool(root)
         self.outcome = outcome
         self.advanced: list[str] = []
-        self.queued: list[tuple[Any, ...]] = []
 
     async def advance(self, media: Any, stage: str) -> Any:
         self.advanced.append(stage)
@@ -34,20 +30,13 @@ class Recorder:
             raise self.outcome
         return self.outcome
 
-    async def enqueue(self, redis: str, jobs: list[tuple[Any, ...]]) -> None:
-        assert redis == "the worker's own"
-        for job in jobs:
-            with self.spool.hold(job[0]):  # the next job needs the lock
-                self.queued.append(job)
-
-    def run(self, media_id: str, run: int = 1) -> None:
-        context = {
-            "stages": self,
-            "redis": "the worker's own",
-            "upload_queued": asyncio.Queue(),
-        }
-        with patch.object(tasks.jobs, "enqueue", self.enqueue):
-            asyncio.run(tasks.watermark_image_task(context, media_id, run))
+    def run(self, media_id: str, run: int = 1) -> Any:
+        """The job that is to follow."""
+        following = asyncio.run(tasks.watermark_image_task({"stages": self}, media_id, run))
+        if following:
+            with self.spool.hold(media_id):
+                pass  # the next job needs the lock
+        return following
 
     def put_off_ms(self, media_id: str) -> Any:
         with pytest.raises(Retry) as told:
@@ -58,9 +47,8 @@ class Recorder:
 def test_success_queues_the_next_stage_after_the_lock_is_free(tmp_path: Path) -> None:
     media_id = add_media(tmp_path, run=4)
     recorder = Recorder(tmp_path, Stage.UPLOAD)
-    recorder.run(media_id, 4)
+    assert recorder.run(media_id, 4) == (media_id, Stage.UPLOAD, 4)
     assert recorder.advanced == ["watermark"]
-    assert recorder.queued == [(media_id, Stage.UPLOAD, 4)]
 
 
 def test_a_media_somebody_else_holds_comes_back_in_5_s_uncharged(tmp_path: Path) -> None:
@@ -77,12 +65,11 @@ def test_a_retry_comes_back_when_it_is_due(tmp_path: Path) -> None:
 
 
 def test_a_fault_of_the_disk_comes_back_and_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fault = OSError(28, "No space left on device")
-    with caplog.at_level(logging.INFO, "media"):
-        assert Recorder(tmp_path, fault).put_off_ms(add_media(tmp_path)) == 10_000
-    assert "No space left on device" in caplog.text
+    assert Recorder(tmp_path, fault).put_off_ms(add_media(tmp_path)) == 10_000
+    assert "No space left on device" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -100,19 +87,6 @@ def test_a_job_of_no_media_a_finished_one_or_an_old_run_is_over(
     media_id, run = prepare(tmp_path)
     before = state_of(tmp_path, media_id)
     recorder = Recorder(tmp_path)
-    recorder.run(media_id, run)
-    assert recorder.advanced == recorder.queued == []
+    assert recorder.run(media_id, run) is None
+    assert recorder.advanced == []
     assert state_of(tmp_path, media_id) == before
-
-
-def test_a_redis_that_is_gone_when_the_next_stage_is_queued_is_told_and_no_failure(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def gone(*_: Any, **__: Any) -> None:
-        raise RedisGone("Connection closed")
-
-    recorder = Recorder(tmp_path, Stage.UPLOAD)
-    monkeypatch.setattr(recorder, "enqueue", gone)
-    with caplog.at_level(logging.INFO, "media"):
-        recorder.run(add_media(tmp_path))
-    assert "upload is not queued yet" in caplog.text

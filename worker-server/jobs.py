@@ -41,9 +41,10 @@ QUEUE_AND_TASK = {
 WAKE = {WATERMARK_QUEUE: "media-processor:wake"}
 _MOST_WAKES = "1000"  # that nobody waited for
 
-_ENQUEUE = """
+# Lua that queues jobs, of whose arguments common() are the first, and described() the last ones.
+QUEUE_JOBS = """
 local prefix, ttl_ms, now_ms, most_wakes = unpack(ARGV, 1, 4)
-for i = 5, #ARGV, 4 do
+for i = first, #ARGV, 4 do
     local queue, wake, job, body = unpack(ARGV, i, i + 3)
     redis.call('SET', prefix .. job, body, 'PX', ttl_ms, 'NX')
     redis.call('ZADD', queue, 'NX', now_ms, job)
@@ -52,6 +53,10 @@ for i = 5, #ARGV, 4 do
         redis.call('LTRIM', wake, 0, most_wakes - 1)
     end
 end
+"""
+_ENQUEUE = f"""
+local first = 5
+{QUEUE_JOBS}
 return redis.call('ZCARD', KEYS[1]) + redis.call('ZCARD', KEYS[2])
 """
 
@@ -116,12 +121,24 @@ async def enqueue(redis: ArqRedis, jobs: Iterable[Job]) -> int:
     takes four round trips a job, and leaves one alone whose payload is there though somebody
     deleted the queue.
     """
-    now_ms = int(time.time() * 1000)
+    queues = (WATERMARK_QUEUE, UPLOAD_QUEUE)
+    arguments = *common(), *described(jobs)
+    return await cast(Awaitable[int], redis.eval(_ENQUEUE, 2, *queues, *arguments))
+
+
+def common() -> list[str]:
+    return [job_key_prefix, str(JOB_TTL_MS), str(_now_ms()), _MOST_WAKES]
+
+
+def described(jobs: Iterable[Job]) -> list[str]:
+    """Queue, wake-up, id and payload of each in turn."""
     arguments: list[str] = []
     for media_id, stage, run in jobs:
         queue, task = QUEUE_AND_TASK[stage]
-        body = payload(task, (media_id, run), {}, None, now_ms, serializer=serialize_job)
+        body = payload(task, (media_id, run), {}, None, _now_ms(), serializer=serialize_job)
         arguments += [queue, WAKE.get(queue, ""), job_id(media_id, stage, run), body.decode()]
-    common = (job_key_prefix, str(JOB_TTL_MS), str(now_ms), _MOST_WAKES)
-    queues = (WATERMARK_QUEUE, UPLOAD_QUEUE)
-    return await cast(Awaitable[int], redis.eval(_ENQUEUE, 2, *queues, *common, *arguments))
+    return arguments
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

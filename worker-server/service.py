@@ -174,7 +174,7 @@ def _worker(
         max_tries=_MAX_TRIES,
         health_check_interval=_HEALTH_S,
         health_check_key=health.key(queue, stages.worker),
-        ctx={"stages": stages, "upload_queued": upload_queued},
+        ctx={"stages": stages},
         queued=upload_queued,
         job_serializer=serialize_job,
         job_deserializer=deserialize_job,

@@ -6,13 +6,11 @@ the job, the media stays in pending/ and the reconciler queues it again.
 
 from typing import Any
 
-from arq.connections import ArqRedis
 from arq.worker import Retry
-from redis.exceptions import RedisError
 
 import console
-import jobs
 from contract import PENDING, Stage
+from jobs import Job
 from spool import MediaBusy, MediaGone
 from stages import Postponed, Stages
 
@@ -20,18 +18,18 @@ _BUSY_S = 5
 _DISK_FAULT_S = 10
 
 
-async def watermark_image_task(ctx: dict[str, Any], media_id: str, run: int) -> None:
+async def watermark_image_task(ctx: dict[str, Any], media_id: str, run: int) -> Job | None:
     """Stage 1. Its success queues stage 2."""
-    await _advance(ctx["stages"], ctx["redis"], Stage.WATERMARK, media_id, run)
-    ctx["upload_queued"].put_nowait(media_id)
+    return await _advance(ctx["stages"], Stage.WATERMARK, media_id, run)
 
 
-async def upload_to_central_task(ctx: dict[str, Any], media_id: str, run: int) -> None:
+async def upload_to_central_task(ctx: dict[str, Any], media_id: str, run: int) -> Job | None:
     """Stage 2."""
-    await _advance(ctx["stages"], ctx["redis"], Stage.UPLOAD, media_id, run)
+    return await _advance(ctx["stages"], Stage.UPLOAD, media_id, run)
 
 
-async def _advance(stages: Stages, redis: ArqRedis, stage: Stage, media_id: str, run: int) -> None:
+async def _advance(stages: Stages, stage: Stage, media_id: str, run: int) -> Job | None:
+    """The job to queue next, if any: it needs the lock, which is free only then."""
     following = None
     try:
         with stages.spool.hold(media_id) as media:
@@ -39,7 +37,7 @@ async def _advance(stages: Stages, redis: ArqRedis, stage: Stage, media_id: str,
             if media.state == PENDING and media.progress["run"] == run:
                 following = await stages.advance(media, stage)
     except MediaGone:
-        return
+        return None
     except MediaBusy:
         raise Retry(defer=_BUSY_S) from None
     except Postponed as postponed:
@@ -48,13 +46,4 @@ async def _advance(stages: Stages, redis: ArqRedis, stage: Stage, media_id: str,
         detail = f"The disk: {error}. Tried again in {_DISK_FAULT_S} s."
         console.event(console.NOTICE, media_id=media_id, stage=stage, detail=detail)
         raise Retry(defer=_DISK_FAULT_S) from None
-    if following is not None:  # only now: the next job needs the lock
-        await _enqueue(redis, following, media_id, run)
-
-
-async def _enqueue(redis: ArqRedis, stage: Stage, media_id: str, run: int) -> None:
-    try:
-        await jobs.enqueue(redis, [(media_id, stage, run)])
-    except (RedisError, OSError) as error:
-        detail = f"{stage} is not queued yet, Redis says: {error!r}"
-        console.event(console.NOTICE, media_id=media_id, detail=detail)
+    return None if following is None else (media_id, following, run)
