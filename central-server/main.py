@@ -22,8 +22,8 @@ import startup
 from activity import ActivityLog
 from archive import Archive
 from body import open_form
+from direct import DirectApp
 from incoming import receive
-from lingering import Lingering
 from problems import Problem
 from served import OpenedImage
 from settings import Settings
@@ -55,17 +55,16 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.archive.close()
 
 
-app = FastAPI(title="Media processor: central storage", lifespan=lifespan)
-app.add_middleware(Lingering)
-problems.install(app)
+app = DirectApp("Media processor: central storage", lifespan)
 
 
 @app.post(
     "/upload-final",
+    response_model=Stored,
     responses=problems.responses(*refusals.UPLOAD_REFUSALS),
     openapi_extra=openapi.UPLOAD_FORM,
 )
-async def post_upload_final(request: Request, response: Response) -> Stored:
+async def post_upload_final(request: Request) -> Response:
     """Store one image and log its line. 200 means that both are on the disk."""
     started = time.monotonic()
     archive: Archive = request.app.state.archive
@@ -92,8 +91,11 @@ async def post_upload_final(request: Request, response: Response) -> Stored:
         seconds=seconds,
     )
     root = request.scope.get("root_path", "")
-    response.headers["Content-Location"] = f"{root}/media/{upload.media_id}"
-    return stored
+    headers = {"Content-Location": f"{root}/media/{upload.media_id}"}
+    return Response(stored.model_dump_json(), 200, headers, "application/json")
+
+
+app.reach_directly("POST", "/upload-final", post_upload_final)
 
 
 @app.get(

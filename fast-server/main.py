@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from starlette.types import Receive, Scope, Send
 
 import accepted
 import admission
@@ -31,8 +30,7 @@ from body import open_form
 from central import Central
 from claims import Claims
 from contract import WATERMARK_QUEUE, is_media_id
-from lingering import Lingering
-from problems import Problem
+from direct import DirectApp
 from queueing import Queues
 from settings import Settings
 from spool import Spool
@@ -61,33 +59,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await state.redis.aclose(close_connection_pool=True)
 
 
-class Gateway(FastAPI):
-    """Hands POST /media over at once: the layers before a route are a sixth of a small upload."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/media"):
-            scope["app"] = self
-            await _uploading(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
-
-
-async def _upload(scope: Scope, receive: Receive, send: Send) -> None:
-    request = Request(scope, receive)
-    try:
-        response = await post_media(request)
-    except Problem as problem:
-        response = problems.answer_to(request, problem)
-    except Exception:
-        await problems.answer_to_unexpected(request)(scope, receive, send)
-        raise
-    await response(scope, receive, send)
-
-
-_uploading = Lingering(_upload)
-app = Gateway(title="Media processor: uploads", lifespan=lifespan)
-app.add_middleware(Lingering)
-problems.install(app)
+app = DirectApp("Media processor: uploads", lifespan)
 
 
 @app.post(
@@ -112,6 +84,9 @@ async def post_media(request: Request) -> Response:
         received = await uploads.receive(form, state.spool, state.settings, state.claims, key)
         accepted.log(received, time.monotonic() - started)
         return await accepted.answer(request, received)
+
+
+app.reach_directly("POST", "/media", post_media)
 
 
 @app.get(
