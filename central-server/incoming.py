@@ -108,14 +108,16 @@ class _TemporaryFile:
         self._max_bytes = max_bytes
         self._is_made = False
         self._hash = hashlib.sha256()
-        self._batch = bytearray()
+        self._batch: list[Chunk] = []  # as they come: not copied together
+        self._unwritten = 0
 
     async def add(self, chunk: Chunk) -> None:
         self.size += len(chunk)
         if self.size > self._max_bytes:
             raise refusals.too_large(self._max_bytes)
-        self._batch += chunk
-        if len(self._batch) >= _BATCH_BYTES:
+        self._batch.append(chunk)
+        self._unwritten += len(chunk)
+        if self._unwritten >= _BATCH_BYTES:
             await asyncio.to_thread(self._write)
 
     def finish(self) -> str:
@@ -127,13 +129,14 @@ class _TemporaryFile:
         """Opens it anew, for a thread may still be at it when its request is cancelled."""
         fd = self._open()
         try:
-            durable.write_all(fd, [self._batch])
+            durable.write_all(fd, self._batch)
             if fsync:
                 os.fsync(fd)
         finally:
             os.close(fd)
-        self._hash.update(self._batch)
-        self._batch.clear()
+        for chunk in self._batch:
+            self._hash.update(chunk)
+        self._batch, self._unwritten = [], 0
 
     def _open(self) -> int:
         """One that was removed meanwhile is not made again: it would lack its beginning."""

@@ -104,13 +104,14 @@ class _LargePieces(httpx.AsyncByteStream):
         self._form = form
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        gathered = bytearray()
+        gathered, size = [], 0
         for piece in self._form:
-            gathered += piece
-            if len(gathered) >= _PIECE_BYTES:
-                yield bytes(gathered)
-                gathered.clear()
-        yield bytes(gathered)
+            gathered.append(piece)
+            size += len(piece)
+            if size >= _PIECE_BYTES:
+                yield b"".join(gathered)
+                gathered, size = [], 0
+        yield b"".join(gathered)
 
 
 def _reason(response: httpx.Response) -> str:

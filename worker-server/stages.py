@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import attempts
@@ -20,6 +20,7 @@ from settings import Settings
 from spool import HeldMedia, Spool
 
 _SMALL = 1024 * 1024  # bytes
+_MOST_REMEMBERED = 1000
 
 
 class Postponed(Exception):
@@ -40,6 +41,7 @@ class Stages:
     pixels: PixelProcesses
     logo: Logo
     central: Central
+    _just_written: dict[str, str] = field(default_factory=dict)  # SHA-256 by media id
 
     async def advance(self, media: HeldMedia, stage: Stage) -> Stage | None:
         """Run stage on a media that is held and pending; the stage to queue next, if any.
@@ -48,7 +50,7 @@ class Stages:
         """
         if self._settle(media):
             return None
-        has_output = await _has_output(media)
+        has_output = await self._has_output(media)
         if stage is Stage.WATERMARK and has_output:
             return Stage.UPLOAD
         if stage is Stage.UPLOAD and not has_output:
@@ -98,6 +100,9 @@ class Stages:
             "notes": notes,
         }
         attempts.end(media, Stage.WATERMARK, Status.WATERMARKED)
+        if len(self._just_written) >= _MOST_REMEMBERED:
+            self._just_written.clear()
+        self._just_written[media.record["media_id"]] = output["sha256"]
         console.event(
             console.WATERMARKED,
             **self._fields(media),
@@ -125,6 +130,18 @@ class Stages:
             seconds=time.monotonic() - started,
         )
         self._settle(media)
+
+    async def _has_output(self, media: HeldMedia) -> bool:
+        """Whether stage 1's output is there and whole: a power cut, which this process would not
+        have survived, may have torn it."""
+        output = media.progress["watermarked"]
+        if output is None:
+            return False
+        if self._just_written.pop(media.record["media_id"], "") == output["sha256"]:
+            return media.watermarked.is_file()
+        if output["size"] < _SMALL:  # a thread would cost more than it spares the event loop
+            return _is_whole(media.watermarked, output)
+        return await asyncio.to_thread(_is_whole, media.watermarked, output)
 
     def _handle(self, media: HeldMedia, stage: Stage, error: StageError) -> None:
         """Note a failure. Raises Postponed where it is worth another attempt."""
@@ -162,16 +179,6 @@ class Stages:
             "filename": record["filename"],
             "worker": self.worker,
         }
-
-
-async def _has_output(media: HeldMedia) -> bool:
-    """Whether stage 1's output is there and whole; a power cut may have torn it."""
-    output = media.progress["watermarked"]
-    if output is None:
-        return False
-    if output["size"] < _SMALL:  # a thread would cost more than it spares the event loop
-        return _is_whole(media.watermarked, output)
-    return await asyncio.to_thread(_is_whole, media.watermarked, output)
 
 
 def _is_whole(path: Path, output: FileRecord) -> bool:
