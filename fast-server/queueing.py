@@ -16,7 +16,9 @@ from refusals import redis_unavailable
 
 REDIS_ANSWER_S = 2.0
 _FRESH_S = 0.01  # uploads that come faster than that share what Redis answered
-_APART_S = 0.004  # jobs that come faster than that share a trip: a fifth more uploads a second
+# Where this many share a trip, trips are so far apart for a while that more can share them: a fifth
+# more uploads a second. What a client or two send one after the other does not wait.
+_CROWD, _CROWDED_S, _APART_S = 3, 0.1, 0.004
 
 
 class Queues:
@@ -27,7 +29,7 @@ class Queues:
         self._waiting: list[tuple[Sequence[Job], asyncio.Future[bool]]] = []
         self._trips: asyncio.Task[None] | None = None
         self._depth = 0
-        self._looked_at = self._sent_at = -math.inf
+        self._looked_at = self._sent_at = self._crowded_at = -math.inf
 
     async def are_full(self, most: int) -> bool:
         """Whether that many jobs wait or run in both queues together.
@@ -53,9 +55,13 @@ class Queues:
 
     async def _make_trips(self) -> None:
         while self._waiting:
-            if (early_s := self._sent_at + _APART_S - time.monotonic()) > 0:
+            now = time.monotonic()
+            early_s = self._sent_at + _APART_S - now
+            if early_s > 0 and now - self._crowded_at < _CROWDED_S:
                 await asyncio.sleep(early_s)
             together, self._waiting = self._waiting, []
+            if len(together) >= _CROWD:
+                self._crowded_at = time.monotonic()
             took = await self._send([job for wanted, _ in together for job in wanted])
             for _, waiting in together:
                 if not waiting.done():  # its request was cancelled

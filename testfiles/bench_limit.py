@@ -1,4 +1,4 @@
-"""The limit: the step that takes the time, in as many processes as cores, and nothing else."""
+"""The step that takes the time, in as many processes as cores: Pillow's is the limit, and ours."""
 
 import multiprocessing
 import os

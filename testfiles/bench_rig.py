@@ -42,7 +42,7 @@ class Effort:
 
 FULL = Effort(
     rounds=3,
-    photos=42,
+    photos=90,
     small=300,
     latencies=300,
     uploads={80 * KB: 400, 2 * MB: 80, 50 * MB: 8},
