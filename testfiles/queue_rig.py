@@ -1,0 +1,78 @@
+"""arq's workers on a Redis, without what they work on: taking jobs, and ending them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from arq.worker import func
+from ulid import ULID
+
+from gateway import RedisServer
+from worker_rig import worker_module
+
+contract = worker_module("contract")
+jobs = worker_module("jobs")
+queue_worker = worker_module("queue_worker")
+WATERMARK, UPLOAD = contract.Stage.WATERMARK, contract.Stage.UPLOAD
+SLOTS = 2
+Done = Counter[str]  # by worker
+
+
+def connected(redis: RedisServer, stage: Any) -> Any:
+    queue, _ = jobs.QUEUE_AND_TASK[stage]
+    return jobs.connect(redis.url, queue, timeout_s=5, retries=1)
+
+
+@asynccontextmanager
+async def workers(
+    redis: RedisServer, names: str, work: Callable[[str], Awaitable[Any]], stage: Any = WATERMARK
+) -> AsyncIterator[dict[str, Any]]:
+    """One of each name's letters, all waiting for jobs that call work with the name."""
+    queue, task = jobs.QUEUE_AND_TASK[stage]
+
+    async def job(ctx: dict[str, Any], *_: object) -> Any:
+        return await work(ctx["name"])
+
+    made = {
+        name: queue_worker.QueueWorker(
+            [func(job, name=task)],
+            queue_name=queue,
+            redis_pool=connected(redis, stage),
+            handle_signals=False,
+            max_jobs=SLOTS,
+            keep_result=0,
+            ctx={"name": name},
+            queued=asyncio.Queue(),
+            health_check_key=f"health-{name}",
+            job_serializer=contract.serialize_job,
+            job_deserializer=contract.deserialize_job,
+        )
+        for name in names
+    }
+    running = [asyncio.create_task(worker.async_run()) for worker in made.values()]
+    try:
+        if queue in jobs.WAKE:
+            await until(lambda: redis.client.info()["blocked_clients"] == len(made))
+        yield made
+    finally:
+        for run in running:
+            run.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for worker in made.values():
+            await worker.pool.aclose(close_connection_pool=True)
+
+
+async def enqueue(redis: RedisServer, count: int, stage: Any = WATERMARK) -> list[str]:
+    client = connected(redis, stage)
+    queued = [(str(ULID()), stage, 1) for _ in range(count)]
+    await jobs.enqueue(client, queued)
+    await client.aclose(close_connection_pool=True)
+    return [contract.job_id(*job) for job in queued]
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not is_so():  # noqa: ASYNC110 - Redis has no event for it
+            await asyncio.sleep(0.01)
