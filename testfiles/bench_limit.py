@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -34,17 +33,18 @@ def pool() -> Iterator[ProcessPoolExecutor]:
         yield processes
 
 
-def rate(processes: ProcessPoolExecutor, step: Step, contents: Sequence[bytes]) -> float:
-    """Images a second, from file to file."""
-    with tempfile.TemporaryDirectory() as folder:
-        sources = [Path(folder, f"{n}.jpg") for n in range(len(contents))]
-        for source, content in zip(sources, contents, strict=True):
-            source.write_bytes(content)
-        targets = [source.with_name(f"watermarked_{source.name}") for source in sources]
-        started = time.monotonic()
-        for _ in processes.map(step, sources, targets):
-            pass
-        return len(sources) / (time.monotonic() - started)
+def rate(
+    processes: ProcessPoolExecutor, step: Step, contents: Sequence[bytes], folder: Path
+) -> float:
+    """Images a second, from file to file; the next call overwrites them."""
+    sources = [folder / f"{n}.jpg" for n in range(len(contents))]
+    for source, content in zip(sources, contents, strict=True):
+        source.write_bytes(content)
+    targets = [source.with_name(f"watermarked_{source.name}") for source in sources]
+    started = time.monotonic()
+    for _ in processes.map(step, sources, targets):
+        pass
+    return len(sources) / (time.monotonic() - started)
 
 
 def by_product(source: Path, target: Path) -> None:

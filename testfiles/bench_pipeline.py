@@ -28,13 +28,14 @@ def measure(bench: Bench) -> Iterator[Figure]:
         "small images": [bench.small] * effort.small,
     }
     rates: dict[str, list[dict[str, float]]] = {name: [] for name in images}
+    step_folder = bench.new_folder()
     with bench.product() as product, bench.plain() as plain, bench_limit.pool() as pool:
 
         def rates_of(contents: Sequence[bytes]) -> dict[str, float]:
             return {
                 "product": through(product, contents, bench.doing),
-                "limit": bench_limit.rate(pool, bench_limit.by_product, contents),
-                "pillow": bench_limit.rate(pool, bench_limit.by_pillow, contents),
+                "limit": bench_limit.rate(pool, bench_limit.by_product, contents, step_folder),
+                "pillow": bench_limit.rate(pool, bench_limit.by_pillow, contents, step_folder),
                 "plain": through(plain, contents, bench.doing),
             }
 

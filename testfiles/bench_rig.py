@@ -72,7 +72,8 @@ class Doing(Protocol):
 
 @dataclass(frozen=True)
 class Bench:
-    """folder is a place on a real disk."""
+    """folder is a place on a real disk, removed when all is measured: some file systems (ext4
+    without a journal) are slow to make files for minutes after others were deleted."""
 
     folder: Path
     effort: Effort
@@ -85,23 +86,20 @@ class Bench:
         """The largest photo; of those that are generated the one of 12 megapixels."""
         return max(self.photos, key=len)
 
+    def new_folder(self) -> Path:
+        return Path(tempfile.mkdtemp(dir=self.folder))
+
     @contextmanager
     def product(self, **env: str) -> Iterator[Stack]:
         """The product's services, as `make run` starts them; env has settings of theirs."""
-        with (
-            tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as run_dir,
-            Stack(Path(run_dir), {"GOOGLE_LOGO": str(LOGO), **env}) as stack,
-        ):
+        with Stack(self.new_folder(), {"GOOGLE_LOGO": str(LOGO), **env}) as stack:
             yield stack
 
     @contextmanager
     def plain(self) -> Iterator["Plain"]:
         """The plain pipeline's."""
-        with (
-            tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as run_dir,
-            redis_server(Path(run_dir)) as redis,
-        ):
-            folder, (port, central_port) = Path(run_dir), free_ports(2)
+        folder, (port, central_port) = self.new_folder(), free_ports(2)
+        with redis_server(folder) as redis:
             plain = Plain(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{central_port}", folder)
             env = {
                 "UPLOAD_DIR": str(folder / "uploads"),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import bench_steps
 from bench_client import Form, Poster
@@ -41,8 +40,7 @@ class Service:
             with Poster(self.url, clients) as poster:
                 return len(forms) / poster.post_all(forms)
         finally:
-            # The disk is not to fill. But nobody deletes uploads between uploads, and some file
-            # systems (ext4 without a journal) are slow to make files for minutes after that.
+            # The disk is not to fill; but nobody deletes uploads between uploads (Bench.folder).
             if len(forms) * len(forms[0].body) > ROOM:
                 self.clear()
             os.sync()  # or whoever is measured next pays for it
@@ -53,7 +51,7 @@ Sides = tuple[Service, Service]  # the product's and the plain one
 
 def gateway(bench: Bench) -> Iterator[Figure]:
     """Uploads a second with no worker behind it, and what each step of one takes."""
-    with _gateways(bench.folder) as sides:
+    with _gateways(bench) as sides:
         for size in bench.effort.uploads:
             yield from _at_size(bench, GATEWAY, sides, size, Form.of, bench_steps.of_gateway)
 
@@ -65,7 +63,7 @@ def central(bench: Bench) -> Iterator[Figure]:
     def form(content: bytes) -> Form:
         return Form.of(content, f"watermarked_{next(names)}.jpg", worker_name="bench")
 
-    with _centrals(bench.folder) as sides:
+    with _centrals(bench) as sides:
         for size in bench.effort.uploads:
             yield from _at_size(bench, CENTRAL, sides, size, form, bench_steps.of_central)
 
@@ -93,19 +91,18 @@ def _at_size(
     one = compared(part, f"{label}, one at a time", "ms", "plain", alone)
     yield one
     bench.doing(f"{part.lower()}, {label}, step by step")
-    with TemporaryDirectory(dir=bench.folder) as folder:
-        taken = steps(Path(folder), content, min(number, MOST_STEPS))
+    taken = steps(bench.new_folder(), content, min(number, MOST_STEPS))
     for name, step_ms in taken.items():
         yield Figure(part, f"  {name}", step_ms, "ms", "one at a time", step_ms / one.value)
 
 
 @contextmanager
-def _gateways(folder: Path) -> Iterator[Sides]:
+def _gateways(bench: Bench) -> Iterator[Sides]:
     """The product's and the plain one, each with a Redis of its own."""
     with ExitStack() as opened:
 
         def started(app: str, cwd: Path, received: str) -> Service:
-            run_dir = Path(opened.enter_context(TemporaryDirectory(dir=folder)))
+            run_dir = bench.new_folder()
             redis = opened.enter_context(redis_server(run_dir))
             env = {"REDIS_URL": redis.url, "UPLOAD_DIR": str(run_dir / "uploads")}
             url = _started(opened, app, cwd, env)
@@ -123,11 +120,11 @@ def _gateways(folder: Path) -> Iterator[Sides]:
 
 
 @contextmanager
-def _centrals(folder: Path) -> Iterator[Sides]:
+def _centrals(bench: Bench) -> Iterator[Sides]:
     with ExitStack() as opened:
 
         def started(app: str, cwd: Path) -> Service:
-            run_dir = Path(opened.enter_context(TemporaryDirectory(dir=folder)))
+            run_dir = bench.new_folder()
             storage = run_dir / "storage"
             env = {"STORAGE_DIR": str(storage), "ACTIVITY_LOG": str(run_dir / "activity.log")}
             url = _started(opened, app, cwd, env)
