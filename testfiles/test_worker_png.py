@@ -93,6 +93,21 @@ def test_colour_type_and_bit_depth_stay(tmp_path: Path, logo: Path, kind: str) -
     assert opened(after).tobytes() != opened(KINDS[kind]).tobytes()
 
 
+def tiled() -> Image.Image:
+    """What deflate makes small by its search for repetition alone."""
+    image, tile = Image.new("RGB", (900, 900)), PHOTO.crop((0, 0, 60, 60))
+    for place in range(225):
+        image.paste(tile, (place % 15 * 60, place // 15 * 60))
+    return image
+
+
+@pytest.mark.parametrize("image", [images.photo(5, (900, 900)), tiled()], ids=["photo", "tiled"])
+def test_the_file_stays_about_as_small(tmp_path: Path, logo: Path, image: Image.Image) -> None:
+    before = images.encode(image, "PNG")
+    unmarked = len(before) + len(logo.read_bytes())
+    assert len(marked(tmp_path, logo, before)) < 1.15 * unmarked
+
+
 def test_a_palette_of_few_colours_keeps_its_depth_and_its_entries(
     tmp_path: Path, logo: Path
 ) -> None:
