@@ -81,6 +81,19 @@ def test_beside_the_logo_no_coefficient_changes(
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "RGB"])
+def test_huffman_tables_made_for_a_picture_get_what_they_lack(
+    tmp_path: Path, logo: Path, mode: str
+) -> None:
+    photo = images.photo(4, (700, 500), 0.02).convert(mode)
+    before = images.encode(photo, "JPEG", quality=90, optimize=True)
+    after, _ = marked(tmp_path, logo, before)
+    drawn, beside = difference(before, after)
+    assert drawn > 5
+    assert beside == 0
+    assert len(after) == pytest.approx(len(before), rel=0.1)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "RGB"])
 @pytest.mark.parametrize("progressive", [False, True])
 def test_other_colour_spaces_stay(
     tmp_path: Path, logo: Path, mode: str, *, progressive: bool

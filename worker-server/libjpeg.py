@@ -11,9 +11,16 @@ from typing import Any, Self
 from PIL import Image
 from PIL.JpegImagePlugin import zigzag_index
 
+from jpeg_huffman import AC_SYMBOLS, DC_SYMBOLS, END_OF_BLOCK, Table
 from libjpeg_api import VERSION, ffi, lib
 from libjpeg_calls import Call, JpegError, call_for, error_manager, guarded
-from libjpeg_writing import Component, compressor, copy_huffman_tables, describe
+from libjpeg_writing import (
+    Component,
+    compressor,
+    copy_huffman_tables,
+    describe,
+    huffman_table,
+)
 
 BLOCK = 8  # pixels a side
 _COEFFICIENTS = BLOCK * BLOCK
@@ -22,10 +29,7 @@ _ZIGZAG = sorted(range(_COEFFICIENTS), key=zigzag_index.__getitem__)
 _POOL_IMAGE = 1
 _REACHED_SOS = 1
 _MOST_BLOCKS = 10  # in an MCU
-# What coefficients of 8-bit samples may need (T.81 F.1.2): ends of blocks, runs of zeros, sizes
-_END_OF_BLOCK = 0x00
-_DC_CODES = frozenset(range(12))
-_AC_CODES = {_END_OF_BLOCK, 0xF0} | {run << 4 | size for run in range(16) for size in range(1, 11)}
+_SMALL = 25_000  # bytes: codes for everything are 2% of it
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom; in blocks of one component
 
@@ -63,18 +67,10 @@ class Coefficients:
 
     @property
     def has_every_code(self) -> bool:
-        """Whether its Huffman tables can encode any blocks; a picture's own ones often lack some.
-
-        It then stays with them, and is encoded in half the time.
-        """
-        cinfo = self._cinfo
+        """Whether its Huffman tables can encode any blocks; one made for a picture often cannot."""
         return all(
-            table and codes <= set(table.huffval[0 : sum(table.bits)])
-            for one in self._components
-            for table, codes in (
-                (cinfo.dc_huff_tbl_ptrs[one.dc_table], _DC_CODES),
-                (cinfo.ac_huff_tbl_ptrs[one.ac_table], _AC_CODES),
-            )
+            dc and ac and dc.has_codes(DC_SYMBOLS) and ac.has_codes(AC_SYMBOLS)
+            for dc, ac in self._tables()
         )
 
     @property
@@ -87,12 +83,14 @@ class Coefficients:
         one = self._cinfo.comp_info[number]
         block = self._row(number, one.height_in_blocks - 1)[one.width_in_blocks - 1]
         *others, last = [block[place] for place in _ZIGZAG[1:]]
-        table = self._cinfo.ac_huff_tbl_ptrs[self._components[number].ac_table]
+        _, table = self._tables()[number]
+        if table is None:
+            return None
         if last == 0:
-            return _code(table, _END_OF_BLOCK)
+            return table.code(END_OF_BLOCK)
         zeros = next((n for n, other in enumerate(reversed(others)) if other), len(others))
         size = abs(last).bit_length()
-        code = _code(table, zeros % 16 << 4 | size)
+        code = table.code(zeros % 16 << 4 | size)
         return code and f"{code}{last if last > 0 else last + (1 << size) - 1:0{size}b}"
 
     def cut(self, parts: Sequence[tuple[int, Box]]) -> bytes:
@@ -138,8 +136,11 @@ class Coefficients:
             describe(cinfo, (source.image_width, source.image_height), components)
             cinfo.jpeg_color_space = source.jpeg_color_space
             cinfo.restart_interval = source.restart_interval
-            cinfo.optimize_coding = not self.has_every_code
-            copy_huffman_tables(cinfo, source)
+            # To make tables for the picture would be three quarters of the time. Those of several
+            # scans are not all there any more.
+            small = len(self._stream) < _SMALL and not self.has_every_code
+            tables_serve = copy_huffman_tables(cinfo, source, components) and interleaved
+            cinfo.optimize_coding = small or not tables_serve
             blocks = sum(each.across * each.down for each in components)
             if len(components) > 1 and (not interleaved or blocks > _MOST_BLOCKS):
                 scans = [(1, [n], 0, _COEFFICIENTS - 1, 0, 0) for n in range(len(components))]
@@ -181,6 +182,17 @@ class Coefficients:
             )
         return components
 
+    def _tables(self) -> list[tuple[Table | None, Table | None]]:
+        """Each component's Huffman tables, for DC and AC."""
+        cinfo = self._cinfo
+        return [
+            (
+                huffman_table(cinfo.dc_huff_tbl_ptrs[one.dc_table]),
+                huffman_table(cinfo.ac_huff_tbl_ptrs[one.ac_table]),
+            )
+            for one in self._components
+        ]
+
     def _row(self, component: int, row: int) -> Any:
         return _row(self._cinfo, self._arrays[component], row)
 
@@ -193,15 +205,3 @@ class Coefficients:
 
 def _row(cinfo: Any, array: Any, row: int) -> Any:
     return cinfo.mem.access_virt_barray(cinfo, array, row, 1, 1)[0]
-
-
-def _code(table: Any, symbol: int) -> str | None:
-    """The symbol's Huffman code (T.81 C.2)."""
-    code, symbols = 0, iter(table.huffval)
-    for length in range(1, 17):
-        for _ in range(table.bits[length]):
-            if next(symbols) == symbol:
-                return f"{code:0{length}b}"
-            code += 1
-        code <<= 1
-    return None

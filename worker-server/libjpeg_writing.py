@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from jpeg_huffman import AC_SYMBOLS, DRIFTED_DC_SYMBOLS, Table
 from libjpeg_api import VERSION, ffi, lib, libc
 from libjpeg_calls import Call, error_manager
 
@@ -63,13 +64,30 @@ def describe(cinfo: Any, size: tuple[int, int], components: Sequence[Component])
         table.sent_table = False
 
 
-def copy_huffman_tables(cinfo: Any, source: Any) -> None:
-    for theirs, ours in (
-        (source.dc_huff_tbl_ptrs, cinfo.dc_huff_tbl_ptrs),
-        (source.ac_huff_tbl_ptrs, cinfo.ac_huff_tbl_ptrs),
-    ):
-        for number in range(len(theirs)):
-            if theirs[number]:
-                ours[number] = ours[number] or lib.jpeg_alloc_huff_table(cinfo)
-                ffi.memmove(ours[number], theirs[number], ffi.sizeof("JHUFF_TBL"))
-                ours[number].sent_table = False
+def copy_huffman_tables(cinfo: Any, source: Any, components: Sequence[Component]) -> bool:
+    """The components', with a code for everything, for libjpeg leaves out what has none.
+
+    Whether they can have that.
+    """
+    for one in components:
+        for theirs, ours, number, symbols in (
+            (source.dc_huff_tbl_ptrs, cinfo.dc_huff_tbl_ptrs, one.dc_table, DRIFTED_DC_SYMBOLS),
+            (source.ac_huff_tbl_ptrs, cinfo.ac_huff_tbl_ptrs, one.ac_table, AC_SYMBOLS),
+        ):
+            table = huffman_table(theirs[number])
+            completed = table and table.with_codes(symbols)
+            if not completed:
+                return False
+            ours[number] = ours[number] or lib.jpeg_alloc_huff_table(cinfo)
+            ours[number].bits, content = completed
+            ours[number].huffval[0 : len(content)] = content
+            ours[number].sent_table = False
+    return True
+
+
+def huffman_table(pointer: Any) -> Table | None:
+    """A JHUFF_TBL, where there is one."""
+    if not pointer:
+        return None
+    counts = list(pointer.bits)
+    return Table(counts, list(pointer.huffval[0 : sum(counts)]))
