@@ -59,4 +59,6 @@ def by_pillow(source: Path, target: Path) -> None:
         marked = image if image.mode in ("RGB", "L") else image.convert("RGB")
         marked.paste(logo, (image.width - logo.width - _PADDING, _PADDING), logo)
         quality = "keep" if marked.format == "JPEG" else 92
-        marked.save(target, _SAVED_AS.get(str(image.format), "JPEG"), quality=quality)
+        file_format = _SAVED_AS.get(str(image.format), "JPEG")
+        progressive = "progressive" in image.info
+        marked.save(target, file_format, quality=quality, progressive=progressive)
