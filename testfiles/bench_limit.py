@@ -15,8 +15,8 @@ from bench_figures import cores
 from bench_rig import LOGO
 from service_loader import load
 
-watermark, options, pixels = (
-    load("worker-server", name) for name in ("watermark", "options", "pixels")
+watermark, options, heap = (
+    load("worker-server", name) for name in ("watermark", "options", "heap")
 )
 Step = Callable[[Path, Path], None]  # a source, and a target
 _PADDING = 10  # px
@@ -26,7 +26,7 @@ _SAVED_AS = {"PNG": "PNG", "WEBP": "WEBP"}
 @contextmanager
 def pool() -> Iterator[ProcessPoolExecutor]:
     """As many processes as cores. Ctrl-C is for the one that started them."""
-    os.environ.update(pixels.MEMORY)
+    os.environ.update(heap.ENVIRONMENT)
     ignoring = (signal.SIGINT, signal.SIG_IGN)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores(), spawn, signal.signal, ignoring) as processes:

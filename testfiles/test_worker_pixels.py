@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,7 @@ from worker_rig import FOLDER, worker_module
 MOST_AT_ONCE = 4  # calls of a scenario
 MODULES = (
     "pixels",
+    "heap",
     "errors",
     "watermark",
     "compositing",
@@ -169,6 +171,18 @@ def test_what_earlier_images_left_in_a_child_is_no_fault_of_the_next() -> None:
         return bool(pid == await processes.run(os.getpid))
 
     assert not with_processes(scenario, memory_mb=600), "the same child has no room for it"
+
+
+def test_a_child_gives_back_what_a_large_image_took() -> None:
+    # In pieces that the heap holds, and the last of them stays, so that it cannot end before it.
+    leave = "import sys; sys.left = [bytes([1]) * 100_000 for _ in range(5000)][-1]"
+
+    async def scenario(processes: Any) -> int:
+        await processes.run(exec, leave)
+        statm = await processes.run(Path.read_text, Path("/proc/self/statm"))
+        return int(statm.split()[1])
+
+    assert with_processes(scenario) * resource.getpagesize() < 200 * 2**20
 
 
 def test_a_refusal_arrives_with_its_code_and_its_sentence(tmp_path: Path) -> None:

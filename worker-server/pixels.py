@@ -15,20 +15,13 @@ import anyio
 from anyio import BrokenWorkerProcess, to_process
 from ulid import ULID
 
+import heap
 from errors import DecoderFailed, DecoderKilled, ImageRejected, StageError
 from patience import within
 
 Args = TypeVarTuple("Args")
 Result = TypeVar("Result")
 
-# A child's next image takes the memory of the last one's pixels, up to 32 MB: fresh pages are a
-# tenth of a photo's time (Pillow's "Block allocator"). All else that is large goes back at once
-# (mallopt(3)): a heap left to itself keeps hundreds of MB, which the limit counts.
-MEMORY = {
-    "PILLOW_BLOCK_SIZE": "1m",
-    "PILLOW_BLOCKS_MAX": "32",
-    "MALLOC_MMAP_THRESHOLD_": str(512 * 1024),
-}
 _STARTS = 10
 _BEGUN = "begun\n"
 _was_called = False  # in a child
@@ -41,7 +34,7 @@ class PixelProcesses:
     """
 
     def __init__(self, processes: int, timeout_s: float, memory_mb: int, reports: Path) -> None:
-        os.environ.update(MEMORY)  # children read it as they start
+        os.environ.update(heap.ENVIRONMENT)  # children read it as they start
         self.slots = anyio.Semaphore(processes)
         self._processes = processes
         self._timeout_s = timeout_s
@@ -140,6 +133,7 @@ def _call_limited(
         try:
             return function(*args)
         finally:
+            heap.give_back()
             faulthandler.disable()
 
 
