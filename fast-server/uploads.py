@@ -17,6 +17,7 @@ import durable
 import image_header
 import not_taken
 import signatures
+import writeback
 from claims import Claims
 from contract import (
     FILE_FIELD,
@@ -41,6 +42,7 @@ from settings import Settings
 from spool import Spool
 
 _BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
+_WRITEBACK_BYTES = 4 * 2**20
 _SMALL_CHUNK_BYTES = 4096
 _Result = TypeVar("_Result")
 
@@ -124,6 +126,7 @@ class _Upload:
         self._size = 0
         self._batch: list[Chunk] = []  # as they come: large ones are not copied together
         self._unwritten = 0
+        self._unstarted = 0  # bytes that the disk was not told to write yet
         self._fd: int | None = None
         self._writing: asyncio.Future[int] | None = None
         self._content_type = ""
@@ -188,6 +191,10 @@ class _Upload:
         durable.write_all(self._fd, batch)
         for chunk in batch:
             self._hash.update(chunk)
+            self._unstarted += len(chunk)
+        if self._unstarted >= _WRITEBACK_BYTES:
+            writeback.start(self._fd)
+            self._unstarted = 0
         return self._fd
 
     def _close(self) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from redis import Redis
 
 import images
 from gateway import redis_server
-from service_loader import in_process, until
+from service_loader import in_process, load, until
 from stack import ROOT, Stack
 from stack_client import TIMEOUT_S, described, post
 
@@ -162,6 +163,28 @@ def test_an_upload_repeated_with_its_key_is_stored_once(impatient: Stack) -> Non
     assert {answer.status_code for answer in answers} == {202}
     [media_id] = {answer.json()["media_id"] for answer in answers}
     assert_each_stored_once(impatient, [media_id])
+
+
+def test_the_disk_begins_with_a_large_upload_before_all_of_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    writeback = load("fast-server", "writeback")
+    start = writeback.start
+
+    def noted_start(fd: int) -> None:
+        start(fd)
+        sizes.append(os.fstat(fd).st_size)
+
+    content = SMALL + bytes(10_000_000)
+    with redis_server(tmp_path) as redis:
+        env = {"REDIS_URL": redis.url, "UPLOAD_DIR": str(tmp_path), "MIN_FREE_MB": "0"}
+        with in_process("fast-server", env) as fast:
+            monkeypatch.setattr(writeback, "start", noted_start)
+            answer = fast.post("/media", files={"file": ("photo.jpg", BytesIO(content))})
+    assert len(sizes) == 2
+    assert sizes[0] < sizes[1] < len(content)
+    assert Path(answer.json()["storage_path"]).read_bytes() == content
 
 
 def test_the_bytes_the_record_and_their_folder_are_on_the_disk_before_the_202(
