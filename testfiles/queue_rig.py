@@ -14,6 +14,7 @@ from worker_rig import worker_module
 
 contract = worker_module("contract")
 jobs = worker_module("jobs")
+patience = worker_module("patience")
 queue_worker = worker_module("queue_worker")
 WATERMARK, UPLOAD = contract.Stage.WATERMARK, contract.Stage.UPLOAD
 SLOTS = 2
@@ -57,8 +58,7 @@ async def workers(
             await until(lambda: redis.client.info()["blocked_clients"] == len(made))
         yield made
     finally:
-        for run in running:
-            run.cancel()
+        await patience.end(running)
         await asyncio.gather(*running, return_exceptions=True)
         for worker in made.values():
             await worker.pool.aclose(close_connection_pool=True)

@@ -1,7 +1,7 @@
-"""Time limits that do not run out while the process is frozen."""
+"""Time limits that do not run out while the process is frozen, and ends that are not missed."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -27,3 +27,16 @@ async def within(seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel them until they are over.
+
+    Once is not enough on Python 3.11: its wait_for, which redis-py calls, may lose a cancellation
+    (bpo-37658), and who polls for ever would do so.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=_TICK_S)

@@ -17,6 +17,7 @@ import environment
 import formats
 import health
 import jobs
+import patience
 import tasks
 import worker_name
 from contract import (
@@ -124,8 +125,7 @@ async def _work(stages: Stages, workers: list[QueueWorker], stop: asyncio.Event)
     for worker in workers:
         worker.allow_pick_jobs = False
     await asyncio.sleep(_TAKING_S)  # jobs that are being taken right now still start
-    for task in running:
-        task.cancel()
+    await patience.end(running)
     for outcome in await asyncio.gather(*running, return_exceptions=True):
         if isinstance(outcome, Exception):
             raise outcome
