@@ -3,6 +3,7 @@
 The copies in the three services are byte-identical; testfiles/test_copies.py compares them.
 """
 
+import ctypes
 import fcntl
 import json
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+_libc = ctypes.CDLL(None)
 _to_json = json.JSONEncoder(ensure_ascii=False).encode  # an indent would take the slow way
 
 
@@ -53,7 +56,21 @@ def write_json(path: Path, record: Mapping[str, Any], *, fsync: bool) -> None:
     """
     temporary = f"{path.parent}/.{path.name}.new"
     write_file(temporary, as_json(record), fsync=fsync)
-    os.replace(temporary, path)
+    if fsync or not _exchanged(temporary, path):
+        os.replace(temporary, path)
+    else:
+        os.unlink(temporary)
+
+
+def _exchanged(one: Path | str, other: Path | str) -> bool:
+    """Whether two files have each other's name now (renameat2(2), of Linux and most file systems).
+
+    A file that replaces another is written to the disk at once by ext4, whose blocks are then soon
+    freed again: that takes three times as long, for nothing where no fsync is wanted (make bench).
+    """
+    return hasattr(_libc, "renameat2") and not _libc.renameat2(
+        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE
+    )
 
 
 def probe(folder: Path) -> None:

@@ -127,7 +127,8 @@ def _call_limited(
     limit = memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with report.open("wb", buffering=0) as file:
+    # Emptied already: ext4 writes a file to the disk at once that is emptied and written anew.
+    with report.open("ab", buffering=0) as file:
         file.write(_BEGUN.encode())
         faulthandler.enable(file)
         try:
