@@ -59,7 +59,7 @@ def write_json(path: Path, record: Mapping[str, Any], *, fsync: bool) -> None:
     if fsync or not _exchanged(temporary, path):
         os.replace(temporary, path)
     else:
-        os.unlink(temporary)
+        Path(temporary).unlink()
 
 
 def _exchanged(one: Path | str, other: Path | str) -> bool:

@@ -26,7 +26,7 @@ def tables(draw: st.DrawFn) -> Any:
     assume(lengths)
     counts = Counter(lengths)
     symbols = draw(st.permutations(sorted(ALL)))[: len(lengths)]
-    return jpeg_huffman.Table([counts[bits] for bits in range(17)], list(symbols))
+    return jpeg_huffman.Table(bytes(counts[bits] for bits in range(17)), bytes(symbols))
 
 
 @given(tables())
@@ -48,7 +48,7 @@ def test_no_code_it_had_gets_longer_but_one_by_a_bit(table: Any) -> None:
 
 
 def test_a_table_that_lacks_nothing_stays() -> None:
-    completed = jpeg_huffman.Table([0] * 16 + [162], sorted(ALL))
+    completed = jpeg_huffman.Table(bytes([*[0] * 16, 162]), bytes(sorted(ALL)))
     assert completed.with_codes(ALL) == completed
 
 
@@ -60,4 +60,4 @@ def test_a_table_that_lacks_nothing_stays() -> None:
     ],
 )
 def test_what_is_no_code_does_not_become_one(counts: list[int], symbols: list[int]) -> None:
-    assert jpeg_huffman.Table(counts, symbols).with_codes(ALL) is None
+    assert jpeg_huffman.Table(bytes(counts), bytes(symbols)).with_codes(ALL) is None

@@ -1,5 +1,6 @@
 """The Huffman tables of a JPEG's sequential scans (ITU-T T.81 annexes C and F.1.2)."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 # What coefficients of 8-bit samples may need: ends of blocks, runs of zeros, sizes
@@ -11,14 +12,16 @@ AC_SYMBOLS = frozenset(
 # A damaged picture's, whose DC may have drifted anywhere, beside the logo
 DRIFTED_DC_SYMBOLS = frozenset(range(16))
 _LONGEST = 16  # bits
+_remembering = lru_cache(maxsize=64)  # most files have the tables of T.81 annex K.3
 
 
 class Table(NamedTuple):
     """Codes are numbered in order, so that their lengths and the symbols are all there is to it."""
 
-    counts: list[int]  # how many codes have 0 to 16 bits
-    symbols: list[int]  # of the shortest code first
+    counts: bytes  # how many codes have 0 to 16 bits
+    symbols: bytes  # of the shortest code first
 
+    @_remembering
     def code(self, symbol: int) -> str | None:
         """In binary."""
         code, symbols = 0, iter(self.symbols)
@@ -30,10 +33,12 @@ class Table(NamedTuple):
                 code += 1
         return None
 
+    @_remembering
     def has_codes(self, symbols: frozenset[int]) -> bool:
         """One for each of them. With several a decoder takes a table, but no encoder does."""
         return symbols.issubset(self.symbols) and len(set(self.symbols)) == len(self.symbols)
 
+    @_remembering
     def with_codes(self, symbols: frozenset[int]) -> "Table | None":
         """The table with a code of 16 bits for each of those symbols that it has none for.
 
@@ -42,6 +47,9 @@ class Table(NamedTuple):
         where that is impossible, or where it has codes for anything else.
         """
         missing = sorted(symbols.difference(self.symbols))
+        completed = self.symbols + bytes(missing)
+        if sorted(completed) != sorted(symbols):
+            return None
         counts = [*self.counts]
         used = sum(count << _LONGEST - bits for bits, count in enumerate(counts) if count)
         excess = used + len(missing) - (1 << _LONGEST) + 1
@@ -52,5 +60,4 @@ class Table(NamedTuple):
             counts[enough[-1]] -= 1
             counts[enough[-1] + 1] += 1
         counts[_LONGEST] += len(missing)
-        completed = Table(counts, [*self.symbols, *missing])
-        return completed if sorted(completed.symbols) == sorted(symbols) else None
+        return Table(bytes(counts), completed)

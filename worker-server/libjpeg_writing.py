@@ -79,8 +79,8 @@ def copy_huffman_tables(cinfo: Any, source: Any, components: Sequence[Component]
             if not completed:
                 return False
             ours[number] = ours[number] or lib.jpeg_alloc_huff_table(cinfo)
-            ours[number].bits, content = completed
-            ours[number].huffval[0 : len(content)] = content
+            ffi.memmove(ours[number].bits, completed.counts, len(completed.counts))
+            ffi.memmove(ours[number].huffval, completed.symbols, len(completed.symbols))
             ours[number].sent_table = False
     return True
 
@@ -89,5 +89,5 @@ def huffman_table(pointer: Any) -> Table | None:
     """A JHUFF_TBL, where there is one."""
     if not pointer:
         return None
-    counts = list(pointer.bits)
-    return Table(counts, list(pointer.huffval[0 : sum(counts)]))
+    counts = bytes(ffi.buffer(pointer.bits))
+    return Table(counts, ffi.buffer(pointer.huffval)[0 : sum(counts)])
