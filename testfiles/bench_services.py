@@ -1,4 +1,4 @@
-"""Gateway and central alone, each beside its plain endpoint under the same uvicorn."""
+"""Gateway and central alone, each beside plain endpoints under the same uvicorn."""
 
 import os
 import shutil
@@ -19,6 +19,7 @@ from service_loader import ROOT
 from stack_host import free_ports
 
 GATEWAY, CENTRAL = "Gateway alone", "Central alone"
+PRODUCT, PLAIN, DURABLE = "product", "plain", "plain, as durable"
 PROMISED = {80 * KB: 1.2, 2 * MB: 1.3, 50 * MB: 1.3}  # of the gateway's uploads a second
 CLIENTS = 8
 MOST_STEPS = 40
@@ -29,7 +30,7 @@ Steps = Callable[[Path, bytes, int], dict[str, float]]
 
 @dataclass(frozen=True)
 class Service:
-    """One of two that do the same."""
+    """One of several that do the same."""
 
     url: str
     clear: Callable[[], None]  # away with what was uploaded
@@ -46,7 +47,7 @@ class Service:
             os.sync()  # or whoever is measured next pays for it
 
 
-Sides = tuple[Service, Service]  # the product's and the plain one
+Sides = dict[str, Service]  # the product's, and what it is compared with
 
 
 def gateway(bench: Bench) -> Iterator[Figure]:
@@ -74,22 +75,28 @@ def _at_size(
     label = f"{size / MB:g} MB" if size >= MB else f"{size / KB:g} KB"
     number, rounds = bench.effort.uploads[size], bench.effort.rounds
     content = padded(bench.small, size)
-    for service in sides:
+    for service in sides.values():
         service.rate([form(content) for _ in range(max(1, number // 8))])
-    at_once, alone = [], []
+    at_once: dict[str, list[float]] = {name: [] for name in sides}
+    alone: dict[str, list[float]] = {name: [] for name in sides}
     for n in range(1, rounds + 1):
         bench.doing(f"{part.lower()}, {label}, round {n} of {rounds}")
-        order = sides if n % 2 else sides[::-1]
-        rates = {service: service.rate([form(content) for _ in range(number)]) for service in order}
-        at_once.append((rates[sides[0]], rates[sides[1]]))
-        few = [form(content) for _ in range(max(1, number // 8))]
-        ms = {service: 1000 / service.rate(few, clients=1) for service in order}
-        alone.append((ms[sides[0]], ms[sides[1]]))
-    promise = {"at_least": PROMISED[size]} if part == GATEWAY and size in PROMISED else {}
+        order = list(sides.items())[:: 1 if n % 2 else -1]
+        for name, service in order:
+            at_once[name].append(service.rate([form(content) for _ in range(number)]))
+        for name, service in order:
+            few = [form(content) for _ in range(max(1, number // 8))]
+            alone[name].append(1000 / service.rate(few, clients=1))
+    promises = {PLAIN: {"at_least": PROMISED[size]}} if part == GATEWAY and size in PROMISED else {}
     together = f"{label}, {min(CLIENTS, number)} at once"
-    yield compared(part, together, "a second", "plain", at_once, **promise)
-    one = compared(part, f"{label}, one at a time", "ms", "plain", alone)
-    yield one
+    _, *references = sides
+    for name in references:
+        pairs = list(zip(at_once[PRODUCT], at_once[name], strict=True))
+        yield compared(part, together, "a second", name, pairs, **promises.get(name, {}))
+    for name in references:
+        pairs = list(zip(alone[PRODUCT], alone[name], strict=True))
+        one = compared(part, f"{label}, one at a time", "ms", name, pairs)
+        yield one
     bench.doing(f"{part.lower()}, {label}, step by step")
     taken = steps(bench.new_folder(), content, min(number, MOST_STEPS))
     for name, step_ms in taken.items():
@@ -98,10 +105,10 @@ def _at_size(
 
 @contextmanager
 def _gateways(bench: Bench) -> Iterator[Sides]:
-    """The product's and the plain one, each with a Redis of its own."""
+    """The product's and the plain ones, each of the two with a Redis of its own."""
     with ExitStack() as opened:
 
-        def started(app: str, cwd: Path, received: str) -> Service:
+        def started(app: str, cwd: Path, received: str, *paths: str) -> list[Service]:
             run_dir = bench.new_folder()
             redis = opened.enter_context(redis_server(run_dir))
             env = {"REDIS_URL": redis.url, "UPLOAD_DIR": str(run_dir / "uploads")}
@@ -111,12 +118,11 @@ def _gateways(bench: Bench) -> Iterator[Sides]:
                 _empty(run_dir / received)
                 redis.client.flushall()
 
-            return Service(f"{url}/media", clear)
+            return [Service(f"{url}{path}", clear) for path in paths]
 
-        yield (
-            started("main:app", ROOT / "fast-server", "uploads/pending"),
-            started("bench_plain:gateway", HERE, "uploads"),
-        )
+        product = started("main:app", ROOT / "fast-server", "uploads/pending", "/media")
+        plain = started("bench_plain:gateway", HERE, "uploads", "/media", "/media-durable")
+        yield dict(zip((PRODUCT, PLAIN, DURABLE), product + plain, strict=True))
 
 
 @contextmanager
@@ -130,7 +136,10 @@ def _centrals(bench: Bench) -> Iterator[Sides]:
             url = _started(opened, app, cwd, env)
             return Service(f"{url}/upload-final", partial(_empty, storage))
 
-        yield started("main:app", ROOT / "central-server"), started("bench_plain:central", HERE)
+        yield {
+            PRODUCT: started("main:app", ROOT / "central-server"),
+            PLAIN: started("bench_plain:central", HERE),
+        }
 
 
 def _started(opened: ExitStack, app: str, cwd: Path, env: dict[str, str]) -> str:

@@ -61,6 +61,8 @@ def test_a_service_alone_is_compared_at_each_size_and_step_by_step(part: str, ti
     assert {"80 KB, one at a time", "2 MB, one at a time"} <= {*found}
     for step in STEPS:
         assert found.count(f"  {step}") == 2
+    both = 2 if part == "gateway" else 1  # plain, and plain with the same guarantees
+    assert found.count("80 KB, 2 at once") == found.count("2 MB, one at a time") == both
 
 
 def test_the_memory_of_each_process_is_found_under_each_load(tiny: Bench) -> None:
