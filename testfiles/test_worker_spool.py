@@ -1,5 +1,6 @@
 """One writer at a time: the lock of a media, across processes, moves and crashes."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -176,3 +177,15 @@ def test_a_record_is_whole_at_any_time(uploads: Any) -> None:
 
         until(changed_often)
     assert seen == sorted(seen), "a torn one would read as run 1"
+
+
+def test_a_record_is_replaced_where_files_cannot_exchange_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    durable, path = worker_module("durable"), tmp_path / "progress.json"
+    for saved in range(4):
+        durable.write_json(path, {"saved": saved}, fsync=False)
+        assert json.loads(path.read_bytes()) == {"saved": saved}
+        assert list(tmp_path.iterdir()) == [path]
+        if saved == 1:
+            monkeypatch.setattr(durable, "_libc", object())  # which lacks it
