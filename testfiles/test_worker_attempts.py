@@ -146,7 +146,7 @@ def test_a_fault_of_the_disk_is_not_charged_and_kept_only_once(media: Any) -> No
 
 def test_a_disk_too_full_to_say_so_is_excused_all_the_same(media: Any) -> None:
     begin(media)
-    with patch("os.replace", side_effect=OSError(28, "No space left on device")):
+    with patch("os.write", side_effect=OSError(28, "No space left on device")):
         attempts.excuse(media, Stage.UPLOAD, "disk_fault", "No space left on device")
     assert saved(media)["attempts"][0]["ended_at"] is None
 
