@@ -12,6 +12,7 @@ from ulid import ULID
 
 import durable
 import refusals
+import writeback
 from contract import (
     FILE_FIELD,
     MAX_NAME_BYTES,
@@ -110,6 +111,7 @@ class _TemporaryFile:
         self._hash = hashlib.sha256()
         self._batch: list[Chunk] = []  # as they come: not copied together
         self._unwritten = 0
+        self._unstarted = 0  # bytes that the disk was not told to write yet
 
     async def add(self, chunk: Chunk) -> None:
         self.size += len(chunk)
@@ -130,8 +132,12 @@ class _TemporaryFile:
         fd = self._open()
         try:
             durable.write_all(fd, self._batch)
+            self._unstarted += self._unwritten
             if fsync:
                 os.fsync(fd)
+            elif self._unstarted >= writeback.EVERY_BYTES:
+                writeback.start(fd)
+                self._unstarted = 0
         finally:
             os.close(fd)
         for chunk in self._batch:

@@ -42,7 +42,6 @@ from settings import Settings
 from spool import Spool
 
 _BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
-_WRITEBACK_BYTES = 4 * 2**20
 _SMALL_CHUNK_BYTES = 4096
 _Result = TypeVar("_Result")
 
@@ -192,7 +191,7 @@ class _Upload:
         for chunk in batch:
             self._hash.update(chunk)
             self._unstarted += len(chunk)
-        if self._unstarted >= _WRITEBACK_BYTES:
+        if self._unstarted >= writeback.EVERY_BYTES:
             writeback.start(self._fd)
             self._unstarted = 0
         return self._fd

@@ -165,11 +165,12 @@ def test_an_upload_repeated_with_its_key_is_stored_once(impatient: Stack) -> Non
     assert_each_stored_once(impatient, [media_id])
 
 
+@pytest.mark.parametrize("service", ["fast-server", "central-server"])
 def test_the_disk_begins_with_a_large_upload_before_all_of_it_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    writeback = load("fast-server", "writeback")
+    writeback = load(service, "writeback")
     start = writeback.start
 
     def noted_start(fd: int) -> None:
@@ -178,13 +179,22 @@ def test_the_disk_begins_with_a_large_upload_before_all_of_it_is_there(
 
     content = SMALL + bytes(10_000_000)
     with redis_server(tmp_path) as redis:
-        env = {"REDIS_URL": redis.url, "UPLOAD_DIR": str(tmp_path), "MIN_FREE_MB": "0"}
-        with in_process("fast-server", env) as fast:
+        env = {
+            "REDIS_URL": redis.url,
+            "UPLOAD_DIR": str(tmp_path),
+            "STORAGE_DIR": str(tmp_path),
+            "ACTIVITY_LOG": str(tmp_path / "activity.log"),
+            "MIN_FREE_MB": "0",
+        }
+        with in_process(service, env) as client:
             monkeypatch.setattr(writeback, "start", noted_start)
-            answer = fast.post("/media", files={"file": ("photo.jpg", BytesIO(content))})
+            path = "/media" if service == "fast-server" else "/upload-final"
+            files = {"file": ("photo.jpg", BytesIO(content))}
+            assert client.post(path, files=files, data={"worker_name": "worker-1"}).is_success
     assert len(sizes) == 2
     assert sizes[0] < sizes[1] < len(content)
-    assert Path(answer.json()["storage_path"]).read_bytes() == content
+    [stored] = (path for path in tmp_path.rglob("photo.jpg") if path.is_file())
+    assert stored.read_bytes() == content
 
 
 def test_the_bytes_the_record_and_their_folder_are_on_the_disk_before_the_202(
