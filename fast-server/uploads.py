@@ -166,11 +166,17 @@ class _Upload:
         if self._pixel_size is None:
             with open(self._path, "rb") as whole:
                 self._check_size(whole, last_look=True)
-        os.fsync(fd)
-        self._close()
         record = self._record()
-        record_path = f"{self._folder}/{MEDIA_RECORD}"  # which nobody reads before the commit
-        durable.write_file(record_path, durable.as_json(record), fsync=True)
+        # There before the image is fsynced, whose fsync writes the names of the folder: once, then.
+        record_fd = os.open(f"{self._folder}/{MEDIA_RECORD}", os.O_WRONLY | os.O_CREAT, 0o666)
+        try:
+            durable.write_all(record_fd, [durable.as_json(record)])
+            writeback.start(record_fd)
+            os.fsync(fd)
+            os.fsync(record_fd)
+        finally:
+            os.close(record_fd)
+        self._close()
         with claims.claiming(record) if self._key else nullcontext() as first:
             if first is not None:
                 return Received({**record, "media_id": first}, is_repeat=True)

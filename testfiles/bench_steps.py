@@ -30,7 +30,7 @@ def _modules(folder: str, names: str) -> SimpleNamespace:
     return SimpleNamespace(**{name: load(folder, name) for name in names.split()})
 
 
-_FAST = "admission contract durable form_stream image_header jobs queueing settings spool"
+_FAST = "admission contract durable form_stream image_header jobs queueing settings spool writeback"
 fast = _modules("fast-server", _FAST)
 central = _modules("central-server", "activity durable form_stream receipts")
 
@@ -78,18 +78,21 @@ async def _of_gateway(
         sha256 = _hashed(chunks)
         laps.lap("hash: SHA-256")
         received.mkdir()
-        with (received / NAME).open("wb") as file:
+        record = {"media_id": media_id, "filename": NAME, "sha256": sha256}
+        record_path = received / fast.contract.MEDIA_RECORD
+        with (received / NAME).open("wb") as file, record_path.open("wb") as record_file:
             file.writelines(chunks)
             file.flush()
             laps.lap("written")
             fast.image_header.read_size(BytesIO(content))
             laps.lap("header check")
+            record_file.write(fast.durable.as_json(record))
+            record_file.flush()
+            fast.writeback.start(record_file.fileno())
             os.fsync(file.fileno())
             laps.lap("fsync: the file")
-        record = {"media_id": media_id, "filename": NAME, "sha256": sha256}
-        record_path = received / fast.contract.MEDIA_RECORD
-        fast.durable.write_file(record_path, fast.durable.as_json(record), fsync=True)
-        laps.lap("fsync: its record")
+            os.fsync(record_file.fileno())
+            laps.lap("fsync: its record")
         spool.commit(media_id)
         laps.lap("fsync: two folders")
         await fast.jobs.enqueue(redis, [(media_id, fast.contract.Stage.WATERMARK, 1)])

@@ -19,7 +19,7 @@ from service_loader import in_process, load, until
 
 PHOTO = images.jpeg(size=(64, 64))
 FILE = {"file": ("photo.jpg", PHOTO)}
-NAMES = ("body", "durable", "form_stream", "claims", "lingering", "settings", "spool")
+NAMES = ("body", "durable", "form_stream", "claims", "lingering", "settings", "spool", "writeback")
 modules: dict[str, ModuleType] = {name: load("fast-server", name) for name in (*NAMES, "uploads")}
 
 
@@ -72,7 +72,7 @@ def test_a_disk_that_fills_while_a_file_is_written_is_told_and_emptied(
         assert fast.post("/media", files=FILE).status_code == 202
 
 
-@pytest.mark.parametrize("step", ["read_size", "fsync", "write_file", "commit"])
+@pytest.mark.parametrize("step", ["read_size", "write_all", "start", "fsync", "commit"])
 @pytest.mark.parametrize(
     ("number", "status", "code"),
     [
@@ -95,8 +95,9 @@ def test_a_disk_that_fails_at_any_step_is_told_and_nothing_stays(
 
     place: Any = {
         "read_size": modules["uploads"].image_header,
+        "write_all": modules["durable"],
+        "start": modules["writeback"],  # once the record is written
         "fsync": modules["uploads"].os,
-        "write_file": modules["durable"],
         "commit": modules["spool"].Spool,
     }[step]
     with in_process("fast-server", env) as fast:
