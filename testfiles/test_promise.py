@@ -191,8 +191,9 @@ def test_the_disk_begins_with_a_large_upload_before_all_of_it_is_there(
             path = "/media" if service == "fast-server" else "/upload-final"
             files = {"file": ("photo.jpg", BytesIO(content))}
             assert client.post(path, files=files, data={"worker_name": "worker-1"}).is_success
-    assert len(sizes) == 2
-    assert sizes[0] < sizes[1] < len(content)
+    begun = [size for size in sizes if size > 1_000_000]  # the record's small file is another
+    assert len(begun) == 2
+    assert begun[0] < begun[1] < len(content)
     [stored] = (path for path in tmp_path.rglob("photo.jpg") if path.is_file())
     assert stored.read_bytes() == content
 
