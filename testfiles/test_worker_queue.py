@@ -76,6 +76,25 @@ def test_no_wake_up_outlives_the_jobs_it_tells_of(redis: RedisServer) -> None:
     asyncio.run(scenario())
 
 
+def test_a_long_queue_is_worked_through_without_a_wake_up_for_each(redis: RedisServer) -> None:
+    done = Done()
+
+    async def work(name: str) -> None:
+        await asyncio.sleep(0)
+        done[name] += 1
+
+    async def scenario() -> None:
+        await enqueue(redis, 500)
+        redis.client.delete(jobs.WAKE[contract.WATERMARK_QUEUE])
+        redis.client.config_resetstat()
+        async with workers(redis, "a", work):
+            await until(lambda: done["a"] == 500)
+        waits = redis.client.info("commandstats").get("cmdstat_blpop", {"calls": 0})
+        assert waits["calls"] <= 5, "each may last a quarter of a second"
+
+    asyncio.run(scenario())
+
+
 def test_jobs_behind_hundreds_that_run_elsewhere_are_found(redis: RedisServer) -> None:
     done = Done()
 

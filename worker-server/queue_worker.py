@@ -83,6 +83,7 @@ class QueueWorker(Worker):
         super().__init__(*functions, **options, poll_delay=0)
         self._queued = queued
         self._wake = jobs.WAKE.get(self.queue_name)
+        self._more_wait = False  # as far as is known
         self._take = self.pool.register_script(_TAKE)
         self._end = self.pool.register_script(_END)
 
@@ -104,17 +105,18 @@ class QueueWorker(Worker):
         free = self.max_jobs - self.job_counter
         if free <= 0:
             return
-        keys, due_ms = [self.queue_name], timestamp_ms()
+        keys, due_ms, wanted = [self.queue_name], timestamp_ms(), free
         if self._wake:
             keys.append(self._wake)
         elif own := min(free, self._queued.qsize()):
             for _ in range(own):
                 self._queued.get_nowait()
-            free = own
+            wanted = own
         else:
             due_ms -= _LEFT_LYING_MS
         taken_ms = int(self.in_progress_timeout_s * 1000)
-        taken: list[Any] = await self._take(keys=keys, args=[due_ms, taken_ms, free])
+        taken: list[Any] = await self._take(keys=keys, args=[due_ms, taken_ms, wanted])
+        self._more_wait = len(taken) == 4 * free
         for job, score, payload, tries in zip(*[iter(taken)] * 4, strict=True):
             job_id = job.decode()
             if job_id in self.tasks and not self.tasks[job_id].done():
@@ -171,6 +173,8 @@ class QueueWorker(Worker):
         elif self.job_counter >= self.max_jobs:
             running = self.tasks.values()
             await asyncio.wait(running, timeout=_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
+        elif self._more_wait:
+            return  # a job has just ended, and a long queue has fewer wake-ups than jobs
         elif self._wake:
             # Redis wakes whoever has waited longest, so that idle workers share what comes.
             blpop = self.pool.blpop([self._wake], timeout=_LOOK_S)  # type: ignore[arg-type]
