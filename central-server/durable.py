@@ -54,12 +54,21 @@ def write_json(path: Path, record: Mapping[str, Any], *, fsync: bool) -> None:
 
     The caller holds whatever lock guards path. The folder is not fsynced here.
     """
-    temporary = f"{path.parent}/.{path.name}.new"
+    temporary = _temporary(path)
     write_file(temporary, as_json(record), fsync=fsync)
     if fsync or not _exchanged(temporary, path):
         os.replace(temporary, path)
     else:
         Path(temporary).unlink()
+
+
+def tidy(path: Path) -> None:
+    """Remove what a write_json of path left beside it that was cut short."""
+    Path(_temporary(path)).unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> str:
+    return f"{path.parent}/.{path.name}.new"
 
 
 def _exchanged(one: Path | str, other: Path | str) -> bool:

@@ -95,6 +95,18 @@ def test_a_holder_moves_with_its_media(uploads: Any) -> None:
     assert uploads.describe(media_id)["status"] == "stored"
 
 
+def test_what_a_crash_left_half_saved_does_not_move_along(uploads: Any) -> None:
+    media_id = add_media(uploads.root)
+    with uploads.hold(media_id) as media:
+        media.save()
+        killed = patch.object(Path, "unlink", side_effect=KeyboardInterrupt)
+        with killed, pytest.raises(KeyboardInterrupt):
+            media.save()
+        assert len(list(media.path.glob(".progress*"))) == 1
+        media.move("done")
+        assert not list(media.path.glob(".progress*"))
+
+
 def test_another_media_is_free_meanwhile(uploads: Any) -> None:
     one, other = add_media(uploads.root), add_media(uploads.root)
     with uploads.hold(one):

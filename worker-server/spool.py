@@ -82,6 +82,7 @@ class HeldMedia:
 
     def move(self, state: str) -> None:
         """Give the media another state. The lock goes with the folder."""
+        durable.tidy(self.path / PROGRESS_RECORD)
         target = self.path.parent.parent / state / self.path.name
         self.path.rename(target)
         self.path = target
