@@ -1,6 +1,6 @@
 """Having the disk begin with a large file while the rest of it is still on its way.
 
-So the fsync at its end is short: at 50 MB an upload is a fifth faster (make bench).
+So the fsync at its end is short: at 50 MB an upload is a tenth to a fifth faster (make bench).
 
 The copies in fast-server and central-server are byte-identical; testfiles/test_copies.py
 compares them.

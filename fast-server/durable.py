@@ -34,7 +34,7 @@ def write_all(fd: int, pieces: Iterable[bytes | bytearray | memoryview]) -> None
             left = left[os.write(fd, left) :]
 
 
-def write_file(path: Path | str, content: bytes, *, fsync: bool) -> None:
+def _write_file(path: Path | str, content: bytes, *, fsync: bool) -> None:
     """Have a file with that content; an error, or a crash, may leave half of it."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
@@ -55,7 +55,7 @@ def write_json(path: Path, record: Mapping[str, Any], *, fsync: bool) -> None:
     The caller holds whatever lock guards path. The folder is not fsynced here.
     """
     temporary = _temporary(path)
-    write_file(temporary, as_json(record), fsync=fsync)
+    _write_file(temporary, as_json(record), fsync=fsync)
     if fsync or not _exchanged(temporary, path):
         os.replace(temporary, path)
     else:

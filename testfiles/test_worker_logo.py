@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import images
+from queue_rig import until
 from stack_host import free_ports
 from worker_rig import FOLDER, worker_module
 from worker_web import Request, Web
@@ -199,9 +200,8 @@ def refreshed(
         monkeypatch.setattr(logo_module, "_FETCH_S", 0.1 if later is hang else 20)
         web.answer = later
         looks = len(web.requests)
-        while len(web.requests) < looks + 3:
-            assert not keeping.done()
-            await asyncio.sleep(0.01)
+        await until(lambda: keeping.done() or len(web.requests) >= looks + 3)
+        assert not keeping.done()
         keeping.cancel()
         return colour(await logo.path())
 
