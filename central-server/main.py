@@ -11,22 +11,17 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
-import console
-import environment
-import expiry
-import openapi
-import problems
-import refusals
-import room
-import startup
-from activity import ActivityLog
-from archive import Archive
-from body import open_form
-from direct import DirectApp
-from incoming import receive
-from problems import Problem
-from served import OpenedImage
-from settings import Settings
+from archive import expiry, startup
+from archive.activity_log import ActivityLog
+from archive.archive import Archive
+from archive.incoming import receive
+from shared import console, environment, problems
+from shared.lingering_close import Lingering
+from shared.problems import Problem
+from shared.request_body import open_form
+from storage_api import disk_space, openapi, refusals
+from storage_api.settings import Settings
+from storage_api.stored_image import OpenedImage
 
 
 class Stored(BaseModel):
@@ -55,7 +50,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.archive.close()
 
 
-app = DirectApp("Media processor: central storage", lifespan)
+app = FastAPI(title="Media processor: central storage", lifespan=lifespan)
+app.add_middleware(Lingering)
+problems.install(app)
 
 
 @app.post(
@@ -71,8 +68,8 @@ async def post_upload_final(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     max_bytes = settings.max_store_bytes
     with refusals.translated():
-        room.admit(settings)
-        form = open_form(request, max_bytes)
+        disk_space.admit(settings)
+        form = open_form(request, max_bytes, refusals.too_large(max_bytes))
         async with receive(form, archive.incoming, max_bytes) as upload:
             receipt, duplicate = await archive.store(upload)
     stored = Stored(
@@ -93,9 +90,6 @@ async def post_upload_final(request: Request) -> Response:
     root = request.scope.get("root_path", "")
     headers = {"Content-Location": f"{root}/media/{upload.media_id}"}
     return Response(stored.model_dump_json(), 200, headers, "application/json")
-
-
-app.reach_directly("POST", "/upload-final", post_upload_final)
 
 
 @app.get(
@@ -171,7 +165,7 @@ async def get_ready(request: Request) -> dict[str, str]:
     except startup.Unusable as error:
         raise Problem(refusals.STORAGE_UNAVAILABLE, str(error)) from error
     with refusals.translated():
-        shortage = await asyncio.to_thread(room.shortage, state.settings)
+        shortage = await asyncio.to_thread(disk_space.shortage, state.settings)
     if shortage:
         raise Problem(refusals.STORAGE_UNAVAILABLE, shortage)
     return {"status": "ready"}

@@ -9,31 +9,19 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-import accepted
-import admission
-import claims
-import console
-import durable
-import environment
-import idempotency
-import jobs
-import media_removal
-import openapi
-import outlook
-import problems
-import queueing
-import refusals
-import rerun
-import uploads
-from accepted import Accepted
-from body import open_form
-from central import Central
-from claims import Claims
-from contract import WATERMARK_QUEUE, is_media_id
-from direct import DirectApp
-from queueing import Queues
-from settings import Settings
-from spool import Spool
+from ingest import idempotency_key, idempotency_store, upload, upload_response
+from ingest.idempotency_store import Claims
+from ingest.upload_response import Accepted
+from media import deletion, retry, status
+from media.central_client import Central
+from shared import console, durable, environment, jobs, problems
+from shared.contract import WATERMARK_QUEUE, is_media_id
+from shared.lingering_close import Lingering
+from shared.request_body import open_form
+from shared.spool import Spool
+from upload_api import admission, openapi, queues, refusals
+from upload_api.queues import Queues
+from upload_api.settings import Settings
 
 
 @asynccontextmanager
@@ -47,11 +35,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sys.tracebacklimit = 0  # of a start that fails, uvicorn prints more than the reason
         raise
     state.redis = jobs.connect(
-        config.redis_dsn, WATERMARK_QUEUE, timeout_s=queueing.REDIS_ANSWER_S, retries=1
+        config.redis_dsn, WATERMARK_QUEUE, timeout_s=queues.REDIS_ANSWER_S, retries=1
     )
     state.queues = Queues(state.redis)
     state.central = Central(str(config.central_server_url))
-    sweeping = asyncio.create_task(claims.keep_swept(state.claims))
+    sweeping = asyncio.create_task(idempotency_store.keep_swept(state.claims))
     console.event(console.READY, service="fast-server", uploads=config.upload_dir.resolve())
     yield
     sweeping.cancel()
@@ -59,7 +47,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await state.redis.aclose(close_connection_pool=True)
 
 
-app = DirectApp("Media processor: uploads", lifespan)
+app = FastAPI(title="Media processor: uploads", lifespan=lifespan)
+app.add_middleware(Lingering)
+problems.install(app)
 
 
 @app.post(
@@ -77,16 +67,14 @@ async def post_media(request: Request) -> Response:
     """
     started = time.monotonic()
     state = request.app.state
-    key = idempotency.key_of(request.headers)
+    key = idempotency_key.key_of(request.headers)
     with refusals.translated():
         await admission.admit(state.queues, state.settings)
-        form = open_form(request, state.settings.max_upload_bytes)
-        received = await uploads.receive(form, state.spool, state.settings, state.claims, key)
-        accepted.log(received, time.monotonic() - started)
-        return await accepted.answer(request, received)
-
-
-app.reach_directly("POST", "/media", post_media)
+        max_bytes = state.settings.max_upload_bytes
+        form = open_form(request, max_bytes, refusals.too_large(max_bytes))
+        received = await upload.receive(form, state.spool, state.settings, state.claims, key)
+        upload_response.log(received, time.monotonic() - started)
+        return await upload_response.answer(request, received)
 
 
 @app.get(
@@ -97,7 +85,7 @@ app.reach_directly("POST", "/media", post_media)
 def get_media(request: Request) -> dict[str, Any]:
     """What was received, what has happened to it since, and what comes next."""
     with refusals.translated():
-        return outlook.describe(request.app.state.spool, _media_id(request))
+        return status.describe(request.app.state.spool, _media_id(request))
 
 
 @app.post(
@@ -110,7 +98,7 @@ async def post_retry(request: Request) -> dict[str, int]:
     """Send all that failed on their way again, or all that failed with one code."""
     state, code = request.app.state, request.query_params.get("code")
     with refusals.translated():
-        retried, skipped = await rerun.rerun_all(state.spool, state.queues, code)
+        retried, skipped = await retry.rerun_all(state.spool, state.queues, code)
     console.event(console.NOTICE, detail="sent on again", retried=retried, skipped=skipped)
     return {"retried": retried, "skipped": skipped}
 
@@ -125,9 +113,9 @@ async def post_media_retry(request: Request) -> dict[str, Any]:
     """Send one that failed on its way again, its attempts counted anew."""
     state, media_id = request.app.state, _media_id(request)
     with refusals.translated():
-        await rerun.rerun(state.spool, state.queues, media_id)
+        await retry.rerun(state.spool, state.queues, media_id)
         console.event(console.NOTICE, media_id=media_id, detail="sent on again")
-        return await asyncio.to_thread(outlook.describe, state.spool, media_id)
+        return await asyncio.to_thread(status.describe, state.spool, media_id)
 
 
 @app.delete(
@@ -140,7 +128,7 @@ async def delete_media(request: Request) -> None:
     """Remove one that is stored or has failed, here and at central-server."""
     state, media_id = request.app.state, _media_id(request)
     with refusals.translated():
-        await media_removal.remove(media_id, state.spool, state.claims, state.central)
+        await deletion.remove(media_id, state.spool, state.claims, state.central)
     console.event(console.NOTICE, media_id=media_id, detail="removed")
 
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import AnyHttpUrl, Field, NonNegativeInt, PositiveInt, field_validator
 
-import machine
-from jobs import RedisAddress
 from options import Metadata, Options, OutputFormat, Padding, Position
+from runtime import container_limits
+from shared.jobs import RedisAddress
 
 MIB = 1024 * 1024
 _PARENT_MB = 128  # the worker itself, and what its libraries share
@@ -90,7 +90,7 @@ class Settings(RedisAddress):
     @property
     def memory_mb(self) -> int:
         """What a child process may take: less than is asked for where the container has less."""
-        room = machine.memory_bytes() // MIB - _PARENT_MB
+        room = container_limits.memory_bytes() // MIB - _PARENT_MB
         return min(self.watermark_memory_mb, max(_LEAST_MB, room))
 
     @property
@@ -98,5 +98,5 @@ class Settings(RedisAddress):
         """How many images one worker decodes at a time."""
         if self.watermark_processes is not None:
             return self.watermark_processes
-        fitting = machine.memory_bytes() // (self.memory_mb * MIB)
-        return max(1, min(machine.usable_cpus(), fitting))
+        fitting = container_limits.memory_bytes() // (self.memory_mb * MIB)
+        return max(1, min(container_limits.usable_cpus(), fitting))

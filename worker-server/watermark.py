@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-import compositing
-import formats
-from contract import FileRecord
+from drawing import compositing
+from drawing.stamp import Stamp
 from errors import ImageRejected
+from formats import registry
 from options import Options
-from stamp import Stamp
+from shared.contract import FileRecord
 
 # Pillow's own limit is a constant; ours is a setting, checked in _check_pixels.
 Image.MAX_IMAGE_PIXELS = None
@@ -47,9 +47,9 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
     """
     stamp = Stamp(logo, options)
     try:
-        with formats.open_image(source) as image:
+        with registry.open_image(source) as image:
             _check_pixels(image, options)
-            content = formats.marked(source, image, stamp)
+            content = registry.marked(source, image, stamp)
     except UnidentifiedImageError:
         detail = "No decoder here reads it: it is no image, or of a rare kind; convert it to PNG."
         raise ImageRejected("unreadable_image", detail) from None
@@ -82,7 +82,7 @@ def _check_pixels(image: Image.Image, options: Options) -> None:
     size, pixels = f"{image.width} x {image.height} pixels", image.width * image.height
     if pixels > options.max_pixels:
         raise ImageRejected("too_many_pixels", f"{size} are more than MAX_MEGAPIXELS allows.")
-    # Pillow follows all directories of a TIFF to count its pages; format_tiff.py counts itself.
+    # Pillow follows all directories of a TIFF to count its pages; formats/tiff counts itself.
     frames = 1 if image.format == "TIFF" else getattr(image, "n_frames", 1)
     if frames > 1 and max(pixels, _LEAST_OF_A_FRAME) * frames > options.max_total_pixels:
         detail = f"{frames} frames of {size} are more than MAX_TOTAL_MEGAPIXELS allows."
@@ -91,8 +91,8 @@ def _check_pixels(image: Image.Image, options: Options) -> None:
 
 def main() -> None:
     """The command line: SOURCE LOGO TARGET. Raises SystemExit with what is wrong."""
-    import environment
     from settings import Settings
+    from shared import environment
 
     if len(sys.argv) != 4:
         raise SystemExit("usage: python watermark.py SOURCE LOGO TARGET")

@@ -11,13 +11,13 @@ if __name__ == "__main__":
     import signal
     import sys
 
-    # As a container's first process it would ignore SIGTERM until service.py handles it.
+    # As a container's first process it would ignore SIGTERM until supervisor.py handles it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
     if "--check" in sys.argv:
-        import health
+        from service import health
 
         sys.exit(health.check())
-    import service
+    from service import supervisor
 
-    service.main()
+    supervisor.main()

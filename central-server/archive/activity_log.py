@@ -1,0 +1,146 @@
+"""worker_activity.log: one line for each stored image.
+
+    [2026-01-15 14:30:45] WORKER: worker-1 | IMAGE: watermarked_photo.jpg
+
+The file is opened by its path for every line, so that whoever rotates it, by renaming or by
+truncating, need not tell this service.
+"""
+
+import glob
+import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from shared import durable
+
+_BLOCK_BYTES = 64 * 1024
+_MAX_TAIL_BLOCKS = 512  # of a file that turns out to have no lines
+
+
+def now() -> str:
+    """The server's local time as the log writes it."""
+    return f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def format_line(timestamp: str, worker: str, name: str) -> str:
+    """The line, with its end. worker and name must have passed contract.safe_line."""
+    return f"[{timestamp}] WORKER: {worker} | IMAGE: {name}\n"
+
+
+class ActivityLog:
+    """The log file. One writer at a time; every method may raise OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def prepare(self) -> None:
+        """Have the file there, for whoever wants to follow it from the start."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._open():
+            pass
+
+    def check(self) -> None:
+        """Try what a line needs: a writable folder, and a writable file where there is one."""
+        durable.probe(self.path.parent)
+        if self.path.exists():
+            os.close(os.open(self.path, os.O_WRONLY | os.O_APPEND))
+
+    def end(self) -> int:
+        """The offset the next line will have. Ends a last line that somebody left unended."""
+        with self._open() as fd:
+            size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":
+                size += os.write(fd, b"\n")
+            return size
+
+    def write_at(self, line: bytes, offset: int) -> bool:
+        """Have line in the log at offset, on the disk, exactly once.
+
+        False where that is no longer possible: the log has been rotated or truncated since, or
+        something else was written there. A write that fails half way leaves nothing behind.
+        """
+        with self._open() as fd:
+            if os.pread(fd, len(line), offset) != line:
+                _cut_torn(fd, line, offset)
+                if os.fstat(fd).st_size != offset:
+                    return False
+                _append(fd, line, offset)
+            else:
+                os.fsync(fd)  # a process that is gone wrote it, maybe only to memory
+        if offset == 0:
+            durable.fsync_dir(self.path.parent)  # the file itself is new
+        return True
+
+    def cut_torn(self, line: bytes, offset: int) -> None:
+        """Remove what a write of line at offset left behind when it was cut short."""
+        with self._open() as fd:
+            _cut_torn(fd, line, offset)
+
+    def is_rotated_away(self, line: bytes, offset: int) -> bool:
+        """Whether line, which no other image has, is on the disk at offset of a log put aside.
+
+        That is one beside the log whose name begins with the log's, as logrotate makes it.
+        """
+        rotated = self.path.parent.glob(f"{glob.escape(self.path.name)}?*")
+        return any(_holds(path, line, offset) for path in rotated)
+
+    def tail(self, lines: int) -> bytes:
+        """The last lines, read from the end; empty where there is no log yet."""
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            return b""
+        with file:
+            blocks: deque[bytes] = deque()
+            position = file.seek(0, os.SEEK_END)
+            newlines = 0
+            while position > 0 and newlines <= lines and len(blocks) < _MAX_TAIL_BLOCKS:
+                start = max(0, position - _BLOCK_BYTES)
+                file.seek(start)
+                blocks.appendleft(file.read(position - start))
+                newlines += blocks[0].count(b"\n")
+                position = start
+        text = b"".join(blocks)
+        wanted = lines + text.endswith(b"\n")
+        return b"\n".join(text.rsplit(b"\n", wanted)[-wanted:])
+
+    @contextmanager
+    def _open(self) -> Iterator[int]:
+        """Appending, because a log that is truncated meanwhile must not get a hole."""
+        fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+
+def _holds(path: Path, line: bytes, offset: int) -> bool:
+    try:
+        with path.open("rb") as file:
+            found = os.pread(file.fileno(), len(line), offset) == line
+            if found:
+                os.fsync(file.fileno())
+    except OSError:  # a folder, or a file for its owner only
+        return False
+    return found
+
+
+def _append(fd: int, line: bytes, offset: int) -> None:
+    try:
+        written = 0
+        while written < len(line):
+            written += os.write(fd, line[written:])
+        os.fsync(fd)
+    except OSError:
+        os.ftruncate(fd, offset)
+        raise
+
+
+def _cut_torn(fd: int, line: bytes, offset: int) -> None:
+    """A crash leaves the line's beginning, on some file systems with zeros after it."""
+    rest = os.pread(fd, len(line), offset)
+    if 0 < len(rest) < len(line) and line.startswith(rest.rstrip(b"\0")):
+        os.ftruncate(fd, offset)

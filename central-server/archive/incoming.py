@@ -1,0 +1,152 @@
+"""An upload on its way in: its file streamed to .incoming/, hashed and counted as it comes."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ulid import ULID
+
+from shared import durable, writeback
+from shared.contract import (
+    FILE_FIELD,
+    MAX_NAME_BYTES,
+    MEDIA_ID_FIELD,
+    WORKER_NAME_FIELD,
+    is_media_id,
+    safe_filename,
+    safe_line,
+)
+from shared.multipart import Chunk, FormStream
+from shared.problems import Problem
+from storage_api import refusals
+
+_BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
+_MAX_TEXT_BYTES = 32 * 1024
+_MAX_WORKER_CHARS = 100
+_MAX_FILENAME_BYTES = MAX_NAME_BYTES - len("-") - 26  # -<media_id> may be added
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A whole upload, its file on the disk."""
+
+    media_id: str
+    worker: str
+    filename: str
+    path: Path
+    sha256: str
+    size: int
+
+
+@asynccontextmanager
+async def receive(form: FormStream, folder: Path, max_bytes: int) -> AsyncIterator[Upload]:
+    """The form's upload. Its file is in folder, fsynced, and gone when the context ends, at the
+    latest: who stores it moves it.
+
+    Raises Problem (refused), FormError (malformed), OSError (disk) or whatever the body's
+    iterator raises.
+    """
+    file = _TemporaryFile(folder / str(ULID()), max_bytes)
+    try:
+        yield await _read(form, file)
+    finally:
+        if file.path.exists():  # it was not stored
+            await asyncio.shield(asyncio.to_thread(file.path.unlink, missing_ok=True))
+
+
+async def _read(form: FormStream, file: "_TemporaryFile") -> Upload:
+    """Take the fields in whatever order they come."""
+    filename: str | None = None
+    texts: dict[str, str] = {}
+    async for part in form:
+        if part.name in (WORKER_NAME_FIELD, MEDIA_ID_FIELD):
+            texts[part.name] = await form.text(_MAX_TEXT_BYTES)
+        elif part.name == FILE_FIELD:
+            if filename is not None:
+                raise Problem(refusals.SECOND_FILE, refusals.SECOND_FILE.example)
+            if part.filename is None:
+                detail = "The field file holds text; curl wants file=@path."
+                raise Problem(refusals.FILE_MISSING, detail)
+            filename = part.filename
+            async for chunk in form.data():
+                await file.add(chunk)
+    if filename is None:
+        raise Problem(refusals.FILE_MISSING, refusals.FILE_MISSING.example)
+    filename = safe_filename(filename, _MAX_FILENAME_BYTES)
+    if file.size == 0:
+        raise Problem(refusals.FILE_EMPTY, f"{filename} has no bytes.")
+    worker, media_id = _worker(texts), _media_id(texts)
+    sha256 = await asyncio.to_thread(file.finish)
+    return Upload(media_id, worker, filename, file.path, sha256, file.size)
+
+
+def _worker(texts: dict[str, str]) -> str:
+    worker = safe_line(texts.get(WORKER_NAME_FIELD, ""))[:_MAX_WORKER_CHARS].strip()
+    if not worker:
+        raise Problem(refusals.WORKER_MISSING, refusals.WORKER_MISSING.example)
+    return worker
+
+
+def _media_id(texts: dict[str, str]) -> str:
+    """The one that was sent; a plain curl sends none and is given one."""
+    media_id = texts.get(MEDIA_ID_FIELD, str(ULID()))
+    if not is_media_id(media_id):
+        raise Problem(refusals.BAD_MEDIA_ID, f"{media_id[:40]!r} is not a ULID.")
+    return media_id
+
+
+class _TemporaryFile:
+    """Written in batches, so that memory stays flat however many uploads come at once."""
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self.path = path
+        self.size = 0
+        self._max_bytes = max_bytes
+        self._is_made = False
+        self._hash = hashlib.sha256()
+        self._batch: list[Chunk] = []  # as they come: not copied together
+        self._unwritten = 0
+        self._unstarted = 0  # bytes that the disk was not told to write yet
+
+    async def add(self, chunk: Chunk) -> None:
+        self.size += len(chunk)
+        if self.size > self._max_bytes:
+            raise refusals.too_large(self._max_bytes)
+        self._batch.append(chunk)
+        self._unwritten += len(chunk)
+        if self._unwritten >= _BATCH_BYTES:
+            await asyncio.to_thread(self._write)
+
+    def finish(self) -> str:
+        """Write and fsync the rest; the SHA-256 of the whole."""
+        self._write(fsync=True)
+        return self._hash.hexdigest()
+
+    def _write(self, *, fsync: bool = False) -> None:
+        """Opens it anew, for a thread may still be at it when its request is cancelled."""
+        fd = self._open()
+        try:
+            durable.write_all(fd, self._batch)
+            self._unstarted += self._unwritten
+            if fsync:
+                os.fsync(fd)
+            elif self._unstarted >= writeback.EVERY_BYTES:
+                writeback.start(fd)
+                self._unstarted = 0
+        finally:
+            os.close(fd)
+        for chunk in self._batch:
+            self._hash.update(chunk)
+        self._batch, self._unwritten = [], 0
+
+    def _open(self) -> int:
+        """One that was removed meanwhile is not made again: it would lack its beginning."""
+        if self._is_made:
+            return os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        self.path.parent.mkdir(exist_ok=True)  # somebody may have tidied it up
+        self._is_made = True
+        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

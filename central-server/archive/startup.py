@@ -1,0 +1,43 @@
+"""Opening the storage folder and the log, and looking at whether they can still be used."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from archive.activity_log import ActivityLog
+from archive.archive import Archive
+from shared import console
+from storage_api.settings import Settings
+
+
+class Unusable(Exception):
+    """A path from the settings does not do what it must; the text names both."""
+
+
+def open_archive(settings: Settings) -> tuple[Archive, ActivityLog]:
+    """Raises Unusable."""
+    log = ActivityLog(settings.activity_log)
+    archive = Archive(settings.storage_dir, log)
+    with _named("ACTIVITY_LOG", settings.activity_log):
+        log.prepare()
+    with _named("STORAGE_DIR", settings.storage_dir):
+        archive.open()
+    storage, path = settings.storage_dir.resolve(), log.path.resolve()
+    console.event(console.READY, service="central-server", storage=storage, log=path)
+    return archive, log
+
+
+def check(settings: Settings, archive: Archive, log: ActivityLog) -> None:
+    """Raises Unusable."""
+    with _named("STORAGE_DIR", settings.storage_dir):
+        archive.check()
+    with _named("ACTIVITY_LOG", settings.activity_log):
+        log.check()
+
+
+@contextmanager
+def _named(variable: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unusable(f"{variable}={path}: {error.strerror}") from error

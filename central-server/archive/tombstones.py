@@ -1,0 +1,52 @@
+"""What stays of a deleted media: .deleted/<media_id>, a link to the name that its image had.
+
+An upload that its sender has long given up may still be on its way here, in a socket's buffer or
+to a frozen process. It must not bring the image back, also when nothing of it was there yet.
+
+Each takes an inode for ever, that of an id nobody has heard of too, because nobody can tell how
+late an upload may be. KEEP_RECEIPTS_DAYS says it: those that are older are dropped.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from archive.receipts import older_than
+from shared import durable
+
+_NO_NAME = "."  # no image's name begins with a dot
+
+
+class Tombstones:
+    """One writer at a time. Every method may raise OSError."""
+
+    def __init__(self, storage: Path) -> None:
+        self.folder = storage / ".deleted"
+
+    def prepare(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+
+    def has(self, media_id: str) -> bool:
+        return os.path.lexists(self.folder / media_id)
+
+    def make(self, media_id: str, name: str | None) -> None:
+        """Have one, so that it lasts. The name, where there is one, is that of its image."""
+        with suppress(FileExistsError):
+            (self.folder / media_id).symlink_to(name or _NO_NAME)
+        durable.fsync_dir(self.folder)
+
+    def media_ids(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir()}
+
+    def older_than(self, before: float) -> list[str]:
+        """The media deleted before that time, in any order."""
+        return older_than(self.folder, before)
+
+    def names(self, media_ids: list[str]) -> list[str]:
+        """The names that the images of these media had."""
+        targets = (str((self.folder / media_id).readlink()) for media_id in media_ids)
+        return [target for target in targets if target != _NO_NAME]
+
+    def drop(self, media_ids: list[str]) -> None:
+        for media_id in media_ids:
+            (self.folder / media_id).unlink()

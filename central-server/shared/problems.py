@@ -1,0 +1,125 @@
+"""Failures as RFC 9457 application/problem+json, each with a code and a sentence.
+
+Each service lists its own problems in refusals.py.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from shared import console
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class ProblemType:
+    """One kind of failure: its stable code, HTTP status, title and an example sentence."""
+
+    code: str
+    status: int
+    title: str
+    example: str
+
+    def body(self, detail: str) -> dict[str, Any]:
+        """The members of RFC 9457 section 3.1, and the code as an extension."""
+        return {
+            "type": f"urn:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": detail,
+            "code": self.code,
+        }
+
+
+class Problem(Exception):
+    """Ends a request with a problem document. retry_after_s becomes a Retry-After header."""
+
+    def __init__(self, kind: ProblemType, detail: str, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+def responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
+    """FastAPI's responses= for these problems, with an example of each."""
+    documented: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        response = documented.setdefault(
+            kind.status,
+            {
+                "description": HTTPStatus(kind.status).phrase,
+                "content": {MEDIA_TYPE: {"schema": {"type": "object"}, "examples": {}}},
+            },
+        )
+        response["content"][MEDIA_TYPE]["examples"][kind.code] = {
+            "summary": kind.title,
+            "value": kind.body(kind.example),
+        }
+    return documented
+
+
+def answer_to(request: Request, problem: Problem) -> JSONResponse:
+    """The problem's document, logged."""
+    headers = None
+    if problem.retry_after_s is not None:
+        headers = {"Retry-After": str(problem.retry_after_s)}
+    cause = str(problem.__cause__ or "")  # for whoever runs the service, not for the client
+    return _answer(request, problem.kind, problem.detail, headers, cause)
+
+
+def answer_to_unexpected(request: Request) -> JSONResponse:
+    """Of any other exception, which goes on to the server's log."""
+    kind = ProblemType("internal_error", 500, "Something unexpected went wrong", "")
+    detail = "This is a fault of the service; its log has the traceback."
+    return _answer(request, kind, detail, None)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every failure of app as a problem document and log it."""
+
+    @app.exception_handler(Problem)
+    async def _problem(request: Request, problem: Problem) -> JSONResponse:
+        return answer_to(request, problem)
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        status = HTTPStatus(error.status_code)
+        kind = ProblemType(status.name.lower(), status, status.phrase, "")
+        detail = f"{request.method} {request.url.path}: {error.detail}"
+        return _answer(request, kind, detail, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        kind = ProblemType("invalid_request", 422, "The request is not valid", "")
+        detail = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())
+        return _answer(request, kind, detail, None)
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, _: Exception) -> JSONResponse:
+        return answer_to_unexpected(request)
+
+
+def _answer(
+    request: Request,
+    kind: ProblemType,
+    detail: str,
+    headers: Mapping[str, str] | None,
+    cause: str = "",
+) -> JSONResponse:
+    console.event(
+        console.REFUSED,
+        path=request.url.path,
+        status=int(kind.status),
+        code=kind.code,
+        detail=detail,
+        cause=None if cause in detail else cause,
+    )
+    return JSONResponse(kind.body(detail), kind.status, headers, MEDIA_TYPE)

@@ -1,0 +1,174 @@
+"""Who has taken an Idempotency-Key: one claim a key, for 24 hours.
+
+A claim is uploads/.idempotency/<sha256 of the key>, locked with flock while an upload with
+that key is committed. Its first line says which upload took the key, on the disk before that
+upload is committed; the second, "accepted", that it was. A claim whose upload was neither
+accepted nor lies anywhere died before its commit, and gives way.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypedDict
+
+from ulid import ULID
+
+from shared import console, durable
+from shared.contract import MediaRecord, is_media_id
+from shared.problems import Problem
+from shared.spool import MediaGone, Spool
+from upload_api.refusals import IDEMPOTENCY_KEY_REUSED
+
+KEPT_FOR = timedelta(hours=24)
+_SWEEP_S = 3600.0
+_ACCEPTED = b"accepted"
+_MOST_BYTES = 4096  # a claim has 1,000 at most
+
+
+class _Claim(TypedDict):
+    media_id: str
+    filename: str
+    sha256: str
+
+
+class Claims:
+    """The keys of the last 24 hours. Every method blocks, and may raise OSError."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._folder = spool.root / ".idempotency"
+
+    def prepare(self) -> None:
+        """Make the folder; again, where somebody made room with rm -r."""
+        self._folder.mkdir(exist_ok=True)
+        durable.fsync_dir(self._spool.root)
+
+    @contextmanager
+    def claiming(self, record: MediaRecord) -> Iterator[str | None]:
+        """Around the commit of an upload with a key: the media that it repeats, else None.
+
+        With None the key is the upload's own once the block has ended without an exception.
+        Raises Problem where the key was another upload's.
+        """
+        self._folder.mkdir(exist_ok=True)
+        with self._locked(record["idempotency_key"], os.O_CREAT) as fd:
+            claim = self._standing(fd)
+            if claim is None:
+                _write(fd, record)
+                durable.fsync_dir(self._folder)
+                yield None
+                _accept(fd)
+            elif claim["filename"] == record["filename"] and claim["sha256"] == record["sha256"]:
+                yield claim["media_id"]
+            else:
+                detail = f"This key came with {claim['filename']}, now media {claim['media_id']}. "
+                detail += "Another image or file name needs a key of its own."
+                raise Problem(IDEMPOTENCY_KEY_REUSED, detail)
+
+    def free(self, key: str, media_id: str) -> None:
+        """Let the key go of a media that is to be removed."""
+        with suppress(FileNotFoundError), self._locked(key) as fd:
+            claim, _ = _read(fd)
+            if claim is not None and claim["media_id"] == media_id:
+                self._path(key).unlink()
+
+    def free_key_of(self, media_id: str) -> None:
+        """The same for a media whose record, and its key with it, is gone already."""
+        if not _is_over(media_id):
+            self.prepare()
+            for path in self._folder.iterdir():
+                self.free(path.name, media_id)
+
+    def sweep(self) -> None:
+        """Remove claims that are over, and complete those of which a kill left the first line."""
+        self.prepare()
+        for path in self._folder.iterdir():
+            with suppress(FileNotFoundError), self._locked(path.name) as fd:
+                if time.time() - os.fstat(fd).st_mtime > KEPT_FOR.total_seconds():
+                    path.unlink()
+                else:
+                    self._standing(fd)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key
+
+    @contextmanager
+    def _locked(self, key: str, create: int = 0) -> Iterator[int]:
+        """The claim's file while nobody else has it. Waits: it is held for a commit only."""
+        while True:
+            fd = os.open(self._path(key), os.O_RDWR | create, 0o644)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                if self._is_at(key, fd):
+                    yield fd
+                    return
+            finally:
+                os.close(fd)
+
+    def _is_at(self, key: str, fd: int) -> bool:
+        """False where the file was removed between the open and the flock."""
+        try:
+            return os.path.samestat(os.fstat(fd), self._path(key).stat())
+        except FileNotFoundError:
+            return False
+
+    def _standing(self, fd: int) -> _Claim | None:
+        """The claim, if it is one of the last 24 hours and its upload was accepted."""
+        claim, is_accepted = _read(fd)
+        if claim is None or _is_over(claim["media_id"]):
+            return None
+        if not is_accepted:
+            try:
+                self._spool.find(claim["media_id"])
+            except MediaGone:
+                return None
+            _accept(fd)
+        return claim
+
+
+async def keep_swept(claims: Claims) -> None:
+    """Sweep at the start and every hour. A fault of the disk ends only the pass."""
+    while True:
+        try:
+            await asyncio.to_thread(claims.sweep)
+        except OSError as error:
+            console.event(console.NOTICE, detail=f"sweeping .idempotency: {error!r}")
+        await asyncio.sleep(_SWEEP_S)
+
+
+def _read(fd: int) -> tuple[_Claim | None, bool]:
+    """The claim, None where there is none or a crash tore it, and whether it was accepted."""
+    first, *others = os.pread(fd, _MOST_BYTES, 0).split(b"\n")
+    with suppress(ValueError, KeyError, TypeError):
+        claim: _Claim = json.loads(first)
+        if is_media_id(claim["media_id"]) and claim["filename"] and claim["sha256"]:
+            return claim, _ACCEPTED in others
+    return None, False
+
+
+def _write(fd: int, record: MediaRecord) -> None:
+    claim: _Claim = {
+        "media_id": record["media_id"],
+        "filename": record["filename"],
+        "sha256": record["sha256"],
+    }
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, json.dumps(claim).encode() + b"\n", 0)
+    os.fsync(fd)
+
+
+def _accept(fd: int) -> None:
+    """Not fsynced, and no fault of the upload: it counts only when the media has left uploads/."""
+    with suppress(OSError):
+        os.lseek(fd, 0, os.SEEK_END)
+        os.write(fd, _ACCEPTED + b"\n")
+
+
+def _is_over(media_id: str) -> bool:
+    return datetime.now(UTC) - ULID.from_str(media_id).datetime > KEPT_FOR

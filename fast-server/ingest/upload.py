@@ -1,0 +1,247 @@
+"""Receiving an upload: streamed to its place on the uploads volume, hashed, checked, committed."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from typing import BinaryIO, TypeVar
+
+from ulid import ULID
+
+from ingest import image_header
+from ingest.idempotency_store import Claims
+from shared import durable, signatures, writeback
+from shared.contract import (
+    FILE_FIELD,
+    INCOMING,
+    MEDIA_RECORD,
+    MediaRecord,
+    safe_filename,
+    timestamp,
+)
+from shared.multipart import Chunk, FormStream
+from shared.problems import Problem
+from shared.spool import Spool
+from upload_api import unsupported
+from upload_api.refusals import (
+    FILE_EMPTY,
+    FILE_MISSING,
+    SECOND_FILE,
+    TOO_MANY_PIXELS,
+    UNREADABLE_HEADER,
+    UNSUPPORTED_FORMAT,
+    too_large,
+)
+from upload_api.settings import Settings
+
+_BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
+_SMALL_CHUNK_BYTES = 4096
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Received:
+    """An accepted upload's record; of a repeat, as if it were the first's."""
+
+    record: MediaRecord
+    is_repeat: bool
+
+
+async def receive(
+    form: FormStream, spool: Spool, settings: Settings, claims: Claims, key: str | None = None
+) -> Received:
+    """Store the form's one file in pending/ and return its record: the upload is accepted.
+
+    With a key that came with this file before nothing is stored again.
+
+    Raises Problem (refused), FormError (malformed), OSError (disk) or whatever the body's
+    iterator raises; then nothing of the upload stays.
+    """
+    upload: _Upload | None = None
+    try:
+        async for part in form:
+            if part.name != FILE_FIELD:
+                continue
+            if upload is not None:
+                raise Problem(SECOND_FILE, SECOND_FILE.example)
+            upload = _Upload(spool, settings, part.filename, key)
+            async for chunk in form.data():
+                await upload.add(chunk)
+        if upload is None:
+            raise Problem(FILE_MISSING, FILE_MISSING.example)
+        await upload.written()
+        received = await in_thread(partial(upload.commit, claims))
+    except BaseException:
+        if upload is not None:
+            with suppress(Exception):  # it is known already, or of no interest any more
+                await upload.written()
+            await in_thread(upload.discard)
+        raise
+    if received.is_repeat:
+        await in_thread(upload.discard)
+    return received
+
+
+async def in_thread(step: Callable[[], _Result]) -> _Result:
+    """Run one step to its end even when cancelled, so that no two steps of an upload meet."""
+    return await _ended(_started(step))
+
+
+def _started(step: Callable[[], _Result]) -> asyncio.Future[_Result]:
+    return asyncio.get_running_loop().run_in_executor(None, step)
+
+
+async def _ended(step: asyncio.Future[_Result]) -> _Result:
+    try:
+        return await asyncio.shield(step)
+    except asyncio.CancelledError:
+        await asyncio.gather(step, return_exceptions=True)
+        raise
+
+
+class _Upload:
+    """One file on its way through incoming/<media_id>/."""
+
+    def __init__(
+        self, spool: Spool, settings: Settings, client_name: str | None, key: str | None
+    ) -> None:
+        self._spool = spool
+        self._settings = settings
+        self._key = key
+        self._media_id = str(ULID())
+        # Some clients send an empty name as none at all, as if the file were a text field.
+        self._looks_like_text = client_name is None
+        self._filename = safe_filename(client_name or "")
+        self._folder = spool.path(INCOMING, self._media_id)
+        self._path = f"{self._folder}/{self._filename}"
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._batch: list[Chunk] = []  # as they come: large ones are not copied together
+        self._unwritten = 0
+        self._unstarted = 0  # bytes that the disk was not told to write yet
+        self._fd: int | None = None
+        self._writing: asyncio.Future[int] | None = None
+        self._content_type = ""
+        self._pixel_size: tuple[int, int] | None = None
+
+    async def add(self, chunk: Chunk) -> None:
+        self._size += len(chunk)
+        if self._size > self._settings.max_upload_bytes:
+            raise too_large(self._settings.max_upload_bytes)
+        if self._batch and len(self._batch[-1]) < _SMALL_CHUNK_BYTES:
+            self._batch[-1] = b"".join((self._batch[-1], chunk))
+        else:
+            self._batch.append(chunk)
+        self._unwritten += len(chunk)
+        if not self._content_type and self._unwritten >= signatures.HEAD_BYTES:
+            self._check_format()
+        if self._unwritten >= _BATCH_BYTES:
+            await self.written()
+            batch, self._batch, self._unwritten = self._batch, [], 0
+            self._writing = _started(partial(self._write, batch))
+
+    async def written(self) -> None:
+        """Wait for what is being written and hashed while the network brings more.
+
+        Raises Problem, OSError.
+        """
+        if self._writing is not None:
+            await _ended(self._writing)
+            self._writing = None
+
+    def commit(self, claims: Claims) -> Received:
+        """Check the whole, make it durable and move it to pending/, unless it is a repeat."""
+        if self._size == 0:
+            raise Problem(FILE_EMPTY, f"{self._filename} has no bytes.")
+        if not self._content_type:
+            self._check_format()
+        fd = self._write(self._batch)
+        if self._pixel_size is None:
+            with open(self._path, "rb") as whole:
+                self._check_size(whole, last_look=True)
+        record = self._record()
+        # There before the image is fsynced, whose fsync writes the names of the folder: once, then.
+        record_fd = os.open(f"{self._folder}/{MEDIA_RECORD}", os.O_WRONLY | os.O_CREAT, 0o666)
+        try:
+            durable.write_all(record_fd, [durable.as_json(record)])
+            writeback.start(record_fd)
+            os.fsync(fd)
+            os.fsync(record_fd)
+        finally:
+            os.close(record_fd)
+        self._close()
+        with claims.claiming(record) if self._key else nullcontext() as first:
+            if first is not None:
+                return Received({**record, "media_id": first}, is_repeat=True)
+            self._spool.commit(self._media_id)
+        return Received(record, is_repeat=False)
+
+    def discard(self) -> None:
+        with suppress(OSError):  # a full disk fails the close as well
+            self._close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _write(self, batch: list[Chunk]) -> int:
+        if self._fd is None:
+            self._check_size(BytesIO(b"".join(batch)), last_look=False)
+            os.mkdir(self._folder)
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        durable.write_all(self._fd, batch)
+        for chunk in batch:
+            self._hash.update(chunk)
+            self._unstarted += len(chunk)
+        if self._unstarted >= writeback.EVERY_BYTES:
+            writeback.start(self._fd)
+            self._unstarted = 0
+        return self._fd
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def _check_format(self) -> None:
+        head = b"".join(self._batch)[: signatures.HEAD_BYTES]
+        content_type = signatures.sniff(head)
+        if content_type is None and self._looks_like_text:
+            raise Problem(FILE_MISSING, "The field file holds text; curl wants file=@path.")
+        if content_type is None:
+            raise Problem(UNSUPPORTED_FORMAT, unsupported.refusal(head, self._filename))
+        self._content_type = content_type
+
+    def _check_size(self, file: BinaryIO, *, last_look: bool) -> None:
+        """Look for the pixel size; an early look may find a header that is still incomplete."""
+        try:
+            self._pixel_size = image_header.read_size(file)
+        except image_header.UnreadableHeader as error:
+            if last_look:
+                detail = f"The header of {self._filename} cannot be read: {error}."
+                raise Problem(UNREADABLE_HEADER, detail) from error
+        if self._pixel_size is not None:
+            width, height = self._pixel_size
+            if width * height > self._settings.max_pixels:
+                limit = f"{self._settings.max_megapixels:g} megapixels"
+                detail = f"{width} x {height} pixels are more than {limit} (MAX_MEGAPIXELS)."
+                raise Problem(TOO_MANY_PIXELS, detail)
+
+    def _record(self) -> MediaRecord:
+        width, height = self._pixel_size or (None, None)
+        record: MediaRecord = {
+            "media_id": self._media_id,
+            "filename": self._filename,
+            "content_type": self._content_type,
+            "size": self._size,
+            "sha256": self._hash.hexdigest(),
+            "width": width,
+            "height": height,
+            "received_at": timestamp(),
+            "format_version": 1,
+        }
+        if self._key:
+            record["idempotency_key"] = self._key
+        return record

@@ -1,0 +1,79 @@
+"""The answer to an upload that was taken, or was taken before under its Idempotency-Key."""
+
+import asyncio
+from pathlib import Path
+
+from fastapi import Request, Response
+from pydantic import BaseModel
+
+from ingest.idempotency_key import REPLAYED_HEADER
+from ingest.upload import Received
+from shared import console
+from shared.contract import PENDING, Stage, Status
+from shared.jobs import Job
+from shared.records import next_stage, read_progress
+from shared.spool import MediaGone, Spool
+
+_NOT_KEPT = "removed"  # stored, or failed, longer ago than the deployment keeps such
+
+
+class Accepted(BaseModel):
+    """What POST /media answers. A repeat may find that the original is not kept any more."""
+
+    message: str = "Task Enqueued"
+    media_id: str
+    filename: str
+    status: str = Status.QUEUED
+    storage_path: str | None
+    status_url: str
+
+
+def log(received: Received, seconds: float) -> None:
+    record = received.record
+    console.event(
+        console.RECEIVED,
+        media_id=record["media_id"],
+        filename=record["filename"],
+        size=record["size"],
+        seconds=seconds,
+        again=True if received.is_repeat else None,
+    )
+
+
+async def answer(request: Request, received: Received) -> Response:
+    """Queue it, a repeat again where it still waits, and say where it is and where to ask."""
+    state, media_id = request.app.state, received.record["media_id"]
+    spool: Spool = state.spool
+    status: str = Status.QUEUED
+    folder: Path | str | None = spool.path(PENDING, media_id)
+    job: Job | None = (media_id, Stage.WATERMARK, 1)
+    headers = {}
+    if received.is_repeat:
+        headers[REPLAYED_HEADER] = "true"
+        status, folder, job = await asyncio.to_thread(_whereabouts, spool, media_id)
+    if job is not None:
+        await state.queues.enqueue([job])
+    filename = received.record["filename"]
+    status_url = headers["Location"] = f"{request.base_url}media/{media_id}"
+    accepted = Accepted(
+        media_id=media_id,
+        filename=filename,
+        status=status,
+        storage_path=f"{folder}/{filename}" if folder else None,
+        status_url=status_url,
+    )
+    return Response(accepted.model_dump_json(), 202, headers, "application/json")
+
+
+def _whereabouts(spool: Spool, media_id: str) -> tuple[str, Path | None, Job | None]:
+    """The status of a media received before, its folder, and its job if it still needs one."""
+    try:
+        folder = spool.find(media_id)
+        progress = read_progress(folder)
+        if not folder.is_dir():  # moved on between the two looks
+            folder = spool.find(media_id)
+            progress = read_progress(folder)
+    except MediaGone:
+        return _NOT_KEPT, None, None
+    job = (media_id, next_stage(progress), progress["run"])
+    return progress["status"], folder, job if folder.parent.name == PENDING else None

@@ -1,0 +1,76 @@
+"""Failed media sent on their way again: one, or all that failed."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+
+from shared.contract import FAILED, is_media_id
+from shared.jobs import Job
+from shared.problems import Problem
+from shared.records import next_stage, read_progress
+from shared.spool import HeldMedia, MediaBusy, MediaGone, Spool
+from upload_api.queues import Queues
+from upload_api.refusals import NOT_FAILED
+
+_BATCH = 200
+
+
+async def rerun(spool: Spool, queues: Queues, media_id: str) -> None:
+    """Raises Problem where it has not failed, MediaGone, MediaBusy, OSError."""
+    job = await asyncio.to_thread(_rerun, spool, media_id)
+    await queues.enqueue([job])
+
+
+async def rerun_all(spool: Spool, queues: Queues, code: str | None) -> tuple[int, int]:
+    """How many were sent on, and how many could not be, of those that failed with this code.
+
+    Raises OSError; what was sent on until then is on its way.
+    """
+    matching = _matching(spool, code)
+    retried = skipped = 0
+    redis_answers = True
+    while media_ids := await asyncio.to_thread(lambda: list(islice(matching, _BATCH))):
+        batch = await asyncio.to_thread(_rerun_each, spool, media_ids)
+        if batch and redis_answers:  # else all of them are left to the reconciler
+            redis_answers = await queues.enqueue(batch)
+        retried += len(batch)
+        skipped += len(media_ids) - len(batch)
+    return retried, skipped
+
+
+def _matching(spool: Spool, code: str | None) -> Iterator[str]:
+    # All names first, for those that fail again meanwhile are back; the oldest go first.
+    for media_id in sorted(path.name for path in (spool.root / FAILED).iterdir()):
+        if is_media_id(media_id) and (code is None or _failed_with(spool, media_id) == code):
+            yield media_id
+
+
+def _failed_with(spool: Spool, media_id: str) -> str | None:
+    with suppress(OSError):
+        error = read_progress(spool.folder(FAILED, media_id))["error"]
+        return error["code"] if error else None
+    return None
+
+
+def _rerun_each(spool: Spool, media_ids: list[str]) -> list[Job]:
+    """The jobs of those that can be: nobody holds them, they have not gone, they can be read."""
+    rerun = []
+    for media_id in media_ids:
+        with suppress(MediaBusy, MediaGone, Problem, OSError):
+            rerun.append(_rerun(spool, media_id))
+    return rerun
+
+
+def _rerun(spool: Spool, media_id: str) -> Job:
+    with spool.hold(media_id) as media:
+        _require_failed(media)
+        media.rerun()
+        return media_id, next_stage(media.progress), media.progress["run"]
+
+
+def _require_failed(media: HeldMedia) -> None:
+    if media.state != FAILED:
+        detail = f"Media {media.path.name} is {media.progress['status']} and lies in "
+        detail += f"{media.state}/. Only one that has failed can be retried."
+        raise Problem(NOT_FAILED, detail)

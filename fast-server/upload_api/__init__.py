@@ -1,0 +1,4 @@
+"""What both rooms above need of the service: settings, refusals, queues, documentation.
+
+Imports shared.
+"""

@@ -1,0 +1,30 @@
+"""What the environment says. Built at start-up, never at import."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AnyHttpUrl, Field, NonNegativeInt, PositiveInt
+
+from shared.jobs import RedisAddress
+
+MIB = 1024 * 1024
+PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(RedisAddress):
+    """fast-server's settings; the README's table explains each."""
+
+    upload_dir: Path = Path("uploads")
+    central_server_url: AnyHttpUrl = AnyHttpUrl("http://host.docker.internal:8003/upload-final")
+    max_upload_mb: PositiveNumber = 50
+    max_megapixels: PositiveNumber = 100
+    max_queue_depth: PositiveInt = 100_000
+    min_free_mb: NonNegativeInt = 512
+
+    @property
+    def max_upload_bytes(self) -> int:
+        return int(self.max_upload_mb * MIB)
+
+    @property
+    def max_pixels(self) -> int:
+        return int(self.max_megapixels * 1_000_000)

@@ -1,0 +1,1 @@
+"""AVIF, still and animated: frames encoded anew with what the boxes said."""

@@ -1,0 +1,1 @@
+"""OUTPUT_FORMAT: any image as JPEG, WebP, AVIF or PNG."""

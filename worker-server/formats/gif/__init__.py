@@ -1,0 +1,1 @@
+"""GIF: frames that the logo does not touch are copied as they are."""

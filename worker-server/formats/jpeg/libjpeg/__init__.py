@@ -1,0 +1,1 @@
+"""Pillow's own libjpeg by ctypes: coefficients read and written without their pixels."""

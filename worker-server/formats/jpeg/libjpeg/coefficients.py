@@ -1,0 +1,207 @@
+"""A JPEG's DCT coefficients: read, changed and written by the libjpeg that comes with Pillow.
+
+Pillow itself has pixels only, and what it decodes and encodes again is no longer the same, at twice
+the cost. What this follows is libjpeg.txt, "Really raw data: DCT coefficients".
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+from PIL import Image
+from PIL.JpegImagePlugin import zigzag_index
+
+from formats.jpeg.libjpeg.calls import Call, JpegError, call_for, error_manager, guarded
+from formats.jpeg.libjpeg.compressor import (
+    Component,
+    compressor,
+    copy_huffman_tables,
+    describe,
+    huffman_table,
+)
+from formats.jpeg.libjpeg.declarations import VERSION, ffi, lib
+from formats.jpeg.libjpeg.huffman import AC_SYMBOLS, DC_SYMBOLS, END_OF_BLOCK, Table
+
+BLOCK = 8  # pixels a side
+_COEFFICIENTS = BLOCK * BLOCK
+_BLOCK_BYTES = 2 * _COEFFICIENTS
+_ZIGZAG = sorted(range(_COEFFICIENTS), key=zigzag_index.__getitem__)
+_POOL_IMAGE = 1
+_REACHED_SOS = 1
+_MOST_BLOCKS = 10  # in an MCU
+_SMALL = 25_000  # bytes: codes for everything are 2% of it
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom; in blocks of one component
+
+
+class Coefficients:
+    """Those of a whole JPEG, in memory: 2 bytes for each sample. A context manager."""
+
+    def __init__(self, stream: bytes, call: Call = guarded) -> None:
+        """Raises JpegError, and MemoryError."""
+        self._stream = stream
+        self._call = call
+        self._source = ffi.from_buffer(stream)
+        self._errors = error_manager()
+        self._cinfo = ffi.new("struct jpeg_decompress_struct *", {"err": self._errors})
+        lib.jpeg_CreateDecompress(self._cinfo, VERSION, ffi.sizeof(self._cinfo[0]))
+        try:
+            self._arrays = self._read()
+            self._components = self._described()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        lib.jpeg_destroy(self._cinfo)
+
+    def quantisation(self, component: int) -> list[int]:
+        """The component's table, in natural order."""
+        return list(self._components[component].table.quantval)
+
+    @property
+    def has_every_code(self) -> bool:
+        """Whether its Huffman tables can encode any blocks; one made for a picture often cannot."""
+        return all(
+            dc and ac and dc.has_codes(DC_SYMBOLS) and ac.has_codes(AC_SYMBOLS)
+            for dc, ac in self._tables()
+        )
+
+    @property
+    def last_code(self) -> str | None:
+        """The bits that end a sequential scan of all components; None where a code is missing.
+
+        They are "no more coefficients", or else the last coefficient (T.81 F.1.2.2).
+        """
+        number = len(self._components) - 1
+        one = self._cinfo.comp_info[number]
+        block = self._row(number, one.height_in_blocks - 1)[one.width_in_blocks - 1]
+        *others, last = [block[place] for place in _ZIGZAG[1:]]
+        _, table = self._tables()[number]
+        if table is None:
+            return None
+        if last == 0:
+            return table.code(END_OF_BLOCK)
+        zeros = next((n for n, other in enumerate(reversed(others)) if other), len(others))
+        size = abs(last).bit_length()
+        code = table.code(zeros % 16 << 4 | size)
+        return code and f"{code}{last if last > 0 else last + (1 << size) - 1:0{size}b}"
+
+    def cut(self, parts: Sequence[tuple[int, Box]]) -> bytes:
+        """A grey JPEG of those blocks of components, one part below the other.
+
+        The parts are of one size, and quantised alike. Raises MemoryError.
+        """
+        (component, (left, top, right, bottom)), *_ = parts
+        across, down = right - left, (bottom - top) * len(parts)
+        call = call_for(across * down)
+        with compressor(call) as (cinfo, finish):
+            array = cinfo.mem.request_virt_barray(cinfo, _POOL_IMAGE, 1, across, down, 1)
+            call(cinfo.mem.realize_virt_arrays, cinfo)
+            for row, source in enumerate(self._rows(parts)):
+                ffi.memmove(_row(cinfo, array, row), source, across * _BLOCK_BYTES)
+            grey = Component(1, 1, 1, self._components[component].table, 0, 0, 0)
+            describe(cinfo, (BLOCK * across, BLOCK * down), [grey])
+            arrays = ffi.new("void *[]", [array])  # libjpeg keeps it
+            lib.jpeg_write_coefficients(cinfo, arrays)
+            return finish()
+
+    def put(self, parts: Sequence[tuple[int, Box]], grey: bytes, changed: Image.Image) -> None:
+        """Replace those blocks by a grey JPEG's, which is like the one that cut gives.
+
+        changed, of mode L, has a pixel for each block; where it is 0 the block stays. Raises
+        MemoryError.
+        """
+        across, marks = changed.width, changed.tobytes()
+        with Coefficients(grey, call_for(len(marks))) as others:
+            for row, target in enumerate(self._rows(parts)):
+                source = others._row(0, row)
+                for run in re.finditer(rb"[^\0]+", marks[row * across : (row + 1) * across]):
+                    size = (run.end() - run.start()) * _BLOCK_BYTES
+                    ffi.memmove(target + run.start(), source + run.start(), size)
+
+    def encoded(self, *, progressive: bool, interleaved: bool) -> bytes:
+        """The JPEG, without what it carries beside its picture.
+
+        Not interleaved: each component in a scan of its own. Raises JpegError, and MemoryError.
+        """
+        source, components = self._cinfo, self._components
+        with compressor(self._call, len(self._stream)) as (cinfo, finish):
+            describe(cinfo, (source.image_width, source.image_height), components)
+            cinfo.jpeg_color_space = source.jpeg_color_space
+            cinfo.restart_interval = source.restart_interval
+            # To make tables for the picture would be three quarters of the time. Those of several
+            # scans are not all there any more.
+            small = len(self._stream) < _SMALL and not self.has_every_code
+            tables_serve = copy_huffman_tables(cinfo, source, components) and interleaved
+            cinfo.optimize_coding = small or not tables_serve
+            blocks = sum(each.across * each.down for each in components)
+            if len(components) > 1 and (not interleaved or blocks > _MOST_BLOCKS):
+                scans = [(1, [n], 0, _COEFFICIENTS - 1, 0, 0) for n in range(len(components))]
+                cinfo.scan_info = script = ffi.new("jpeg_scan_info[]", scans)
+                cinfo.num_scans = len(script)
+            elif progressive:
+                lib.jpeg_simple_progression(cinfo)
+            lib.jpeg_write_coefficients(cinfo, self._arrays)
+            return finish()
+
+    def _read(self) -> Any:
+        cinfo = self._cinfo
+        lib.jpeg_mem_src(cinfo, self._source, len(self._stream))
+        if int(ffi.cast("int", self._call(lib.jpeg_consume_input, cinfo))) != _REACHED_SOS:
+            raise JpegError("There is no picture in it")
+        return ffi.cast("void **", self._call(lib.jpeg_read_coefficients, cinfo))
+
+    def _described(self) -> list[Component]:
+        """A table that was replaced under its number, between two scans, gets another one."""
+        tables: dict[int, bytes] = {}
+        components = []
+        for one in self._cinfo.comp_info[0 : self._cinfo.num_components]:
+            if not one.quant_table:
+                raise JpegError("A component has no scan")
+            content = bytes(ffi.buffer(one.quant_table.quantval))
+            number = one.quant_tbl_no
+            if tables.setdefault(number, content) != content:
+                number = next(n for n in range(4) if tables.setdefault(n, content) == content)
+            components.append(
+                Component(
+                    one.component_id,
+                    one.h_samp_factor,
+                    one.v_samp_factor,
+                    one.quant_table,
+                    number,
+                    min(one.dc_tbl_no, 3),  # beyond that only where it is of no use
+                    min(one.ac_tbl_no, 3),
+                )
+            )
+        return components
+
+    def _tables(self) -> list[tuple[Table | None, Table | None]]:
+        """Each component's Huffman tables, for DC and AC."""
+        cinfo = self._cinfo
+        return [
+            (
+                huffman_table(cinfo.dc_huff_tbl_ptrs[one.dc_table]),
+                huffman_table(cinfo.ac_huff_tbl_ptrs[one.ac_table]),
+            )
+            for one in self._components
+        ]
+
+    def _row(self, component: int, row: int) -> Any:
+        return _row(self._cinfo, self._arrays[component], row)
+
+    def _rows(self, parts: Sequence[tuple[int, Box]]) -> Iterator[Any]:
+        """Where each row of blocks of those parts begins."""
+        for component, (left, top, _, bottom) in parts:
+            for row in range(top, bottom):
+                yield self._row(component, row) + left
+
+
+def _row(cinfo: Any, array: Any, row: int) -> Any:
+    return cinfo.mem.access_virt_barray(cinfo, array, row, 1, 1)[0]

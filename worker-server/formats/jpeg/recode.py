@@ -1,0 +1,90 @@
+"""Changing a part of a JPEG's picture; the coefficients of all other blocks stay as they are."""
+
+from collections.abc import Callable
+from math import gcd
+
+from formats.jpeg import segments as jpeg_stream
+from formats.jpeg import splice
+from formats.jpeg.libjpeg.coefficients import BLOCK, Box, Coefficients
+from formats.jpeg.region import Picture
+from formats.jpeg.segments import FRAMES, SEQUENTIAL, SOS, Frame, Jpeg, Segment
+
+_Change = Callable[[Picture], None]
+_LEAST_SHARE = 4096  # bytes
+
+
+def recoded(jpeg: Jpeg, box: Box, change: _Change) -> list[Segment]:
+    """The picture's segments, after change was called with the part that box, in pixels, touches.
+
+    Raises JpegError, MemoryError, and what change raises.
+    """
+    return _by_first_rows(jpeg, box, change) or _as_a_whole(jpeg, box, change)
+
+
+def _by_first_rows(jpeg: Jpeg, box: Box, change: _Change) -> list[Segment] | None:
+    """Decode nothing below the box: with a logo at its top, a tenth of a photo is touched.
+
+    None where that is no less than the whole, or its codes are not those that libjpeg writes.
+    """
+    if jpeg.frame.marker not in SEQUENTIAL or len(jpeg.scans) != 1:
+        return None
+    [scan] = jpeg.scans
+    frame = jpeg.whole_blocks()
+    rows, mcus = _first_rows(frame, box, jpeg.restart_interval())
+    if rows.height >= frame.height:
+        return None
+    # Twice their share of the data: what is cut off of some that have more fails the comparison.
+    share = 2 * len(scan.data) * rows.height // frame.height + _LEAST_SHARE
+    with Coefficients(_stream(jpeg, rows, scan.data[:share])) as coefficients:
+        if not coefficients.has_every_code or (last_code := coefficients.last_code) is None:
+            return None
+        before = _data(coefficients)
+        change(Picture(coefficients, rows, box))
+        after = _data(coefficients)
+    if interval := jpeg.restart_interval():
+        data = splice.at_restart(scan.data, before, after, mcus // interval)
+    else:
+        data = splice.spliced(scan.data, before, after, last_code)
+    if data is None:
+        return None
+    return [s._replace(data=data) if s is scan else s for s in jpeg.of_picture]
+
+
+def _as_a_whole(jpeg: Jpeg, box: Box, change: _Change) -> list[Segment]:
+    frame = jpeg.whole_blocks()
+    with Coefficients(_stream(jpeg, frame)) as coefficients:
+        change(Picture(coefficients, frame, box))
+        interleaved = frame.progressive or len(jpeg.scans) == 1
+        stream = coefficients.encoded(progressive=frame.progressive, interleaved=interleaved)
+    written = jpeg_stream.parse(stream)
+    header = jpeg.frame._replace(marker=written.frame.marker, components=written.frame.components)
+    return [header.segment() if s.marker in FRAMES else s for s in written.segments]
+
+
+def _first_rows(frame: Frame, box: Box, interval: int) -> tuple[Frame, int]:
+    """The frame of the first rows, and of how many MCUs it consists.
+
+    It ends with a row that the box does not touch, for the codes that follow tell DC coefficients
+    by their difference to the last ones, and with a restart interval, where there are such.
+    """
+    down = BLOCK * frame.most[1]
+    count = -(-box[3] // down) + 1
+    across = BLOCK if len(frame.components) == 1 else BLOCK * frame.most[0]
+    mcus = frame.width // across * (down // BLOCK if len(frame.components) == 1 else 1)
+    if interval:
+        step = interval // gcd(interval, mcus)
+        count = -(-count // step) * step
+    return frame._replace(height=count * down), count * mcus
+
+
+def _stream(jpeg: Jpeg, frame: Frame, data: bytes | None = None) -> bytes:
+    """The picture with that frame header, and with that data of its only scan."""
+    segments = [frame.segment() if s.marker in FRAMES else s for s in jpeg.of_picture]
+    if data is not None:
+        segments = [s._replace(data=data) if s.marker == SOS else s for s in segments]
+    return jpeg_stream.assemble(segments)
+
+
+def _data(coefficients: Coefficients) -> bytes:
+    [scan] = jpeg_stream.parse(coefficients.encoded(progressive=False, interleaved=True)).scans
+    return scan.data

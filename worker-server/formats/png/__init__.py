@@ -1,0 +1,1 @@
+"""PNG and APNG: the pixels encoded anew, all other chunks kept."""

@@ -1,0 +1,1 @@
+"""TIFF: only the strips or tiles under the logo are written anew, in the file itself."""

@@ -1,0 +1,4 @@
+"""Strips and tiles of a TIFF: compressed bytes to samples and back.
+
+Knows nothing of files, pages and tags.
+"""

@@ -1,0 +1,60 @@
+"""YCbCr samples whose pixels share Cb and Cr, as TIFF packs them (TIFF 6.0 section 21).
+
+A data unit is the Y of its pixels, row by row, then one Cb and one Cr.
+"""
+
+from PIL import Image
+
+from formats.tiff.codec.layout import Layout
+
+
+def packed_size(layout: Layout, rows: int) -> tuple[int, int]:
+    """Bytes of a row of units, and the number of such rows."""
+    across, down = layout.unit
+    return -(-layout.width // across) * (across * down + 2), -(-rows // down)
+
+
+def spread(packed: bytearray, layout: Layout, rows: int) -> bytes:
+    """Y, Cb and Cr of each pixel."""
+    across, down = layout.unit
+    size = across * down + 2
+    columns, lines = -(-layout.width // across), -(-rows // down)
+    luma = bytearray(columns * across * lines * down)
+    for y in range(down):
+        for x in range(across):
+            values = packed[y * across + x :: size]
+            for line in range(lines):
+                start = (line * down + y) * columns * across + x
+                part = values[line * columns : (line + 1) * columns]
+                luma[start : start + columns * across : across] = part
+    full = columns * across, lines * down
+    planes = [Image.frombytes("L", full, bytes(luma))]
+    for offset in (size - 2, size - 1):
+        plane = Image.frombytes("L", (columns, lines), packed[offset::size])
+        planes.append(plane.resize(full, Image.Resampling.NEAREST))
+    return Image.merge("YCbCr", planes).crop((0, 0, layout.width, rows)).tobytes()
+
+
+def gathered(samples: bytearray, layout: Layout, rows: int) -> bytearray:
+    """The units again; Cb and Cr are the mean of their pixels'."""
+    across, down = layout.unit
+    size = across * down + 2
+    columns, lines = -(-layout.width // across), -(-rows // down)
+    pixels = Image.frombytes("YCbCr", (layout.width, rows), samples)
+    full = Image.new("YCbCr", (columns * across, lines * down))
+    for right, bottom in ((1, 1), (1, 0), (0, 1), (0, 0)):  # the edges go on beyond the picture
+        full.paste(pixels, (right * (full.width - layout.width), bottom * (full.height - rows)))
+    luma, *chroma = full.split()
+    packed = bytearray(columns * lines * size)
+    values = luma.tobytes()
+    for y in range(down):
+        for x in range(across):
+            part = b"".join(
+                values[start + x : start + columns * across : across]
+                for line in range(lines)
+                for start in [(line * down + y) * columns * across]
+            )
+            packed[y * across + x :: size] = part
+    for offset, plane in zip((size - 2, size - 1), chroma, strict=True):
+        packed[offset::size] = plane.reduce((across, down)).tobytes()
+    return packed

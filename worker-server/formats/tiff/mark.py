@@ -1,0 +1,111 @@
+"""TIFF: the logo on each page, in the strips or tiles it touches; all else stays as it lies."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from drawing.stamp import Stamp
+from errors import ImageRejected
+from formats.tiff import metadata, old_jpeg, palette, region
+from formats.tiff import samples as tiff_samples
+from formats.tiff.codec import codec
+from formats.tiff.codec.layout import OLD_JPEG, damaged
+from formats.tiff.file import SUB_IFDS, Directory, TiffFile
+from formats.tiff.page import Page
+from formats.tiff.region import Box, Plane
+from options import Metadata
+
+_SUBFILE_TYPE, _REDUCED, _MASK = 254, 1, 4
+_ORIENTATION, _ICC_PROFILE, _WIDTH = 274, 34675, 256
+_PALETTE = 3
+
+Tags = dict[int, tuple[int, ...]]
+
+
+def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
+    """The file with the logo on every page and on every smaller copy of a page."""
+    file = TiffFile(path.read_bytes())
+    pages, unmarked = _pages(file)
+    _check_pixels([page for page, _ in pages], stamp)
+    file.take([place for page, _ in pages for place in page.ranges])
+    new = {page.directory.offset: _mark(page, path, number, stamp) for page, number in pages}
+    policy: Metadata = stamp.options.metadata
+    for directory in file.directories:
+        tags, gone = new.get(directory.offset, ({}, set()))
+        gone = gone | metadata.dropped(file, directory, policy)
+        gone |= {SUB_IFDS} if unmarked else set()
+        if tags or gone & directory.entries.keys():
+            file.rewrite(directory, gone, tags)
+    metadata.blank(file, policy)
+    if unmarked:
+        stamp.note("Smaller copies beside a page could not be marked; they are gone.")
+    return bytes(file.data)
+
+
+def _pages(file: TiffFile) -> tuple[list[tuple[Page, int | None]], list[Directory]]:
+    """The pictures to mark, each with its number in the chain; small ones that cannot be."""
+    pages: list[tuple[Page, int | None]] = []
+    unmarked: list[Directory] = []
+    number = 0
+    for directory in file.directories:
+        if not directory.is_picture or (directory.tag and _WIDTH not in directory.entries):
+            continue
+        place = None if directory.tag else number
+        number += directory.tag is None
+        subfile = file.values(directory.entries.get(_SUBFILE_TYPE), (0,))[0]
+        if subfile & _MASK:
+            continue
+        try:
+            pages.append((_checked(file, directory, place), place))
+        except ImageRejected:
+            if directory.tag is None or not subfile & _REDUCED:
+                raise
+            unmarked.append(directory)
+    if not pages:
+        raise damaged("it has no page")
+    return pages, unmarked
+
+
+def _checked(file: TiffFile, directory: Directory, place: int | None) -> Page:
+    page = Page(file, directory)
+    compression = page.layout.compression
+    if compression == OLD_JPEG and place is not None:
+        return page
+    if compression not in codec.KNOWN:
+        detail = f"TIFFs with compression {compression} cannot be watermarked."
+        raise ImageRejected("unsupported_mode", detail)
+    if page.photometric == _PALETTE:
+        palette.check(page)
+    else:
+        tiff_samples.check(page)
+    return page
+
+
+def _check_pixels(pages: list[Page], stamp: Stamp) -> None:
+    pixels = [page.width * page.height for page in pages]
+    if max(pixels) > stamp.options.max_pixels or sum(pixels) > stamp.options.max_total_pixels:
+        detail = "A page has more pixels than MAX_MEGAPIXELS allows, "
+        detail += "or all of them than MAX_TOTAL_MEGAPIXELS."
+        raise ImageRejected("too_many_pixels", detail)
+
+
+def _mark(page: Page, path: Path, number: int | None, stamp: Stamp) -> tuple[Tags, set[int]]:
+    """Put the logo on a page. Returns what its directory has to say now, and no longer."""
+    overlay = stamp.overlay(page.size, page.number(_ORIENTATION, 1))
+    entry = page.directory.entries.get(_ICC_PROFILE)
+    profile = page.file.raw(entry) if entry else None
+    if page.layout.compression == OLD_JPEG:
+        return old_jpeg.mark(page, path, number, overlay, profile, stamp)
+    if overlay is None:
+        region.read_through(page, None)
+        return {}, set()
+    if page.photometric == _PALETTE:
+        return palette.mark(page, overlay, profile), set()
+    box = Box(*overlay.box).aligned(page)
+    levels = region.read_through(page, box)
+    planes = [Plane(page, box, segments) for segments in page.planes]
+    samples = region.together([plane.gather() for plane in planes], page.bits // 8)
+    logo = Image.new("RGBA", box.size)
+    logo.paste(overlay.logo, (overlay.left - box.left, overlay.top - box.top))
+    samples = tiff_samples.put_on(page, samples, logo, profile, levels)
+    return region.rewritten(page, planes, samples), set()

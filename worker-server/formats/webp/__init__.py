@@ -1,0 +1,1 @@
+"""WebP, still and animated: pictures encoded anew, all other chunks kept."""

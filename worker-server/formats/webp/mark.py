@@ -1,0 +1,132 @@
+"""WebP, still and animated: the logo on its pictures, all other chunks carried over (RFC 9649)."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from drawing import compositing
+from drawing.animation import (
+    Box,
+    Frame,
+    Mark,
+    Marking,
+    NeedsWholeCanvasError,
+    overlap,
+    part,
+    redrawn,
+    size_of,
+    whole_canvases,
+)
+from drawing.stamp import Overlay, Stamp
+from formats.webp import file
+from formats.webp import picture as webp_picture
+from formats.webp.file import ALPHA, EXIF, XMP, AnmfFrame, Chunk, Webp
+from metadata import filters
+from options import Metadata
+
+_GRID = 2  # ANMF counts a frame's place in pairs of pixels
+_NOTHING = Image.new("RGBA", (0, 0))
+_NO_METADATA = (b"VP8X", b"ICCP", b"ANIM", b"ANMF", *webp_picture.BITSTREAM)
+_FILTERS = {b"EXIF": filters.exif, b"XMP ": filters.xmp}
+
+
+def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
+    webp = file.read(path)
+    orientation = filters.orientation(webp.first(b"EXIF") or b"")
+    if webp.first(b"ANMF") is None:
+        chunks = _still(webp, image, stamp, orientation)
+    else:
+        chunks = _animation(webp, stamp, orientation)
+    policy = stamp.options.metadata
+    chunks = [kept for chunk in chunks if (kept := _filtered(chunk, policy))]
+    return Webp(_with_flags(chunks), webp.rest if policy is Metadata.KEEP else b"").to_bytes()
+
+
+def _still(webp: Webp, image: Image.Image, stamp: Stamp, orientation: int) -> list[Chunk]:
+    webp_picture.load(image)
+    if stamp.put_on(image, orientation, webp.first(b"ICCP")) is None:
+        return webp.chunks
+    pixels = image.width * image.height
+    return webp_picture.encoded(image, webp.chunks, stamp.options, pixels)
+
+
+def _animation(webp: Webp, stamp: Stamp, orientation: int) -> list[Chunk]:
+    canvas = file.canvas_size(webp)
+    overlay = stamp.overlay(canvas, orientation)
+    frames = [file.anmf_frame(chunk.data) for chunk in webp.chunks if chunk.name == b"ANMF"]
+    if overlay is None:
+        return webp.chunks
+    mark = partial(_mark, overlay, webp.first(b"ICCP"))
+    try:
+        drawn = list(_in_place(frames, canvas, overlay.box, mark, stamp))
+    except NeedsWholeCanvasError:
+        drawn = list(_on_whole_canvases(frames, canvas, overlay.box, mark, stamp))
+    following = iter(drawn)
+    return [next(following).to_chunk() if chunk.name == b"ANMF" else chunk for chunk in webp.chunks]
+
+
+def _mark(overlay: Overlay, profile: bytes | None, area: Image.Image) -> None:
+    compositing.composite(area, overlay.logo, (0, 0), profile)
+
+
+def _in_place(
+    frames: list[AnmfFrame], size: tuple[int, int], area: Box, mark: Mark, stamp: Stamp
+) -> Iterator[AnmfFrame]:
+    """Each frame with what it must draw; all else as it was. Raises NeedsWholeCanvasError."""
+    marking = Marking(size, area, mark, grid=_GRID)
+    pixels = sum(across * down for across, down in (size_of(each.frame.box) for each in frames))
+    for each in frames:
+        box = each.frame.box
+        picture = _picture(each) if overlap(box, area) else None
+        inside = part(picture, box, area) if picture else _NOTHING
+        change = marking.change(each.frame, inside)
+        if change is None:
+            yield each
+            continue
+        larger = redrawn(picture or _picture(each), box, change)
+        chunks = webp_picture.encoded(larger, each.chunks, stamp.options, pixels)
+        flags = each.flags if change.blended else file.replacing(each.flags)
+        yield each._replace(frame=Frame(change.box), flags=flags, chunks=chunks)
+
+
+def _on_whole_canvases(
+    frames: list[AnmfFrame], size: tuple[int, int], area: Box, mark: Mark, stamp: Stamp
+) -> Iterator[AnmfFrame]:
+    """Each frame replaced by all that is shown while it is: the same to the eye, only larger."""
+    pixels = len(frames) * size[0] * size[1]
+    shown = whole_canvases(size, area, mark, ((each.frame, _picture(each)) for each in frames))
+    for each, canvas in zip(frames, shown, strict=True):
+        chunks = webp_picture.encoded(canvas, each.chunks, stamp.options, pixels)
+        flags = file.replacing(each.flags, keeps=True)
+        yield each._replace(frame=Frame((0, 0, *size)), flags=flags, chunks=chunks)
+
+
+def _picture(each: AnmfFrame) -> Image.Image:
+    return webp_picture.decoded(each.chunks, size_of(each.frame.box))
+
+
+def _filtered(chunk: Chunk, policy: Metadata) -> Chunk | None:
+    """What the METADATA setting leaves of a chunk."""
+    if chunk.name in _FILTERS:
+        kept = _FILTERS[chunk.name](chunk.data, policy)
+        return Chunk(chunk.name, kept) if kept else None
+    return chunk if policy is not Metadata.STRIP or chunk.name in _NO_METADATA else None
+
+
+def _with_flags(chunks: list[Chunk]) -> list[Chunk]:
+    """The chunks with a VP8X chunk, if there is one, that tells which of the others there are."""
+    names = {chunk.name for chunk in chunks}
+    frames = (file.anmf_frame(chunk.data) for chunk in chunks if chunk.name == b"ANMF")
+    has_alpha = any(webp_picture.has_alpha(frame.chunks) for frame in frames)
+
+    def said(flags: int) -> int:
+        for name, flag in ((b"EXIF", EXIF), (b"XMP ", XMP)):
+            flags = flags if name in names else flags & ~flag
+        return flags | ALPHA * has_alpha
+
+    return [
+        Chunk(name, bytes([said(data[0])]) + data[1:]) if name == b"VP8X" else Chunk(name, data)
+        for name, data in chunks
+    ]

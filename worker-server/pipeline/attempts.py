@@ -1,0 +1,114 @@
+"""Keeping count of attempts in progress.json, and what a failed one leads to.
+
+arq counts too, but it charges interrupted runs and loses its count with Redis.
+"""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from ulid import ULID
+
+from errors import StageError
+from shared.contract import CENTRAL_UNREACHABLE, TAKEN_UP_FOR, Attempt, Stage, Status, timestamp
+from shared.spool import HeldMedia
+
+_MAX_UNENDED = 10
+
+
+class WorkerLost(StageError):
+    """Attempt after attempt began and never ended."""
+
+
+def begin(media: HeldMedia, stage: Stage, status: Status, worker: str) -> None:
+    """Note an attempt before its work begins. Raises WorkerLost."""
+    unended = [a for a in _of(media, stage) if a["ended_at"] is None]
+    if len(unended) >= _MAX_UNENDED:
+        detail = f"{len(unended)} attempts began and never ended: the worker died each time."
+        raise WorkerLost("worker_lost", detail)
+    media.progress["attempts"].append(
+        {
+            "stage": stage,
+            "worker": worker,
+            "started_at": timestamp(),
+            "ended_at": None,
+            "error": None,
+        }
+    )
+    media.progress["status"] = status
+    media.progress["next_attempt_at"] = None
+    media.save()
+
+
+def end(media: HeldMedia, stage: Stage, status: Status) -> None:
+    """Note that the attempt begun last did its work."""
+    _of(media, stage)[-1]["ended_at"] = timestamp()
+    media.progress["status"] = status
+    media.save()
+
+
+def charge(
+    media: HeldMedia, stage: Stage, error: StageError, backoff_s: float
+) -> tuple[int, float | None]:
+    """Note a failed attempt. How many failed like that, and the next one's delay in seconds.
+
+    None if there is no next one. The n-th retry waits n times backoff_s, or what the other
+    side asked for if longer.
+    """
+    attempts = _of(media, stage)
+    if attempts and attempts[-1]["ended_at"] is None:
+        attempts[-1]["ended_at"] = timestamp()
+        attempts[-1]["error"] = {"code": error.code, "detail": error.detail}
+    charged = sum(1 for a in attempts if a["error"] and a["error"]["code"] == error.code)
+    if charged >= error.attempts or isinstance(error, WorkerLost):
+        media.progress["status"] = Status.FAILED
+        media.progress["error"] = {"code": error.code, "detail": error.detail}
+        media.save()
+        return len(attempts), None
+    delay_s = max(charged * backoff_s * error.patience, error.retry_after_s)
+    media.progress["next_attempt_at"] = timestamp(datetime.now(UTC) + timedelta(seconds=delay_s))
+    media.save()
+    return charged, delay_s
+
+
+def excuse(media: HeldMedia, stage: Stage, code: str, detail: str) -> None:
+    """Note an attempt that something else ended: the disk, or whoever stopped the worker.
+
+    It is not charged, and of many only one is kept.
+    """
+    excused = [a for a in _of(media, stage) if a["error"] and a["error"]["code"] == code]
+    for attempt in excused:
+        media.progress["attempts"].remove(attempt)
+    for attempt in _of(media, stage)[-1:]:
+        if attempt["ended_at"] is None:
+            attempt["ended_at"] = timestamp()
+            attempt["error"] = {"code": code, "detail": detail}
+    with suppress(OSError):
+        media.save()
+
+
+def after_failure(media: HeldMedia) -> str:
+    """What comes next for a media that has failed, as a sentence."""
+    media_id, error = media.record["media_id"], media.progress["error"]
+    if error is not None and error["code"] == CENTRAL_UNREACHABLE and is_taken_up(media_id):
+        until = timestamp(ULID.from_str(media_id).datetime + TAKEN_UP_FOR)
+        return f"taken up again when central answers, until {until}"
+    return f"POST /media/{media_id}/retry or DELETE /media/{media_id}"
+
+
+def is_taken_up(media_id: str) -> bool:
+    """Whether a media received then is queued again by itself, once central answers."""
+    return datetime.now(UTC) - ULID.from_str(media_id).datetime < TAKEN_UP_FOR
+
+
+def wait_s(media: HeldMedia, longest_s: float) -> float:
+    """Seconds until the next attempt is due; 0 if it is now, or later than any can be: the
+    clock was wrong when it was noted."""
+    due = media.progress["next_attempt_at"]
+    if due is None:
+        return 0
+    left_s = (datetime.fromisoformat(due) - datetime.now(UTC)).total_seconds()
+    return left_s if 0 < left_s <= longest_s else 0
+
+
+def _of(media: HeldMedia, stage: Stage) -> list[Attempt]:
+    return [a for a in media.progress["attempts"] if a["stage"] == stage]

@@ -1,0 +1,126 @@
+"""The logo: fetched once, kept, refreshed hourly, normalised to RGBA.
+
+An image never goes out unmarked, nor with another logo than the one that was asked for.
+Only where nothing was asked for and Google's cannot be fetched does the bundled mark serve.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from drawing import compositing
+from errors import StageError, Unavailable
+from runtime.decoder_processes import PixelProcesses
+from shared import console
+
+DEFAULT_URL = "https://www.google.com/images/branding/googlelogo/2x/googlelogo_color_272x92dp.png"
+BUNDLED = Path(__file__).parent.parent / "bundled_logo.png"
+_REFRESH_S = 3600
+_FETCH_S = 5
+_FAILURE_KEPT_S = 5  # jobs that wait for a logo do not each try on their own
+_MAX_BYTES = 10 * 1024 * 1024
+
+
+class Logo:
+    """The logo at source (http, https, file:// or a path; None for the default) as a file."""
+
+    def __init__(self, source: str | None, folder: Path, pixels: PixelProcesses) -> None:
+        self._source = source
+        self._folder = folder
+        self._pixels = pixels
+        self._lock = asyncio.Lock()
+        self._path: Path | None = None
+        self._downloaded = b""
+        self._etag = ""
+        self._failure: Unavailable | None = None
+        self._failed_at = 0.0
+
+    async def path(self) -> Path:
+        """The normalised logo. Raises Unavailable where the one asked for cannot be had."""
+        async with self._lock:
+            if self._path is None or not self._path.exists():  # somebody tidied up /tmp
+                self._path = await self._first()
+            return self._path
+
+    async def keep_fresh(self) -> None:
+        """Fetch it now, and look for a newer one every hour; the old one stays if that fails."""
+        load: Callable[[], Awaitable[Path]] = self.path
+        while True:
+            try:
+                self._path = await load()
+            except Unavailable as error:  # stage 1 tries again
+                console.event(console.NOTICE, logo=self._source, detail=error.detail)
+            await asyncio.sleep(_REFRESH_S)
+            load = self._load
+
+    async def _first(self) -> Path:
+        failed_lately = time.monotonic() - self._failed_at < _FAILURE_KEPT_S
+        if self._source is not None and self._failure is not None and failed_lately:
+            raise self._failure
+        try:
+            return await self._load()
+        except Unavailable as error:
+            self._failure, self._failed_at = error, time.monotonic()
+            if self._source is not None:
+                raise
+            detail = f"{error.detail} The bundled mark is used; set GOOGLE_LOGO to choose a logo."
+            console.event(console.NOTICE, logo=DEFAULT_URL, detail=detail)
+            return await self._bundled()
+
+    async def _bundled(self) -> Path:
+        try:
+            return await self._normalised(BUNDLED.read_bytes())
+        except StageError as error:  # a child that was killed, say
+            raise Unavailable("logo_unavailable", f"The bundled logo: {error.detail}") from error
+
+    async def _load(self) -> Path:
+        """The source's logo as it is now, normalised. Raises Unavailable."""
+        try:
+            return await self._normalised(await self._content())
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, StageError) as error:
+            what = self._source or DEFAULT_URL
+            reason = str(error) or type(error).__name__
+            detail = f"The logo {what} cannot be had: {reason}."
+            raise Unavailable("logo_unavailable", detail) from error
+
+    async def _content(self) -> bytes:
+        source = self._source or DEFAULT_URL
+        parts = urlsplit(source)
+        if parts.scheme in ("http", "https"):
+            async with asyncio.timeout(_FETCH_S):
+                return await self._download(source)
+        local = Path(unquote(parts.path) if parts.scheme == "file" else source)
+        return await asyncio.to_thread(local.read_bytes)
+
+    async def _download(self, url: str) -> bytes:
+        headers = {"If-None-Match": self._etag} if self._etag else {}
+        async with (
+            httpx.AsyncClient(follow_redirects=True) as client,
+            client.stream("GET", url, headers=headers) as response,
+        ):
+            if response.status_code == httpx.codes.NOT_MODIFIED:
+                return self._downloaded
+            response.raise_for_status()
+            content = b""
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > _MAX_BYTES:
+                    raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
+            self._downloaded, self._etag = content, response.headers.get("ETag", "")
+            return content
+
+    async def _normalised(self, content: bytes) -> Path:
+        """A file named after its content, so that a child's cache never shows an old logo."""
+        name = hashlib.sha256(content).hexdigest()[:16]
+        raw, drawn, target = (self._folder / f"{name}.{step}" for step in ("raw", "new", "png"))
+        self._folder.mkdir(exist_ok=True)
+        if not target.exists():
+            raw.write_bytes(content)
+            await self._pixels.run(compositing.normalise_logo, raw, drawn)
+            drawn.replace(target)
+        return target

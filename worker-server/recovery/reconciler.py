@@ -1,0 +1,193 @@
+"""The disk is the truth: what lies in pending/ without a job gets one.
+
+Every worker has a reconciler. A look, every two seconds, is cheap: are there jobs that nobody
+works on, has Redis lost everything? A pass over the volume is made then, at the start and every
+RECONCILE_SECONDS; uploads/.reconcile.lock says when the last one began, whoever's it was.
+"""
+
+import asyncio
+import fcntl
+import math
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import IO
+
+from arq.connections import ArqRedis
+
+from pipeline import attempts
+from pipeline.delivery import Central
+from recovery import retention
+from recovery.stalled_jobs import AbandonedJobs
+from settings import Settings
+from shared import console, jobs
+from shared.contract import (
+    CENTRAL_UNREACHABLE,
+    FAILED,
+    PENDING,
+    UPLOAD_QUEUE,
+    WATERMARK_QUEUE,
+    ProgressRecord,
+    is_media_id,
+    timestamp,
+)
+from shared.jobs import Job
+from shared.records import next_stage, read_progress
+from shared.spool import MediaBusy, MediaGone, Spool
+
+PASSED_KEY = "media-processor:reconciled-at"
+_LOOK_S = 2.0
+_BATCH = 200  # media handled at once, so that the worker's own jobs go on in between
+
+
+class Reconciler:
+    """Looks and passes over the uploads volume, until it is cancelled."""
+
+    def __init__(self, spool: Spool, redis: ArqRedis, central: Central, settings: Settings) -> None:
+        self._spool = spool
+        self._redis = redis
+        self._central = central
+        self._settings = settings
+        self._abandoned = AbandonedJobs(spool, redis)
+        self._must_pass = True
+        self._began_at = -math.inf
+
+    async def run(self) -> None:
+        """Look after look, for ever. Whatever goes wrong ends only the look."""
+        while True:
+            try:
+                await self._look()
+            except Exception as error:
+                self._must_pass = True
+                console.event(console.NOTICE, detail=f"reconciler: {error!r}")
+            await asyncio.sleep(min(_LOOK_S, self._settings.reconcile_seconds))
+
+    async def _look(self) -> None:
+        await self._abandoned.free()
+        must_pass = self._must_pass or not await self._redis.exists(PASSED_KEY)
+        least_s = _LOOK_S if must_pass else self._settings.reconcile_seconds
+        if await asyncio.to_thread(self._take_turn, least_s):
+            self._began_at = time.monotonic()
+            await self._pass()
+            self._must_pass = False
+
+    def _take_turn(self, least_s: float) -> bool:
+        """Whether the last pass, of any worker, began least_s seconds ago; then this one's begins.
+
+        The lock is not held during a pass: two at once do no harm, a frozen worker that keeps
+        all others from theirs would.
+        """
+        try:
+            with (self._spool.root / ".reconcile.lock").open("a+", errors="replace") as file:
+                return _note_turn(file, least_s)
+        except BlockingIOError:
+            return False
+        except OSError:  # each for itself: the disk is full, or the folder gone, which a pass makes
+            return time.monotonic() - self._began_at >= least_s
+
+    async def _pass(self) -> None:
+        # Where somebody made room with rm -r uploads/done, media could not move there.
+        await asyncio.to_thread(self._spool.prepare)
+        # First: what Redis loses from here on is noticed by the next look.
+        await self._redis.set(PASSED_KEY, timestamp())
+        await self._queue_what_has_no_job()
+        await self._rerun_unreachable()
+        await asyncio.to_thread(
+            retention.sweep,
+            self._spool,
+            self._settings.keep_originals_days,
+            self._settings.keep_failed_days,
+        )
+
+    async def _queue_what_has_no_job(self) -> None:
+        # In this order: stage 2 is queued before stage 1's job goes.
+        queued = await self._redis.zrange(WATERMARK_QUEUE, 0, -1)
+        queued += await self._redis.zrange(UPLOAD_QUEUE, 0, -1)
+        missing, foreign = await asyncio.to_thread(self._compare, queued)
+        if foreign:  # arq would stumble over them for ever
+            await self._redis.zrem(WATERMARK_QUEUE, *foreign)
+            await self._redis.zrem(UPLOAD_QUEUE, *foreign)
+        for start in range(0, len(missing), _BATCH):
+            batch = missing[start : start + _BATCH]
+            await jobs.enqueue(self._redis, await asyncio.to_thread(self._next_stages, batch))
+        if missing:
+            detail = "queued what lay in pending/ without a job"
+            console.event(console.NOTICE, detail=detail, jobs=len(missing))
+
+    def _compare(self, queued: list[bytes]) -> tuple[list[str], list[bytes]]:
+        """The pending media without a job, and what in the queues is no job of ours."""
+        media_ids = {job: job.decode(errors="replace").partition(":")[0] for job in queued}
+        with_job = set(media_ids.values())
+        missing = [media_id for media_id in self._media_in(PENDING) if media_id not in with_job]
+        return missing, [job for job, media_id in media_ids.items() if not is_media_id(media_id)]
+
+    def _next_stages(self, media_ids: Iterable[str]) -> list[Job]:
+        stages = []
+        for media_id in media_ids:
+            progress = self._progress(PENDING, media_id)
+            if progress is not None:
+                stages.append((media_id, next_stage(progress), progress["run"]))
+        return stages
+
+    async def _rerun_unreachable(self) -> None:
+        """Take up again what failed because central was not there, if it is now."""
+        failed = await asyncio.to_thread(self._unreachable)
+        if not failed or not await self._central.is_ready():
+            return
+        for start in range(0, len(failed), _BATCH):
+            batch = await asyncio.to_thread(self._rerun, failed[start : start + _BATCH])
+            await jobs.enqueue(self._redis, batch)
+        detail = "central answers again: taken up what had failed for want of it"
+        console.event(console.NOTICE, detail=detail, media=len(failed))
+
+    def _unreachable(self) -> list[str]:
+        return [
+            media_id
+            for media_id in self._media_in(FAILED)
+            if attempts.is_taken_up(media_id) and self._code(media_id) == CENTRAL_UNREACHABLE
+        ]
+
+    def _code(self, media_id: str) -> str | None:
+        progress = self._progress(FAILED, media_id)
+        return progress["error"]["code"] if progress and progress["error"] else None
+
+    def _rerun(self, media_ids: Iterable[str]) -> list[Job]:
+        rerun = []
+        for media_id in media_ids:
+            # Busy or gone: somebody retries or deletes it right now.
+            with suppress(MediaBusy, MediaGone), self._spool.hold(media_id) as media:
+                if media.state == FAILED:
+                    media.rerun()
+                    rerun.append((media_id, next_stage(media.progress), media.progress["run"]))
+        return rerun
+
+    def _progress(self, state: str, media_id: str) -> ProgressRecord | None:
+        """None where it cannot be read, which is no reason to leave the others."""
+        try:
+            return read_progress(self._spool.folder(state, media_id))
+        except OSError as error:
+            console.event(console.NOTICE, media_id=media_id, detail=str(error))
+            return None
+
+    def _media_in(self, state: str) -> list[str]:
+        paths = (self._spool.root / state).iterdir()
+        return [path.name for path in paths if is_media_id(path.name)]
+
+
+def _note_turn(file: IO[str], least_s: float) -> bool:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    file.seek(0)
+    ago_s = time.time() - _number(file.read())
+    if 0 <= ago_s < 0.9 * least_s:  # negative: the clock was set back
+        return False
+    os.ftruncate(file.fileno(), 0)
+    file.write(str(time.time()))
+    return True
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,4 @@
+"""The process: two arq queues on one event loop, its health, its name.
+
+Imports every room below.
+"""

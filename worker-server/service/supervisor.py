@@ -1,0 +1,196 @@
+"""The worker process: two arq queues on one event loop, restarted when Redis fails them."""
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from arq.worker import func
+from redis.exceptions import RedisError
+
+from formats import registry
+from pipeline.delivery import Central
+from pipeline.logo import Logo
+from pipeline.stages import Stages
+from recovery.reconciler import Reconciler
+from runtime import deadlines
+from runtime.decoder_processes import PixelProcesses
+from service import health, tasks, worker_name
+from service.queue_worker import QueueWorker
+from settings import Settings
+from shared import console, environment, jobs
+from shared.contract import (
+    JOB_TTL_MS,
+    UPLOAD_QUEUE,
+    UPLOAD_TASK,
+    WATERMARK_QUEUE,
+    WATERMARK_TASK,
+    deserialize_job,
+    serialize_job,
+)
+from shared.spool import Spool
+
+_UPLOAD_SLOTS = 16
+_MAX_TRIES = 50  # attempts are counted in progress.json; arq's count also has interruptions
+_HEALTH_S = 15
+_DRAIN_S = 30
+_TAKING_S = 0.1
+_REBUILD_PAUSE_S = 1.0
+_REDIS_ANSWER_S = 5.0
+# The stages have limits of their own, which a frozen worker does not exceed. This one, for a
+# disk that hangs, would: arq ends what it finds overdue when it thaws.
+_JOB_S = 3600
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT. Raises SystemExit where a setting is wrong."""
+    console.configure()
+    uvloop.run(_serve(environment.load(Settings)))
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    async with _opened(settings) as stages:
+        console.event(
+            console.READY,
+            service="worker-server",
+            worker=stages.worker,
+            processes=settings.processes,
+            memory_mb=settings.memory_mb,
+            uploads=settings.upload_dir.resolve(),
+        )
+        async with asyncio.TaskGroup() as retiring:
+            while not stop.is_set():
+                workers = build_workers(stages)
+                try:
+                    await _work(stages, workers, stop)
+                except Exception as error:  # of Redis, or of arq when a connection drops
+                    detail = f"taking jobs failed, workers start anew: {error!r}"
+                    console.event(console.NOTICE, worker=stages.worker, detail=detail)
+                # New ones take jobs while those that failed finish theirs.
+                for worker in workers:
+                    retiring.create_task(_retire(worker, stop))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _REBUILD_PAUSE_S)
+            console.event(console.NOTICE, worker=stages.worker, detail="finishing what runs")
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Stages]:
+    """What the stages work with; the pixel processes and the logo are warm."""
+    name = worker_name.resolve(settings)
+    spool = Spool(settings.upload_dir)
+    try:
+        spool.prepare()
+    except OSError as error:
+        raise SystemExit(f"UPLOAD_DIR={settings.upload_dir}: {error.strerror}") from None
+    central = Central(str(settings.central_server_url), name, settings.upload_timeout_seconds)
+    with tempfile.TemporaryDirectory(prefix="worker-") as folder:
+        pixels = PixelProcesses(
+            settings.processes,
+            settings.watermark_timeout_seconds,
+            settings.memory_mb,
+            Path(folder),
+        )
+        logo = Logo(settings.google_logo, Path(folder), pixels)
+        await pixels.warm_up(registry.load)
+        background = asyncio.create_task(logo.keep_fresh())
+        yield Stages(settings, name, spool, pixels, logo, central)
+        background.cancel()
+    await central.close()
+
+
+async def _work(stages: Stages, workers: list[QueueWorker], stop: asyncio.Event) -> None:
+    """Poll both queues and reconcile until stop is set; jobs may still run then.
+
+    Raises RedisError or OSError where Redis failed a Worker: arq's own end with it.
+    """
+    reconciler = Reconciler(stages.spool, workers[0].pool, stages.central, stages.settings)
+    running = [
+        *(asyncio.create_task(worker.async_run()) for worker in workers),
+        asyncio.create_task(reconciler.run()),
+        asyncio.create_task(stop.wait()),
+    ]
+    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    for worker in workers:
+        worker.allow_pick_jobs = False
+    await asyncio.sleep(_TAKING_S)  # jobs that are being taken right now still start
+    await deadlines.end(running)
+    for outcome in await asyncio.gather(*running, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+def build_workers(stages: Stages) -> list[QueueWorker]:
+    """The two Workers: few slots for pixels, so that idle workers get their share; many for
+    uploads, which only wait."""
+    upload_queued = asyncio.Queue[str]()
+    return [
+        _worker(
+            stages,
+            upload_queued,
+            queue=WATERMARK_QUEUE,
+            task=(WATERMARK_TASK, tasks.watermark_image_task),
+            slots=2 * stages.settings.processes,
+        ),
+        _worker(
+            stages,
+            upload_queued,
+            queue=UPLOAD_QUEUE,
+            task=(UPLOAD_TASK, tasks.upload_to_central_task),
+            slots=_UPLOAD_SLOTS,
+        ),
+    ]
+
+
+def _worker(
+    stages: Stages,
+    upload_queued: asyncio.Queue[str],
+    *,
+    queue: str,
+    task: tuple[str, Any],
+    slots: int,
+) -> QueueWorker:
+    name, coroutine = task
+    redis = jobs.connect(stages.settings.redis_dsn, queue, timeout_s=_REDIS_ANSWER_S, retries=5)
+    return QueueWorker(
+        [func(coroutine, name=name)],
+        queue_name=queue,
+        redis_pool=redis,  # one each: Worker.close closes it
+        handle_signals=False,
+        max_jobs=slots,
+        job_timeout=_JOB_S,
+        keep_result=0,
+        max_tries=_MAX_TRIES,
+        health_check_interval=_HEALTH_S,
+        health_check_key=health.key(queue, stages.worker),
+        ctx={"stages": stages},
+        queued=upload_queued,
+        job_serializer=serialize_job,
+        job_deserializer=deserialize_job,
+        expires_extra_ms=JOB_TTL_MS,
+    )
+
+
+async def _retire(worker: QueueWorker, stop: asyncio.Event) -> None:
+    """Let the jobs of a Worker that no longer polls end, cancel those that take too long, which
+    queues them again, and disconnect. Redis may be gone.
+
+    Not Worker.close: it deletes the health key, which is that of its successor as well.
+    """
+    tasks = list(worker.tasks.values())
+    if tasks:
+        _, unfinished = await asyncio.wait(tasks, timeout=_DRAIN_S)
+        for task in unfinished:
+            task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    with suppress(RedisError, OSError):
+        if stop.is_set():
+            await worker.pool.delete(worker.health_check_key)
+        await worker.pool.aclose(close_connection_pool=True)

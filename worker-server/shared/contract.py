@@ -1,0 +1,169 @@
+"""What the services agree on: queues, tasks, folders, form fields, records, names.
+
+Standard library only.
+"""
+
+import json
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from os.path import splitext
+from typing import Any, NotRequired, TypedDict
+
+# Redis: every name in it that this project chooses
+WATERMARK_QUEUE = "arq:watermark"
+UPLOAD_QUEUE = "arq:upload"
+WATERMARK_TASK = "watermark_image_task"
+UPLOAD_TASK = "upload_to_central_task"
+JOB_TTL_MS = 30 * 86_400_000  # arq drops a job's payload after a day otherwise
+
+# uploads/<state>/<media_id>/
+INCOMING = "incoming"
+PENDING = "pending"
+FAILED = "failed"
+DONE = "done"
+MEDIA_RECORD = "media.json"
+PROGRESS_RECORD = "progress.json"
+CENTRAL_UNREACHABLE = "central_unreachable"  # the one failure that is taken up again by itself,
+TAKEN_UP_FOR = timedelta(hours=24)  # for as long after the reception
+WATERMARKED_PREFIX = "watermarked_"
+
+# POST /media and POST /upload-final, multipart fields
+FILE_FIELD = "file"
+WORKER_NAME_FIELD = "worker_name"
+MEDIA_ID_FIELD = "media_id"
+
+MAX_NAME_BYTES = 255  # what common POSIX file systems take
+_to_json = json.JSONEncoder(default=repr).encode
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_MEDIA_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+# An upload's name may grow by a prefix here and by -<media_id> on central.
+MAX_FILENAME_BYTES = MAX_NAME_BYTES - len(WATERMARKED_PREFIX) - len("-") - 26
+
+
+class Stage(StrEnum):
+    WATERMARK = "watermark"
+    UPLOAD = "upload"
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    WATERMARKING = "watermarking"
+    WATERMARKED = "watermarked"
+    UPLOADING = "uploading"
+    STORED = "stored"
+    FAILED = "failed"
+
+
+class ErrorRecord(TypedDict):
+    code: str
+    detail: str
+
+
+class MediaRecord(TypedDict):
+    """media.json: what was received. Written once, by fast-server."""
+
+    media_id: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str
+    width: int | None
+    height: int | None
+    received_at: str
+    format_version: int
+    idempotency_key: NotRequired[
+        str
+    ]  # the claim it made, see fast-server/ingest/idempotency_store.py
+
+
+class Attempt(TypedDict):
+    stage: str
+    worker: str
+    started_at: str
+    ended_at: str | None
+    error: ErrorRecord | None
+
+
+class FileRecord(TypedDict):
+    """A file one step wrote and a later one relies on."""
+
+    name: str
+    sha256: str
+    size: int
+    content_type: NotRequired[str]
+    notes: NotRequired[list[str]]  # for the image's owner: what could not be as usual
+    stored_at: NotRequired[str]
+
+
+class ProgressRecord(TypedDict):
+    """progress.json: what has happened since. Replaced by whoever holds the media's lock."""
+
+    run: int
+    status: str
+    attempts: list[Attempt]
+    next_attempt_at: str | None
+    error: ErrorRecord | None
+    watermarked: FileRecord | None
+    stored: FileRecord | None
+
+
+def job_id(media_id: str, stage: Stage, run: int) -> str:
+    """One job for each stage of each run, so that a re-run never meets an old key."""
+    return f"{media_id}:{stage}:{run}"
+
+
+def serialize_job(payload: dict[str, Any]) -> bytes:
+    """JSON, because arq's default, pickle, lets whoever writes to Redis run code.
+
+    arq also serializes the exception a job ended with, hence default=repr.
+    """
+    return _to_json(payload).encode()
+
+
+def deserialize_job(payload: bytes) -> dict[str, Any]:
+    """The inverse of serialize_job. Raises ValueError for what is not JSON."""
+    decoded: dict[str, Any] = json.loads(payload)
+    return decoded
+
+
+def is_media_id(text: str) -> bool:
+    """Whether text is a canonical ULID: 26 characters of Crockford's base 32."""
+    return _MEDIA_ID.fullmatch(text) is not None
+
+
+def timestamp(at: datetime | None = None) -> str:
+    """A time in UTC, else now, as RFC 3339 with milliseconds: 2026-01-15T14:30:45.123Z"""
+    at = at or datetime.now(UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def safe_line(text: str) -> str:
+    """The text in NFC without anything that could break, split or reorder a line of the log."""
+    if text.isascii() and text.isprintable():  # as nearly all names are, and a fifth of the time
+        return text.replace("|", "_").strip()
+    kept = "".join(char for char in text if not _is_hostile(char))
+    return unicodedata.normalize("NFC", kept).replace("|", "_").strip()
+
+
+def safe_filename(name: str, max_bytes: int = MAX_FILENAME_BYTES) -> str:
+    """A name for one file in one folder, made of whatever a client sent.
+
+    The base name (after both kinds of slash) without leading dots, cut to max_bytes of
+    UTF-8 with its extension kept; "upload" where nothing is left. Never the name of a record.
+    """
+    base = re.sub(r"^[.\s]+", "", safe_line(re.split(r"[/\\]", name)[-1]))
+    stem, extension = splitext(base)
+    if len(extension.encode()) > 32:
+        stem, extension = base, ""
+    room = max_bytes - len(extension.encode())
+    base = (stem.encode()[:room].decode(errors="ignore") + extension).strip()
+    # Some file systems take MEDIA.JSON and media.json for one name.
+    is_record = base.casefold() in (MEDIA_RECORD, PROGRESS_RECORD)
+    return f"upload_{base}" if is_record else base or "upload"
+
+
+def _is_hostile(char: str) -> bool:
+    """Control characters, line and paragraph separators, lone surrogates, bidi overrides."""
+    return unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI_CONTROLS
