@@ -19,30 +19,31 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+sys.path.extend(
+    str(Path(__file__).resolve().parent.parent / service)
+    for service in ("fast-server", "worker-server", "central-server")
+)
+
 from rich.console import Console
 
-import bench_memory
-import bench_pipeline
-import bench_queue
-import bench_scaling
-import bench_services
-from bench_figures import Figure, as_json, machine, tables
-from bench_photos import photos, photos_in, small_image
-from bench_progress import Meter, meter
-from bench_rig import FULL, QUICK, Bench
-from service_loader import ROOT
-from stack_host import StackError
+from benchmarks import memory, pipeline, queue, scaling, services
+from benchmarks.figures import Figure, as_json, machine, tables
+from benchmarks.photos import photos, photos_in, small_image
+from benchmarks.progress import Meter, meter
+from benchmarks.rig import FULL, QUICK, Bench
+from local_stack.host import StackError
+from local_stack.stack import ROOT
 
 FOLDER = ROOT / ".bench"
 _WIDTH = 140  # where no terminal says
 PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
-    "pipeline": bench_pipeline.measure,
-    "gateway": bench_services.gateway,
-    "central": bench_services.central,
-    "memory": bench_memory.measure,
-    "scaling": bench_scaling.measure,
-    "queue": bench_queue.depth,
-    "fairness": bench_queue.fairness,
+    "pipeline": pipeline.measure,
+    "gateway": services.gateway,
+    "central": services.central,
+    "memory": memory.measure,
+    "scaling": scaling.measure,
+    "queue": queue.depth,
+    "fairness": queue.fairness,
 }
 
 

@@ -24,17 +24,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from chaos_answers import ask
-from chaos_containers import Containers
-from chaos_deployment import Deployment, FaultMissed
-from chaos_plan import planned_faults
-from chaos_processes import Processes
-from chaos_report import Outcome, show
-from chaos_timeline import TICK_S, Timeline
-from chaos_uploads import Clients, planned_uploads
-from chaos_verdict import verdict
-from stack_host import StackError
-from stack_service import web_trouble
+from faults.answers import ask
+from faults.containers import Containers
+from faults.deployment import Deployment, FaultMissed
+from faults.plan import planned_faults
+from faults.processes import Processes
+from faults.report import Outcome, show
+from faults.timeline import TICK_S, Timeline
+from faults.uploads import Clients, planned_uploads
+from faults.verdict import verdict
+from local_stack.host import StackError
+from local_stack.service import web_trouble
 
 SETTLE_S = 240
 QUIET_S = 1  # nothing pending for so long: an upload may be between two folders

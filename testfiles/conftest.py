@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import pytest
 
-from stack import Stack
+from local_stack.stack import ROOT, Stack
 
 
 @pytest.hookimpl(wrapper=True)
@@ -24,7 +23,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole stack as real processes with two workers; for tests that leave it running."""
-    logo = Path(__file__).parent.parent / "worker-server" / "bundled_logo.png"
+    logo = ROOT / "worker-server" / "bundled_logo.png"
     env = {"WORKERS": "2", "GOOGLE_LOGO": str(logo)}
     with Stack(tmp_path_factory.mktemp("stack"), env) as running:
         yield running

@@ -16,22 +16,25 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+sys.path.extend(
+    str(Path(__file__).resolve().parent.parent / service)
+    for service in ("fast-server", "worker-server", "central-server")
+)
+
 from PIL import Image, ImageCms, ImageOps, ImageSequence
 from rich.console import Console
 from rich.progress import track
 
-import images
-import profiles
-from service_loader import ROOT, load
+import options
+import watermark
+from drawing import compositing
+from formats import registry
+from local_stack.stack import ROOT
+from support import images, profiles
 
 FOLDER = ROOT / ".samples"
 SIZE = (480, 320)
 SHOWN_BY_BROWSERS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF")
-
-compositing = load("worker-server", "compositing")
-formats = load("worker-server", "formats")
-options = load("worker-server", "options")
-watermark = load("worker-server", "watermark")
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,7 @@ def _figure(folder: Path, number: int, sample: Sample, logo: Path) -> str:
     source = folder / f"{number:02}.{sample.extension}"
     source.write_bytes(sample.content)
     chosen = options.Options(**sample.settings)
-    target = folder / f"watermarked_{formats.output_name(source.name, chosen)}"
+    target = folder / f"watermarked_{registry.output_name(source.name, chosen)}"
     _, notes = watermark.watermark_file(source, logo, target, chosen)
     links = " ".join(
         f'<a href="{path.name}"><img src="{_shown(path)}" alt="{label}" loading="lazy"></a>'
@@ -186,7 +189,7 @@ def _figure(folder: Path, number: int, sample: Sample, logo: Path) -> str:
 
 def _shown(path: Path) -> str:
     """What a browser can show of it: itself, or a PNG of its first pages side by side."""
-    with formats.open_image(path) as image:
+    with registry.open_image(path) as image:
         if image.format in SHOWN_BY_BROWSERS:
             return path.name
         pages = [

@@ -27,7 +27,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-import images
+from support import images
 
 FORMATS: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "JPEG": ("jpg", images.jpeg),

@@ -73,9 +73,7 @@ class MediaRecord(TypedDict):
     height: int | None
     received_at: str
     format_version: int
-    idempotency_key: NotRequired[
-        str
-    ]  # the claim it made, see fast-server/ingest/idempotency_store.py
+    idempotency_key: NotRequired[str]  # its claim: fast-server/ingest/idempotency_store.py
 
 
 class Attempt(TypedDict):

@@ -1,4 +1,4 @@
-"""What the routes need of the service: settings, refusals, documentation, answers to a GET.
+"""The HTTP API but for its routes: settings, refusals, documentation, answers to a GET.
 
 Imports shared.
 """

@@ -1,4 +1,4 @@
-"""What both rooms above need of the service: settings, refusals, queues, documentation.
+"""The HTTP API but for its routes: settings, refusals, queues, documentation.
 
 Imports shared.
 """

@@ -1,4 +1,4 @@
-"""The process: two arq queues on one event loop, its health, its name.
+"""The worker process: two arq queues on one event loop, its health, its name.
 
-Imports every room below.
+Imports every package below.
 """

@@ -1,0 +1,167 @@
+"""Forms read as they arrive: whatever the network makes of a body, its parts are the same."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+
+import pytest
+from hypothesis import given, settings, strategies
+
+from shared.multipart import FormError, FormStream, NotMultipart
+from support.fast import FORM_TYPE
+
+TRICKY = b"\r\n--\r\n--y\r\n-\r\r\n\n--x\r--x--\x00\xff\r"  # all but the boundary itself
+PARTS = [("worker_name", None, b"worker-1"), ("file", "a b.jpg", TRICKY), ("last", "", b"")]
+BODY = (
+    b'--x\r\nContent-Disposition: form-data; name="worker_name"\r\n\r\nworker-1\r\n'
+    b'--x\r\nContent-Type: image/jpeg\r\ncontent-disposition:form-data; name="file"; '
+    b'filename="a b.jpg"\r\n\r\n' + TRICKY + b"\r\n"
+    b'--x\r\nContent-Disposition: form-data; name=last; filename=""\r\n\r\n\r\n--x--\r\n'
+)
+
+Parts = list[tuple[str, str | None, bytes]]
+
+
+async def body_of(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+def read(*chunks: bytes, content_type: str = FORM_TYPE) -> Parts:
+    async def all_parts() -> Parts:
+        form = FormStream(content_type, body_of(chunks))
+        return [
+            (part.name, part.filename, b"".join([chunk async for chunk in form.data()]))
+            async for part in form
+        ]
+
+    return asyncio.run(all_parts())
+
+
+def part(disposition: bytes, content: bytes = b"") -> bytes:
+    return b"--x\r\nContent-Disposition: " + disposition + b"\r\n\r\n" + content + b"\r\n--x--"
+
+
+def test_a_whole_body_gives_its_parts() -> None:
+    assert read(BODY) == PARTS
+
+
+def test_a_body_that_comes_byte_by_byte_gives_the_same_parts() -> None:
+    assert read(*(BODY[at : at + 1] for at in range(len(BODY)))) == PARTS
+
+
+def test_a_body_split_in_two_anywhere_gives_the_same_parts() -> None:
+    splits = range(len(BODY) + 1)
+    assert [at for at in splits if read(BODY[:at], BODY[at:]) != PARTS] == []
+
+
+@given(strategies.lists(strategies.integers(0, len(BODY)), max_size=12))
+@settings(max_examples=100, deadline=None)
+def test_a_body_in_any_pieces_gives_the_same_parts(cuts: list[int]) -> None:
+    edges = [0, *sorted(cuts), len(BODY)]
+    assert read(*map(BODY.__getitem__, map(slice, edges, edges[1:]))) == PARTS
+
+
+@given(strategies.binary(max_size=200), strategies.integers(1, 50))
+@settings(max_examples=100, deadline=None)
+def test_a_files_bytes_come_through_as_they_are(content: bytes, size: int) -> None:
+    boundary = b"a boundary that is in no content"
+    content_type = f'multipart/form-data; boundary="{boundary.decode()}"'
+    body = part(b'form-data; name="file"; filename="f"', content)
+    body = body.replace(b"--x\r\n", b"--" + boundary + b"\r\n", 1)
+    body = body.removesuffix(b"--x--") + b"--" + boundary + b"--"
+    chunks = (body[at : at + size] for at in range(0, len(body), size))
+    assert read(*chunks, content_type=content_type) == [("file", "f", content)]
+
+
+def test_what_is_not_read_of_a_part_is_skipped() -> None:
+    async def names() -> list[str]:
+        form = FormStream(FORM_TYPE, body_of(BODY[at : at + 7] for at in range(0, 999, 7)))
+        return [part.name async for part in form]
+
+    assert asyncio.run(names()) == ["worker_name", "file", "last"]
+
+
+def test_lines_before_and_anything_behind_the_form_are_ignored() -> None:
+    assert read(b"\r\n\r\n" + BODY + b"an epilogue\r\n--x\r\nof any kind") == PARTS
+
+
+def test_the_whole_body_is_read_before_the_parts_end() -> None:
+    chunks = iter([BODY, b"epilogue", b"more of it"])
+    asyncio.run(anext_to_the_end(FormStream(FORM_TYPE, body_of(chunks))))
+    assert list(chunks) == []
+
+
+async def anext_to_the_end(form: FormStream) -> None:
+    async for _ in form:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("disposition", "filename"),
+    [
+        (b'form-data; name="file"', None),
+        (b'form-data; name="file"; filename=""', ""),
+        ('form-data; name="file"; filename="صورة.jpg"'.encode(), "صورة.jpg"),
+        (b'form-data; name="file"; filename="\xe9.jpg"', "\xe9.jpg"),
+        (b'form-data; name="file"; filename="a\\"b;c.jpg"', 'a"b;c.jpg'),
+        (b'form-data; filename="a.jpg"; name="file"', "a.jpg"),
+        (b'form-data; name="file"; filename="plain"; filename*=UTF-8\'\'other', "plain"),
+    ],
+)
+def test_a_file_name_is_read_as_clients_write_it(disposition: bytes, filename: str | None) -> None:
+    assert read(part(disposition, b"bytes")) == [("file", filename, b"bytes")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"--x",
+        BODY[:60],
+        BODY[: BODY.index(TRICKY) + 9],
+        BODY.removesuffix(b"--x--\r\n"),
+        BODY.removesuffix(b"--\r\n"),
+        b"a preamble\r\n" + BODY,
+        part(b'form-data; filename="without a name"'),
+        b"--x\r\n\r\nno header at all\r\n--x--",
+        b"--x\r\nContent Disposition: form-data\r\n\r\n\r\n--x--",
+        part(b'form-data; name="file"; filename="' + b"a" * 100_000 + b'"'),
+        b"--x\r\n" + b"X-Header: x\r\n" * 1000 + b"\r\n\r\n--x--",
+    ],
+)
+def test_a_malformed_body_is_an_error(body: bytes) -> None:
+    with pytest.raises(FormError) as error:
+        read(body)
+    assert not isinstance(error.value, NotMultipart)
+    assert str(error.value).startswith(("The form is malformed: ", "The body ended "))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "image/jpeg",
+        "multipart/form-data",
+        "multipart/mixed; boundary=x",
+        "text/plain;boundary=x",
+    ],
+)
+def test_another_content_type_is_no_form(content_type: str) -> None:
+    with pytest.raises(NotMultipart):
+        read(BODY, content_type=content_type)
+
+
+def test_a_boundary_without_bounds_is_an_error() -> None:
+    with pytest.raises(FormError, match="Boundary"):
+        read(BODY, content_type="multipart/form-data; boundary=" + "x" * 300)
+
+
+def test_a_text_field_is_read_up_to_its_limit() -> None:
+    async def text(max_bytes: int) -> str:
+        form = FormStream(FORM_TYPE, body_of([part(b"form-data; name=a", "ü".encode())]))
+        await anext(aiter(form))
+        return await form.text(max_bytes)
+
+    assert asyncio.run(text(2)) == "ü"
+    with pytest.raises(FormError, match="longer than 1 bytes"):
+        asyncio.run(text(1))

@@ -1,0 +1,157 @@
+"""GET /media/{media_id}: the member next says in a sentence what comes next, whatever is there."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from ulid import ULID
+
+from shared.contract import Attempt, ErrorRecord, MediaRecord, timestamp
+from support.fast import RedisServer, assert_problem, redis_server
+from support.services import InProcess, in_process
+
+T1, T2 = "2026-01-15T14:30:45.150Z", "2026-01-15T14:31:05.150Z"
+WATERMARKED = {"name": "watermarked_photo.jpg", "sha256": "00", "size": 1}
+STORED = WATERMARKED | {"name": "watermarked_photo-2.jpg"}
+UNREACHABLE: ErrorRecord = {"code": "central_unreachable", "detail": "Central gave no answer."}
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def fast(redis: RedisServer, tmp_path: Path) -> Iterator[InProcess]:
+    env = {"REDIS_URL": redis.url, "UPLOAD_DIR": str(tmp_path)}
+    with in_process("fast-server", env) as service:
+        yield service
+
+
+def attempt(stage: str, ended_at: str | None = None) -> Attempt:
+    return {
+        "stage": stage,
+        "worker": "worker-1",
+        "started_at": T1,
+        "ended_at": ended_at,
+        "error": UNREACHABLE if ended_at else None,
+    }
+
+
+def media(
+    uploads: Path, state: str, progress: Mapping[str, object], age: timedelta = timedelta()
+) -> str:
+    """Records of a media as they may lie in uploads/state, made without an upload."""
+    media_id = str(ULID.from_datetime(datetime.now(UTC) - age))
+    folder = uploads / state / media_id
+    folder.mkdir()
+    record: MediaRecord = {
+        "media_id": media_id,
+        "filename": "photo.jpg",
+        "content_type": "image/jpeg",
+        "size": 1,
+        "sha256": "0" * 64,
+        "width": None,
+        "height": None,
+        "received_at": T1,
+        "format_version": 1,
+    }
+    (folder / "media.json").write_text(json.dumps(record))
+    (folder / "progress.json").write_text(json.dumps(progress))
+    return media_id
+
+
+@pytest.mark.parametrize(
+    ("progress", "sentence"),
+    [
+        ({}, "It waits for a worker to watermark it."),
+        (
+            {"status": "watermarking", "attempts": [attempt("watermark")]},
+            f"worker-1 is at attempt 1 to watermark it since {T1}.",
+        ),
+        (
+            {"status": "watermarked", "watermarked": WATERMARKED},
+            "It waits for a worker to send it to central.",
+        ),
+        (
+            {
+                "status": "uploading",
+                "watermarked": WATERMARKED,
+                "attempts": [attempt("watermark", T1), attempt("upload", T2), attempt("upload")],
+            },
+            f"worker-1 is at attempt 2 to send it to central since {T1}.",
+        ),
+        (
+            {
+                "status": "uploading",
+                "watermarked": WATERMARKED,
+                "attempts": [attempt("watermark", T1), attempt("upload", T1)],
+                "next_attempt_at": T2,
+            },
+            f"Attempt 2 to send it to central is due at {T2}.",
+        ),
+        (
+            {"status": "stored", "stored": STORED},
+            "Nothing: central has stored it as watermarked_photo-2.jpg.",
+        ),
+        ({"attempts": "none"}, "It waits for a worker to watermark it"),
+        ({"status": "queued", "attempts": [5]}, "It waits for a worker to watermark it"),
+    ],
+)
+def test_what_comes_next_is_a_sentence(
+    fast: InProcess, tmp_path: Path, progress: Mapping[str, object], sentence: str
+) -> None:
+    media_id = media(tmp_path, "done" if "stored" in progress else "pending", progress)
+    said = fast.get(f"/media/{media_id}").json()["next"]
+    assert said.startswith(sentence)
+    assert said.endswith(".")
+
+
+@pytest.mark.parametrize(("hours", "is_taken_up"), [(1, True), (25, False)])
+def test_after_an_outage_of_central_it_goes_on_by_itself_for_a_day(
+    fast: InProcess, tmp_path: Path, hours: int, is_taken_up: bool
+) -> None:
+    progress = {"status": "failed", "error": UNREACHABLE}
+    media_id = media(tmp_path, "failed", progress, timedelta(hours=hours))
+    said = fast.get(f"/media/{media_id}").json()["next"]
+    until = timestamp(ULID.from_str(media_id).datetime + timedelta(hours=24))
+    assert (f"by itself once central answers, until {until}" in said) == is_taken_up
+    assert f"POST /media/{media_id}/retry" in said
+    assert ("DELETE" in said) != is_taken_up
+
+
+def test_after_any_other_failure_nothing_comes_by_itself(fast: InProcess, tmp_path: Path) -> None:
+    progress = {"status": "failed", "error": {"code": "corrupt_image", "detail": "Torn."}}
+    media_id = media(tmp_path, "failed", progress)
+    said = fast.get(f"/media/{media_id}").json()["next"]
+    expected = f"Nothing by itself: POST /media/{media_id}/retry tries again, "
+    assert said == f"{expected}DELETE /media/{media_id} removes it."
+
+
+@pytest.mark.parametrize("damage", [None, "", "{", "[]", "{}", '{"media_id": ', "\0", "null"])
+@pytest.mark.parametrize("name", ["media.json", "progress.json"])
+def test_a_damaged_record_is_answered_with_what_is_known(
+    fast: InProcess, tmp_path: Path, name: str, damage: str | None
+) -> None:
+    media_id = media(tmp_path, "pending", {})
+    path = tmp_path / "pending" / media_id / name
+    path.unlink()
+    if damage is not None:
+        path.write_text(damage)
+    answer = fast.get(f"/media/{media_id}")
+    assert answer.status_code == 200
+    known = answer.json()
+    assert (known["media_id"], known["status"]) == (media_id, "queued")
+    assert known["format_version"] == (0 if name == "media.json" else 1)
+    assert known["next"] == "It waits for a worker to watermark it."
+
+
+def test_a_record_that_is_no_file_is_told(fast: InProcess, tmp_path: Path) -> None:
+    media_id = media(tmp_path, "pending", {})
+    path = tmp_path / "pending" / media_id / "progress.json"
+    path.unlink()
+    path.mkdir()
+    assert_problem(fast.get(f"/media/{media_id}"), 503, "storage_unavailable")

@@ -1,0 +1,64 @@
+"""What chaos does something to: processes.py and containers.py have one each.
+
+Services are named gateway, central, redis, worker-1, worker-2 ... in both.
+"""
+
+from pathlib import Path
+from signal import Signals
+from typing import Protocol, Self
+
+from faults.evidence import Evidence
+
+
+class FaultMissed(Exception):
+    """There is nothing to do it to, for now: a service that is down, a worker without children."""
+
+
+class Deployment(Protocol):
+    """Everything but start and close may raise FaultMissed."""
+
+    url: str
+    central_url: str
+    services: list[str]
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: object) -> None: ...
+
+    def signal(self, service: str, signal: Signals) -> None:
+        """To the service's process and its children."""
+
+    def signal_parent(self, service: str, signal: Signals) -> None:
+        """To the service's own process alone."""
+
+    def signal_child(self, service: str, child: int, signal: Signals) -> None:
+        """To one of children(); nothing happens where it is gone."""
+
+    def children(self, service: str) -> list[int]:
+        """The processes it has started."""
+        ...
+
+    def redis(self, *command: str) -> str:
+        """Redis' answer, its last item where it has several."""
+        ...
+
+    def rotate_log(self) -> None:
+        """Rename the activity log, as logrotate does."""
+
+    def dead(self) -> list[str]:
+        """The services that do not run."""
+        ...
+
+    def revive(self, service: str) -> None:
+        """Start a dead service and wait for nothing."""
+
+    def pending(self) -> int:
+        """How many media lie in uploads/pending/."""
+        ...
+
+    def evidence(self) -> Evidence:
+        """All files, as they are now."""
+        ...
+
+    def outputs(self) -> list[Path]:
+        """What the services have said, a file for each."""
+        ...

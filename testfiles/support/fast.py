@@ -1,0 +1,131 @@
+"""fast-server as a process, with a Redis of its own, and forms as a client sends them."""
+
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from redis import Redis, RedisError
+
+from local_stack.host import free_ports, redis_binary
+from support.services import Server, running, until
+
+MIB = 1024 * 1024
+FORM_TYPE = "multipart/form-data; boundary=x"
+
+
+class RedisServer:
+    """A Redis that a test may end, freeze and start again on the same port."""
+
+    def __init__(self, folder: Path, *options: str, login: str = "") -> None:
+        [port] = free_ports(1)
+        self._command = [redis_binary(), "--bind", "127.0.0.1", "--port", port, "--save", ""]
+        self._command += ["--dir", str(folder), *options]
+        self.url = f"redis://{login}127.0.0.1:{port}"
+        self.client: Any = Redis.from_url(self.url)
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        until(self._answers)
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except RedisError:
+            return False
+
+
+@contextmanager
+def redis_server(folder: Path, *options: str, login: str = "") -> Iterator[RedisServer]:
+    server = RedisServer(folder, *options, login=login)
+    try:
+        yield server
+    finally:
+        server.client.close()
+        server.stop()
+
+
+@dataclass
+class Gateway:
+    """A running fast-server, and what one sees of it from outside."""
+
+    server: Server
+    redis: RedisServer
+    uploads: Path
+    http: httpx.Client
+
+    def post(
+        self, content: bytes, name: str = "photo.jpg", key: str | None = None
+    ) -> httpx.Response:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self.http.post("/media", files={"file": (name, content)}, headers=headers)
+
+    def post_form(self, body: bytes) -> httpx.Response:
+        return self.http.post("/media", content=body, headers={"Content-Type": FORM_TYPE})
+
+    def folders(self, state: str) -> set[str]:
+        return {path.name for path in (self.uploads / state).iterdir()}
+
+    def connect(self) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.server.port), timeout=30)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+
+@contextmanager
+def gateway(folder: Path, **env: str) -> Iterator[Gateway]:
+    """With small limits, so that small bodies reach them; env has others."""
+    uploads = folder / "uploads"
+    with redis_server(folder) as redis:
+        settings = {"REDIS_URL": redis.url, "UPLOAD_DIR": str(uploads), "MIN_FREE_MB": "0"}
+        settings |= {"MAX_UPLOAD_MB": "1", "MAX_MEGAPIXELS": "100"} | env
+        with running("fast-server", folder, settings) as server, client(server.url) as http:
+            yield Gateway(server, redis, uploads, http)
+
+
+def client(url: str) -> httpx.Client:
+    return httpx.Client(base_url=url, trust_env=False, timeout=30)
+
+
+def form(content: bytes, name: bytes = b"photo.jpg") -> bytes:
+    """A form with one file, its name as raw as it is given."""
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="%b"\r\n\r\n' % name
+    return head + content + b"\r\n--x--\r\n"
+
+
+def head(*headers: str, version: str = "1.1") -> bytes:
+    """A request's head with these headers besides those every upload has."""
+    lines = [f"POST /media HTTP/{version}", "Host: localhost", f"Content-Type: {FORM_TYPE}"]
+    return "\r\n".join([*lines, *headers, "", ""]).encode()
+
+
+def read_all(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check that the answer is a whole problem document, and return it."""
+    problem: dict[str, Any] = answer.json()
+    assert (answer.status_code, problem["code"]) == (status, code), problem
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert problem.keys() == {"type", "title", "status", "detail", "code"}
+    assert (problem["type"], problem["status"]) == (f"urn:problem:{code}", status)
+    assert problem["title"]
+    assert problem["detail"]
+    return problem

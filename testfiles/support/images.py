@@ -1,0 +1,94 @@
+"""Images to test with: like a photo (gradients, shapes, noise), the same for the same seed."""
+
+import random
+from io import BytesIO
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFilter
+from pillow_heif import register_heif_opener
+
+Size = tuple[int, int]
+SIZE = (640, 480)
+ORIENTATION_TAG = 0x0112
+
+
+def photo(seed: int = 0, size: Size = SIZE, noise: float = 0.05) -> Image.Image:
+    """RGB pixels that no two seeds share. noise is its share of them: 0.1 is a camera's at dusk."""
+    rng = random.Random(seed)
+    ramp = Image.linear_gradient("L")
+    shades = (ramp, ramp.rotate(90), ramp.rotate(180), Image.radial_gradient("L"))
+    image = Image.merge("RGB", rng.sample(shades, 3)).resize(size)
+    draw = ImageDraw.Draw(image)
+    for shape in (draw.ellipse, draw.rectangle) * 4:
+        shape(_box(rng, size), fill=_colour(rng), outline=_colour(rng))
+    image = image.filter(ImageFilter.BoxBlur(1))  # no lens draws an edge one pixel sharp
+    grain = Image.frombytes("RGB", size, rng.randbytes(3 * size[0] * size[1]))
+    return Image.blend(image, grain, noise)
+
+
+def photo_with_alpha(seed: int = 0, size: Size = SIZE) -> Image.Image:
+    """RGBA pixels from opaque in the middle to invisible in the corners."""
+    image = photo(seed, size)
+    image.putalpha(Image.radial_gradient("L").resize(size).point(lambda level: 255 - level))
+    return image
+
+
+def jpeg(
+    seed: int = 0, size: Size = SIZE, quality: int = 90, orientation: int = 1, **options: Any
+) -> bytes:
+    """orientation is the EXIF tag's: 1 to 8, 1 for upright."""
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = orientation
+    return encode(photo(seed, size), "JPEG", quality=quality, exif=exif, **options)
+
+
+def png(seed: int = 0, size: Size = SIZE, *, alpha: bool = False) -> bytes:
+    image = photo_with_alpha(seed, size) if alpha else photo(seed, size)
+    return encode(image, "PNG", compress_level=1)
+
+
+def webp(seed: int = 0, size: Size = SIZE, *, lossless: bool = True) -> bytes:
+    return encode(photo(seed, size), "WEBP", lossless=lossless, method=0)
+
+
+def gif(seed: int = 0, size: Size = SIZE, colours: int = 128) -> bytes:
+    """A palette that leaves room for a logo's colours, unless colours says otherwise."""
+    return encode(photo(seed, size).quantize(colours), "GIF")
+
+
+def bmp(seed: int = 0, size: Size = SIZE) -> bytes:
+    return encode(photo(seed, size), "BMP")
+
+
+def tiff(seed: int = 0, size: Size = SIZE, compression: str = "tiff_lzw") -> bytes:
+    return encode(photo(seed, size), "TIFF", compression=compression)
+
+
+def heic(seed: int = 0, size: Size = SIZE, **options: Any) -> bytes:
+    register_heif_opener()
+    return encode(photo(seed, size), "HEIF", **options)
+
+
+def pixel(image: Image.Image, at: tuple[int, int]) -> tuple[int, ...]:
+    """What each channel has there, of an image with several."""
+    levels = image.getpixel(at)
+    assert isinstance(levels, tuple)
+    return levels
+
+
+def encode(image: Image.Image, image_format: str, **options: Any) -> bytes:
+    """The image as a file's bytes; options are Pillow's for that format."""
+    file = BytesIO()
+    image.save(file, image_format, **options)
+    return file.getvalue()
+
+
+def _box(rng: random.Random, size: Size) -> tuple[int, int, int, int]:
+    left, right = sorted(rng.choices(range(size[0]), k=2))
+    top, bottom = sorted(rng.choices(range(size[1]), k=2))
+    return left, top, right, bottom
+
+
+def _colour(rng: random.Random) -> tuple[int, int, int]:
+    red, green, blue = rng.randbytes(3)
+    return red, green, blue

@@ -1,0 +1,81 @@
+"""arq's workers on a Redis, without what they work on: taking jobs, and ending them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from arq.connections import ArqRedis
+from arq.worker import func
+from ulid import ULID
+
+from runtime import deadlines
+from service.queue_worker import QueueWorker
+from shared import contract, jobs
+from shared.contract import Stage
+from shared.jobs import Job
+from support.fast import RedisServer
+
+SLOTS = 2
+Done = Counter[str]  # by worker
+
+
+def connected(redis: RedisServer, stage: Stage) -> ArqRedis:
+    queue, _ = jobs.QUEUE_AND_TASK[stage]
+    return jobs.connect(redis.url, queue, timeout_s=5, retries=1)
+
+
+@asynccontextmanager
+async def workers(
+    redis: RedisServer,
+    names: str,
+    work: Callable[[str], Awaitable[Job | None]],
+    stage: Stage = Stage.WATERMARK,
+) -> AsyncIterator[dict[str, QueueWorker]]:
+    """One of each name's letters, all waiting for jobs that call work with the name."""
+    queue, task = jobs.QUEUE_AND_TASK[stage]
+
+    async def job(ctx: dict[str, Any], *_: object) -> Job | None:
+        return await work(ctx["name"])
+
+    made = {
+        name: QueueWorker(
+            [func(job, name=task)],
+            queue_name=queue,
+            redis_pool=connected(redis, stage),
+            handle_signals=False,
+            max_jobs=SLOTS,
+            keep_result=0,
+            ctx={"name": name},
+            queued=asyncio.Queue(),
+            health_check_key=f"health-{name}",
+            job_serializer=contract.serialize_job,
+            job_deserializer=contract.deserialize_job,
+        )
+        for name in names
+    }
+    running = [asyncio.create_task(worker.async_run()) for worker in made.values()]
+    try:
+        if queue in jobs.WAKE:
+            await until(lambda: redis.client.info()["blocked_clients"] == len(made))
+        yield made
+    finally:
+        await deadlines.end(running)
+        await asyncio.gather(*running, return_exceptions=True)
+        for worker in made.values():
+            await worker.pool.aclose(close_connection_pool=True)
+
+
+async def enqueue(redis: RedisServer, count: int, stage: Stage = Stage.WATERMARK) -> list[str]:
+    client = connected(redis, stage)
+    queued = [(str(ULID()), stage, 1) for _ in range(count)]
+    await jobs.enqueue(client, queued)
+    await client.aclose(close_connection_pool=True)
+    return [contract.job_id(*job) for job in queued]
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not is_so():  # noqa: ASYNC110 - Redis has no event for it
+            await asyncio.sleep(0.01)

@@ -1,0 +1,81 @@
+"""A web server on the loopback for the tests of worker-server: a logo's, or a central's."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from local_stack.host import free_ports
+
+
+class Web:
+    """A web server on the loopback; `answer` says what it does with each request."""
+
+    def __init__(self, answer: Callable[["Request"], None]) -> None:
+        self.answer = answer
+        self.requests: list[Request] = []
+        self.over = threading.Event()  # what hangs ends with it
+        self._port = int(free_ports(1)[0])
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> "Web":
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), partial(Request, self))
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Request(BaseHTTPRequestHandler):
+    """One request to a Web; `body` is what came with it."""
+
+    def __init__(self, web: Web, *connection: Any) -> None:
+        self.web = web
+        super().__init__(*connection)
+
+    def do_POST(self) -> None:
+        self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.web.requests.append(self)
+        self.web.answer(self)
+
+    def do_GET(self) -> None:
+        if self.path.endswith("/ready"):  # central's: what failed is left where it is
+            self.respond(503)
+        else:
+            self.do_POST()
+
+    def respond(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def field(self, name: str) -> bytes:
+        """A part of the multipart body."""
+        boundary = self.headers["Content-Type"].partition("boundary=")[2].encode()
+        start = self.body.index(b'form-data; name="%b"' % name.encode())
+        content = self.body.index(b"\r\n\r\n", start) + 4
+        return self.body[content : self.body.index(b"\r\n--" + boundary, content)]
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def as_central(request: Request) -> None:
+    """The answer of a central-server that stored the image."""
+    content = request.field("file")
+    answer = {
+        "name": "watermarked_photo.jpg",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+    }
+    request.respond(200, json.dumps(answer).encode())

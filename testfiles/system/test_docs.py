@@ -1,0 +1,108 @@
+"""The README says what is there, and what it says works."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from local_stack.stack import PORTS, ROOT, Stack
+from settings import Settings as WorkerSettings
+from storage_api.settings import Settings as CentralSettings
+from support.images import jpeg
+from upload_api.settings import Settings as FastSettings
+
+README = (ROOT / "README.md").read_text()
+SERVICES = ("fast-server", "worker-server", "central-server")
+SETTINGS: dict[str, type[BaseSettings]] = {
+    "fast": FastSettings,
+    "worker": WorkerSettings,
+    "central": CentralSettings,
+}
+ROW = re.compile(
+    r"^\| (?P<names>`[A-Z_`, ]+`) \| (?P<default>[^|]+) \| [^|]+ \| (?P<by>[^|]+) \|$", re.M
+)
+
+
+def table() -> dict[str, tuple[str, set[str]]]:
+    """Each setting of the README's table: its default, and the services that read it."""
+    settings = {}
+    for row in ROW.finditer(README):
+        names = re.findall(r"[A-Z_]+", row["names"])
+        defaults = row["default"].replace("`", "").split(", ")
+        for name, default in zip(names, defaults, strict=True):
+            settings[name] = default.strip(), set(row["by"].split(", "))
+    return settings
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_the_table_has_every_setting_with_its_default(service: str) -> None:
+    documented = {name: default for name, (default, by) in table().items() if service in by}
+    fields = SETTINGS[service].model_fields
+    actual = {name.upper(): field.default for name, field in fields.items()}
+    assert documented.keys() == actual.keys()
+    for name, default in actual.items():
+        assert documented[name] == ("unset" if default is None else str(default)), name
+
+
+def test_compose_passes_every_setting_of_the_table_that_it_does_not_set_itself() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    own = {"REDIS_PORT", "REDIS_URL", "WORKER_NAME", "HOSTNAME", "STORAGE_DIR", "ACTIVITY_LOG"}
+    missing = [name for name in table() if f" {name}:" not in compose]
+    assert set(missing) == own
+
+
+def test_every_make_target_it_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = set(re.findall(r"\bmake ([a-z-]+)", README))
+    assert named
+    assert named <= targets
+
+
+def test_its_layout_shows_every_package_and_what_it_shows_exists() -> None:
+    shown, service = set(), ROOT
+    for line in README.split("## Layout")[1].split("```")[1].splitlines():
+        if top := re.match(r"([a-z-]+)/ ", line):
+            service = folder = ROOT / top[1]
+            shown.add(folder)
+        elif package := re.match(r"  ([a-z_]+)/ ", line):
+            folder = service / package[1]
+            shown.add(folder)
+        for name in re.findall(r"\b[a-z_]+\.py\b", line):
+            assert (folder / name).is_file(), f"{folder}/{name}"
+    tops = {ROOT / name for name in (*SERVICES, "testfiles")}
+    packages = {sign.parent for name in SERVICES for sign in (ROOT / name).glob("*/__init__.py")}
+    copies = {ROOT / "worker-server" / "shared", ROOT / "central-server" / "shared"}
+    assert shown == (tops | packages) - copies
+
+
+def test_every_curl_it_shows_works(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(jpeg())
+    commands = set(re.findall(r"curl [^`\n]*localhost:\d+/[a-z-]+(?![/<\w-])", README))
+    assert len(commands) >= 3
+    for command in commands:
+        for url, port in ((stack.url, PORTS["PORT"]), (stack.central_url, PORTS["CENTRAL_PORT"])):
+            command = command.replace(f"localhost:{port}", url)
+        ended = subprocess.run(
+            [*shlex.split(command), "--silent", "--fail"], cwd=tmp_path, capture_output=True
+        )
+        assert ended.returncode == 0, command
+
+
+def test_the_top_level_is_what_it_was_agreed_to_be() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    top = {path.split("/")[0] for path in listed.stdout.splitlines()}
+    visible = {name for name in top if not name.startswith(".")}
+    assert visible == {
+        *SERVICES,
+        "testfiles",
+        "docker-compose.yml",
+        "Makefile",
+        "README.md",
+    }

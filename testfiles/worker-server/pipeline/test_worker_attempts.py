@@ -1,0 +1,221 @@
+"""Attempts are counted on the disk, and what a failed one leads to."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import patch
+
+import pytest
+
+import errors
+from pipeline import attempts
+from pipeline.delivery import Central
+from pipeline.logo import Logo
+from pipeline.stages import Stages
+from runtime.decoder_processes import PixelProcesses
+from settings import Settings
+from shared import records
+from shared.contract import Stage, Status
+from shared.spool import HeldMedia, Spool
+from support.services import until
+from support.worker import add_media
+
+UNREACHABLE = errors.Unavailable("central_unreachable", "Central is not there.")
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Iterator[HeldMedia]:
+    media_id = add_media(tmp_path)
+    with Spool(tmp_path).hold(media_id) as held:
+        yield held
+
+
+def begin(media: HeldMedia, stage: Stage = Stage.UPLOAD) -> None:
+    attempts.begin(media, stage, Status.UPLOADING, "worker-1")
+
+
+def fail(
+    media: HeldMedia, error: errors.StageError, backoff_s: float = 10
+) -> tuple[int, float | None]:
+    """Begin and fail an attempt; how many did like this, and the next one's delay or None."""
+    begin(media)
+    return attempts.charge(media, Stage.UPLOAD, error, backoff_s)
+
+
+def saved(media: HeldMedia) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((media.path / "progress.json").read_text())
+    return record
+
+
+def test_the_nth_retry_waits_n_times_the_backoff_and_the_sixth_failure_is_final(
+    media: HeldMedia,
+) -> None:
+    retries = [fail(media, UNREACHABLE) for _ in range(6)]
+    assert retries == [(1, 10), (2, 20), (3, 30), (4, 40), (5, 50), (6, None)]
+    assert saved(media)["status"] == "failed"
+    assert saved(media)["error"] == {
+        "code": "central_unreachable",
+        "detail": "Central is not there.",
+    }
+    assert len(saved(media)["attempts"]) == 6
+
+
+@pytest.mark.parametrize(("asked_s", "waited_s"), [(3, 10), (10, 10), (120, 120)])
+def test_a_wait_that_was_asked_for_counts_if_it_is_longer(
+    media: HeldMedia, asked_s: float, waited_s: float
+) -> None:
+    error = errors.Unavailable("central_unreachable", "Too many requests.", asked_s)
+    assert fail(media, error) == (1, waited_s)
+    due = datetime.fromisoformat(saved(media)["next_attempt_at"])
+    assert due <= datetime.now(UTC) + timedelta(seconds=waited_s)
+    assert attempts.wait_s(media, 3600) == pytest.approx(waited_s, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("error", "allowed"),
+    [
+        (errors.ImageRejected("corrupt_image", "It is damaged."), 1),
+        (errors.CentralRefused("central_refused", "Central said no."), 1),
+        (errors.DecoderFailed("decoder_crashed", "It died."), 2),
+        (errors.DecoderKilled("decoder_killed", "It was killed."), 10),
+        (UNREACHABLE, 6),
+    ],
+)
+def test_each_kind_of_failure_is_worth_so_many_attempts(
+    media: HeldMedia, error: errors.StageError, allowed: int
+) -> None:
+    for _ in range(allowed - 1):
+        assert fail(media, error)[1] is not None
+        assert saved(media)["error"] is None
+    assert fail(media, error) == (allowed, None)
+    assert saved(media)["status"] == "failed"
+
+
+def test_failures_of_another_kind_or_stage_are_not_counted_together(media: HeldMedia) -> None:
+    for _ in range(5):
+        fail(media, UNREACHABLE)
+    assert fail(media, errors.Unavailable("logo_unavailable", "No logo.")) == (1, 10)
+    begin(media, Stage.WATERMARK)
+    assert attempts.charge(media, Stage.WATERMARK, UNREACHABLE, 10) == (1, 10)
+
+
+def test_an_attempt_is_on_the_disk_before_its_work_begins(media: HeldMedia) -> None:
+    begin(media)
+    [attempt] = saved(media)["attempts"]
+    assert (attempt["stage"], attempt["worker"]) == ("upload", "worker-1")
+    assert (attempt["ended_at"], attempt["error"]) == (None, None)
+    attempts.end(media, Stage.UPLOAD, Status.STORED)
+    [attempt] = saved(media)["attempts"]
+    assert attempt["started_at"] <= attempt["ended_at"]
+    assert saved(media)["status"] == "stored"
+
+
+def test_a_new_attempt_is_not_waiting_any_more(media: HeldMedia) -> None:
+    fail(media, UNREACHABLE)
+    assert attempts.wait_s(media, 3600) > 0
+    begin(media)
+    assert attempts.wait_s(media, 3600) == 0
+    assert saved(media)["next_attempt_at"] is None
+
+
+def test_after_ten_attempts_that_never_ended_the_worker_counts_as_lost(media: HeldMedia) -> None:
+    for _ in range(10):
+        begin(media)
+    with pytest.raises(attempts.WorkerLost) as told:
+        begin(media)
+    assert attempts.charge(media, Stage.UPLOAD, told.value, 10) == (10, None)
+    assert saved(media)["error"]["code"] == "worker_lost"
+    assert len(saved(media)["attempts"]) == 10
+
+
+def test_attempts_that_ended_do_not_make_a_worker_lost(media: HeldMedia) -> None:
+    for _ in range(12):
+        begin(media)
+        attempts.end(media, Stage.UPLOAD, Status.STORED)
+    begin(media, Stage.WATERMARK)
+    assert len(saved(media)["attempts"]) == 13
+
+
+def test_a_fault_of_the_disk_is_not_charged_and_kept_only_once(media: HeldMedia) -> None:
+    for _ in range(30):
+        begin(media)
+        attempts.excuse(media, Stage.UPLOAD, "disk_fault", "No space left on device")
+    [attempt] = saved(media)["attempts"]
+    assert attempt["error"]["code"] == "disk_fault"
+    assert "No space left" in attempt["error"]["detail"]
+    assert fail(media, UNREACHABLE) == (1, 10)
+
+
+def test_a_disk_too_full_to_say_so_is_excused_all_the_same(media: HeldMedia) -> None:
+    begin(media)
+    with patch("os.write", side_effect=OSError(28, "No space left on device")):
+        attempts.excuse(media, Stage.UPLOAD, "disk_fault", "No space left on device")
+    assert saved(media)["attempts"][0]["ended_at"] is None
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b"",
+        b"{",
+        b'{"run": 3, "status": "sto',
+        b"\0" * 100,
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b"[" * 100_000,
+        b'{"run": "3"}',
+        b'{"run": 3, "attempts": null}',
+        b'{"run": 3, "attempts": [5]}',
+        b'{"run": 3, "error": "it failed"}',
+        b'{"run": 3, "next_attempt_at": "soon"}',
+        b'{"run": 3, "next_attempt_at": "2026-01-15T14:30:45"}',
+        b'{"run": 3, "watermarked": {}}',
+    ],
+)
+def test_a_torn_record_reads_as_that_of_a_new_media(tmp_path: Path, torn: bytes) -> None:
+    media_id = add_media(tmp_path)
+    path = tmp_path / "pending" / media_id
+    (path / "progress.json").write_bytes(torn)
+    fresh = records.read_progress(path)
+    (path / "progress.json").unlink()
+    assert fresh == records.read_progress(path)
+    assert (fresh["run"], fresh["status"], fresh["attempts"]) == (1, "queued", [])
+
+
+def test_an_attempt_cut_short_by_the_workers_stop_is_not_charged(media: HeldMedia) -> None:
+    class LogoThatNeverComes:
+        async def path(self) -> None:
+            await asyncio.Event().wait()
+
+    at_work = Stages(
+        Settings(),
+        "worker-1",
+        cast(Spool, None),
+        cast(PixelProcesses, None),
+        cast(Logo, LogoThatNeverComes()),
+        cast(Central, None),
+    )
+
+    async def stopped_meanwhile() -> None:
+        working = asyncio.create_task(at_work.advance(media, Stage.WATERMARK))
+        await asyncio.to_thread(until, lambda: media.progress["status"] == "watermarking")
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+
+    for _ in range(12):
+        asyncio.run(stopped_meanwhile())
+        media.progress["status"] = "queued"
+        media.save()
+    [attempt] = saved(media)["attempts"]
+    assert attempt["error"]["code"] == "interrupted"
+
+
+def test_a_next_attempt_that_is_due_later_than_any_can_be_is_due_now(media: HeldMedia) -> None:
+    """The clock was wrong when it was noted."""
+    media.progress["next_attempt_at"] = "2999-01-15T14:30:45.123Z"
+    assert attempts.wait_s(media, 3600) == 0

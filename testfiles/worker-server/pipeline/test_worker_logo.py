@@ -1,0 +1,246 @@
+"""Which logo is used, and that no image ever gets another than the one that was asked for."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+from urllib.parse import quote
+
+import pytest
+from PIL import Image
+
+from errors import Unavailable
+from local_stack.host import free_ports
+from pipeline import logo
+from pipeline.logo import Logo
+from runtime.decoder_processes import PixelProcesses
+from support import images
+from support.queue import until
+from support.web_server import Request, Web
+from support.worker import FOLDER
+
+RED, BLUE = (images.encode(Image.new("RGB", (60, 30), colour), "PNG") for colour in ("red", "blue"))
+
+
+class InThisProcess:
+    """PixelProcesses without the processes, for what is no danger."""
+
+    async def run(self, function: Callable[[Path, Path], None], raw: Path, drawn: Path) -> None:
+        await asyncio.to_thread(function, raw, drawn)
+
+
+def logo_of(source: str | None, folder: Path) -> Logo:
+    return Logo(source, folder, cast(PixelProcesses, InThisProcess()))
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with Web(lambda request: request.respond(200, RED, ETag='"red"')) as server:
+        yield server
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "logos"
+    path.mkdir()
+    return path
+
+
+def colour(path: Path) -> tuple[int, ...]:
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return images.pixel(image, (0, 0))
+
+
+def used(source: str | None, folder: Path) -> tuple[int, ...]:
+    """The colour of the logo that is used."""
+    return colour(asyncio.run(logo_of(source, folder).path()))
+
+
+def reason_for_none(source: str, folder: Path) -> str:
+    with pytest.raises(Unavailable) as told:
+        used(source, folder)
+    assert told.value.code == "logo_unavailable"
+    assert source in told.value.detail
+    assert not list(folder.glob("*.png"))
+    return told.value.detail
+
+
+OPAQUE_RED = (255, 0, 0, 255)
+
+
+def test_a_url_a_file_url_and_a_path_all_name_a_logo(
+    web: Web, folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "a logo 100%.png"
+    path.write_bytes(RED)
+    for source in (f"{web.url}/logo.png", f"file://{quote(str(path))}", str(path)):
+        assert used(source, folder) == OPAQUE_RED
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "GIF", "WEBP"])
+def test_a_logo_may_be_of_any_common_format(
+    folder: Path, tmp_path: Path, image_format: str
+) -> None:
+    Image.new("RGB", (60, 30), "blue").save(tmp_path / "logo", image_format)
+    assert used(str(tmp_path / "logo"), folder)[2] > 200
+
+
+def test_a_redirect_is_followed(web: Web, folder: Path) -> None:
+    def answer(request: Request) -> None:
+        if request.path == "/here":
+            request.respond(200, RED)
+        else:
+            request.respond(302, Location="/here")
+
+    web.answer = answer
+    assert used(f"{web.url}/there", folder) == OPAQUE_RED
+
+
+def test_it_is_fetched_once(web: Web, folder: Path) -> None:
+    async def scenario() -> set[Path]:
+        wanted = logo_of(web.url, folder)
+        return set(await asyncio.gather(*(wanted.path() for _ in range(20))))
+
+    assert len(asyncio.run(scenario())) == 1
+    assert len(web.requests) == 1
+
+
+def status(code: int) -> Callable[[Request], None]:
+    return lambda request: request.respond(code, RED)
+
+
+def hang(request: Request) -> None:
+    request.web.over.wait()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (status(404), "404"),
+        (status(500), "500"),
+        (lambda request: request.respond(200, b"<html>sign in</html>"), "not an image"),
+        (lambda request: request.respond(200, RED[:80]), "not an image"),
+        (lambda request: request.respond(200, b""), "not an image"),
+        (lambda request: request.respond(200, bytes(10 * 2**20 + 1)), "larger than"),
+        (lambda request: request.respond(302, Location=request.path), "redirect"),
+        (
+            lambda request: request.respond(200, b"plain text", Content_Encoding="gzip"),
+            "decompress",
+        ),
+        (hang, "Timeout"),
+    ],
+)
+def test_a_logo_the_user_set_and_that_cannot_be_had_is_never_replaced(
+    web: Web,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Callable[[Request], None],
+    reason: str,
+) -> None:
+    monkeypatch.setattr(logo, "_FETCH_S", 0.5 if answer is hang else 20)
+    web.answer = answer
+    assert reason in reason_for_none(f"{web.url}/logo.png", folder)
+
+
+@pytest.mark.parametrize(
+    "source", ["/no/such/logo.png", "file:///no/such/logo.png", "ftp://x/y", "/", "http://"]
+)
+def test_a_source_that_is_not_there_is_never_replaced(folder: Path, source: str) -> None:
+    reason_for_none(source, folder)
+
+
+def test_a_bomb_is_no_logo(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10**8)  # as where no image was opened yet
+    (tmp_path / "bomb.png").write_bytes(images.encode(Image.new("1", (20_000, 20_000)), "PNG"))
+    assert "not an image" in reason_for_none(str(tmp_path / "bomb.png"), folder)
+
+
+def test_unset_and_not_to_be_had_the_bundled_mark_serves_and_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logo, "DEFAULT_URL", f"http://127.0.0.1:{free_ports(1)[0]}/logo.png")
+    path = asyncio.run(logo_of(None, folder).path())
+    with Image.open(path) as image, Image.open(FOLDER / "bundled_logo.png") as bundled:
+        assert image.tobytes() == bundled.convert("RGBA").tobytes()
+    assert "The bundled mark is used" in capsys.readouterr().out
+
+
+def test_unset_the_default_logo_is_fetched(
+    web: Web, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logo, "DEFAULT_URL", f"{web.url}/logo.png")
+    assert used(None, folder) == OPAQUE_RED
+
+
+def test_a_failure_is_remembered_for_a_while_and_then_forgotten(
+    web: Web, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.answer = status(503)
+
+    async def scenario() -> None:
+        wanted = logo_of(web.url, folder)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await wanted.path()
+        assert len(web.requests) == 1
+        web.answer = status(200)
+        monkeypatch.setattr(logo, "_FAILURE_KEPT_S", 0)
+        assert colour(await wanted.path()) == OPAQUE_RED
+
+    asyncio.run(scenario())
+
+
+def refreshed(
+    web: Web, folder: Path, monkeypatch: pytest.MonkeyPatch, later: Callable[[Request], None]
+) -> tuple[int, ...]:
+    """The logo's colour when it has been looked for twice more."""
+    monkeypatch.setattr(logo, "_REFRESH_S", 0.01)
+    monkeypatch.setattr(logo, "_FETCH_S", 20)
+
+    async def scenario() -> tuple[int, ...]:
+        wanted = logo_of(web.url, folder)
+        keeping = asyncio.create_task(wanted.keep_fresh())
+        assert colour(await wanted.path()) == OPAQUE_RED
+        monkeypatch.setattr(logo, "_FETCH_S", 0.1 if later is hang else 20)
+        web.answer = later
+        looks = len(web.requests)
+        await until(lambda: keeping.done() or len(web.requests) >= looks + 3)
+        assert not keeping.done()
+        keeping.cancel()
+        return colour(await wanted.path())
+
+    return asyncio.run(scenario())
+
+
+def not_modified_if_asked(request: Request) -> None:
+    request.respond(304 if request.headers["If-None-Match"] == '"red"' else 200)
+
+
+def test_a_refresh_brings_a_new_logo(
+    web: Web, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def newer(request: Request) -> None:
+        request.respond(200, BLUE)
+
+    assert refreshed(web, folder, monkeypatch, newer) == (0, 0, 255, 255)
+
+
+@pytest.mark.parametrize("later", [not_modified_if_asked, status(500), hang])
+def test_a_refresh_that_brings_nothing_keeps_the_old_one(
+    web: Web, folder: Path, monkeypatch: pytest.MonkeyPatch, later: Callable[[Request], None]
+) -> None:
+    assert refreshed(web, folder, monkeypatch, later) == OPAQUE_RED
+    if later is not_modified_if_asked:
+        assert web.requests[-1].headers["If-None-Match"] == '"red"'
+
+
+def test_a_logo_that_somebody_tidied_away_is_fetched_again(web: Web, folder: Path) -> None:
+    async def scenario() -> None:
+        wanted = logo_of(web.url, folder)
+        await wanted.path()
+        shutil.rmtree(folder)
+        assert colour(await wanted.path()) == OPAQUE_RED
+
+    asyncio.run(scenario())

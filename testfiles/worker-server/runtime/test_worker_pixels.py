@@ -1,0 +1,258 @@
+"""Pixels are handled in child processes, and whatever happens to one stays there."""
+
+import asyncio
+import ctypes
+import os
+import resource
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import pytest
+from PIL import Image
+
+from drawing import compositing
+from errors import DecoderFailed, ImageRejected, StageError
+from options import Options
+from runtime.decoder_processes import PixelProcesses
+from settings import Settings
+from support import images
+from support.services import until
+from support.worker import FOLDER
+from watermark import watermark_file
+
+MOST_AT_ONCE = 4  # calls of a scenario
+Result = TypeVar("Result")
+
+
+def with_processes(
+    scenario: Callable[[PixelProcesses], Awaitable[Result]],
+    timeout_s: float = 30,
+    memory_mb: int = 1024,
+) -> Result:
+    async def opened() -> Result:
+        return await scenario(PixelProcesses(2, timeout_s, memory_mb, Path(reports)))
+
+    with TemporaryDirectory() as reports:
+        result = asyncio.run(opened())
+        assert len(list(Path(reports).iterdir())) <= MOST_AT_ONCE, "their files are used again"
+    return result
+
+
+def still_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("death", "code", "said"),
+    [
+        ((ctypes.string_at, 0), "decoder_crashed", "Segmentation fault"),
+        ((os.abort,), "decoder_crashed", "Aborted"),
+        ((signal.raise_signal, signal.SIGKILL), "decoder_killed", "was killed"),
+    ],
+    ids=["segfault", "abort", "kill -9"],
+)
+def test_a_child_that_dies_fails_that_call_alone(
+    death: tuple[Any, ...], code: str, said: str
+) -> None:
+    async def scenario(processes: PixelProcesses) -> tuple[StageError, int]:
+        with pytest.raises(StageError) as told:
+            await processes.run(*death)
+        return told.value, await processes.run(abs, -1)
+
+    told, one = with_processes(scenario)
+    assert (told.code, one) == (code, 1)
+    assert said in told.detail
+
+
+def test_children_that_were_killed_while_they_were_idle_cost_no_image_an_attempt() -> None:
+    async def scenario(processes: PixelProcesses) -> int:
+        others = set(children())
+        await processes.warm_up(Image.init)
+        for pid in set(children()) - others:
+            os.kill(pid, signal.SIGKILL)
+        return int(await processes.run(abs, -1))
+
+    assert with_processes(scenario) == 1
+
+
+def test_a_call_beside_one_that_crashes_is_not_disturbed() -> None:
+    async def scenario(processes: PixelProcesses) -> tuple[object, ...]:
+        calls = (processes.run(sum, range(10**6)), processes.run(os.abort), processes.run(abs, -1))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    total, crash, one = with_processes(scenario)
+    assert (total, one) == (sum(range(10**6)), 1)
+    assert isinstance(crash, StageError)
+    assert crash.code == "decoder_crashed"
+
+
+def test_an_idle_child_that_is_killed_is_replaced() -> None:
+    async def scenario(processes: PixelProcesses) -> tuple[int, int]:
+        first = await processes.run(os.getpid)
+        os.kill(first, signal.SIGKILL)
+        await asyncio.to_thread(until, lambda: not still_there(first))
+        return first, await processes.run(os.getpid)
+
+    first, second = with_processes(scenario)
+    assert first != second
+
+
+def test_a_child_is_used_again() -> None:
+    async def scenario(processes: PixelProcesses) -> set[int]:
+        return {await processes.run(os.getpid) for _ in range(5)}
+
+    assert len(with_processes(scenario)) == 1
+
+
+def test_a_call_that_takes_too_long_is_ended_with_its_child() -> None:
+    async def scenario(processes: PixelProcesses) -> tuple[str, int, int]:
+        pid = await processes.run(os.getpid)
+        processes._timeout_s = 0.2
+        with pytest.raises(DecoderFailed) as told:
+            await processes.run(signal.pause)
+        processes._timeout_s = 30
+        await asyncio.to_thread(until, lambda: not still_there(pid))
+        return told.value.code, pid, await processes.run(os.getpid)
+
+    code, first, second = with_processes(scenario)
+    assert code == "time_limit"
+    assert first != second
+
+
+def test_a_stopped_child_is_ended_as_well() -> None:
+    async def scenario(processes: PixelProcesses) -> str:
+        await processes.warm_up(Image.init)
+        processes._timeout_s = 0.2
+        with pytest.raises(DecoderFailed) as told:
+            await processes.run(signal.raise_signal, signal.SIGSTOP)
+        return told.value.code
+
+    assert with_processes(scenario) == "time_limit"
+
+
+def test_memory_beyond_the_limit_is_refused() -> None:
+    async def scenario(processes: PixelProcesses) -> tuple[str, str]:
+        with pytest.raises(ImageRejected) as told:
+            await processes.run(bytes, 512 * 2**20)
+        assert len(await processes.run(bytes, 2**20)) == 2**20
+        return told.value.code, told.value.detail
+
+    code, detail = with_processes(scenario, memory_mb=300)
+    assert code == "memory_limit"
+    assert "300 MB" in detail
+
+
+def test_what_earlier_images_left_in_a_child_is_no_fault_of_the_next() -> None:
+    async def scenario(processes: PixelProcesses) -> bool:
+        await processes.run(exec, "import sys; sys.left = bytearray(300_000_000)")
+        pid = await processes.run(os.getpid)
+        await processes.run(exec, "bytearray(300_000_000)")
+        return pid == await processes.run(os.getpid)
+
+    assert not with_processes(scenario, memory_mb=600), "the same child has no room for it"
+
+
+def test_a_child_gives_back_what_a_large_image_took() -> None:
+    # In pieces that the heap holds, and the last of them stays, so that it cannot end before it.
+    leave = "import sys; sys.left = [bytes([1]) * 100_000 for _ in range(5000)][-1]"
+
+    async def scenario(processes: PixelProcesses) -> int:
+        await processes.run(exec, leave)
+        statm = await processes.run(Path.read_text, Path("/proc/self/statm"))
+        return int(statm.split()[1])
+
+    assert with_processes(scenario) * resource.getpagesize() < 200 * 2**20
+
+
+def test_a_refusal_arrives_with_its_code_and_its_sentence(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+
+    async def scenario(processes: PixelProcesses) -> ImageRejected:
+        arguments = (tmp_path / "empty", tmp_path / "logo", tmp_path / "target", Options())
+        with pytest.raises(ImageRejected) as told:
+            await processes.run(watermark_file, *arguments)
+        return told.value
+
+    told = with_processes(scenario)
+    assert (told.code, told.detail) == (
+        "unreadable_image",
+        "No decoder here reads it: it is no image, or of a rare kind; convert it to PNG.",
+    )
+
+
+def test_a_fault_of_the_disk_arrives_as_it_is(tmp_path: Path) -> None:
+    async def scenario(processes: PixelProcesses) -> None:
+        await processes.run(os.stat, tmp_path / "missing")
+
+    with pytest.raises(FileNotFoundError):
+        with_processes(scenario)
+
+
+def test_a_decoder_that_complains_much_does_not_hang() -> None:
+    async def scenario(processes: PixelProcesses) -> int:
+        assert sys.__stderr__ is not None
+        return await processes.run(os.write, sys.__stderr__.fileno(), bytes(2**20))
+
+    assert with_processes(scenario) == 2**20
+
+
+def test_warming_up_starts_all_children() -> None:
+    others = set(children())  # of the stack that other tests use
+
+    async def scenario(processes: PixelProcesses) -> tuple[set[int], set[int]]:
+        await processes.warm_up(Image.init)
+        before = set(children()) - others
+        await asyncio.gather(*(processes.run(os.getpid) for _ in range(2)))
+        return before, set(children()) - others
+
+    before, after = with_processes(scenario)
+    assert len(before) == 2
+    assert before == after
+
+
+def children() -> list[int]:
+    path = Path(f"/proc/self/task/{os.getpid()}/children")
+    return [int(pid) for pid in path.read_text().split()]
+
+
+BIG = (10_000, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("image_format", "options"),
+    [("JPEG", {}), ("PNG", {"compress_level": 1}), ("JPEG", {"progressive": True})],
+    ids=["JPEG", "PNG", "progressive JPEG"],
+)
+def test_100_megapixels_fit_into_the_default_memory(
+    tmp_path: Path, image_format: str, options: dict[str, Any]
+) -> None:
+    memory_mb = Settings.model_fields["watermark_memory_mb"].default
+    content = images.encode(Image.new("RGB", BIG), image_format, **options)
+    assert mark_big(tmp_path, content, memory_mb)
+
+
+def test_what_does_not_fit_is_told_so_and_does_not_crash(tmp_path: Path) -> None:
+    content = images.encode(Image.new("RGB", (6000, 4000)), "JPEG", progressive=True)
+    with pytest.raises(ImageRejected) as told:
+        mark_big(tmp_path, content, 150)
+    assert told.value.code == "memory_limit"
+
+
+def mark_big(folder: Path, content: bytes, memory_mb: int) -> int:
+    (folder / "big").write_bytes(content)
+    compositing.normalise_logo(FOLDER / "bundled_logo.png", folder / "logo.png")
+
+    async def scenario(processes: PixelProcesses) -> int:
+        arguments = (folder / "big", folder / "logo.png", folder / "marked", Options())
+        file, _ = await processes.run(watermark_file, *arguments)
+        return file["size"]
+
+    return with_processes(scenario, timeout_s=120, memory_mb=memory_mb)

@@ -1,0 +1,233 @@
+"""A real worker process with a real Redis: what becomes of each media."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from PIL import Image
+from redis import Redis
+from ulid import ULID
+
+from support import images
+from support.services import until
+from support.web_server import Request, Web, as_central
+from support.worker import (
+    FOLDER,
+    Worker,
+    add_media,
+    enqueue,
+    errors_of,
+    progress_of,
+    queued,
+    running_redis,
+    running_worker,
+    state_of,
+)
+
+WATERMARKED = {"name": "watermarked_photo.jpg", "sha256": "0" * 64, "size": 1}
+
+
+class Bench(NamedTuple):
+    uploads: Path
+    redis: Redis
+    central: Web
+    worker: Worker
+
+    def add(self, *args: Any, **options: Any) -> str:
+        """A media with its first job."""
+        media_id = add_media(self.uploads, *args, **options)
+        enqueue(self.redis, media_id)
+        return media_id
+
+    def wait(self, media_id: str, state: str) -> dict[str, Any]:
+        until(lambda: state_of(self.uploads, media_id) in ("failed", "done"))
+        assert state_of(self.uploads, media_id) == state, progress_of(self.uploads, media_id)
+        return progress_of(self.uploads, media_id)
+
+    def deliveries(self, media_id: str) -> int:
+        return [r.field("media_id").decode() for r in self.central.requests].count(media_id)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("worker")
+    uploads = folder / "uploads"
+    with (
+        running_redis(folder) as (_, redis),
+        Web(as_central) as central,
+        running_worker(uploads, redis, f"{central.url}/upload-final") as worker,
+    ):
+        yield Bench(uploads, redis, central, worker)
+
+
+@pytest.fixture
+def bench(started: Bench) -> Iterator[Bench]:
+    """Shared by the tests of this module, which leave the worker at work."""
+    started.central.answer = as_central
+    yield started
+    assert started.worker.process.poll() is None
+    assert "Traceback" not in started.worker.console()
+
+
+def test_a_media_goes_its_way_with_one_attempt_at_each_stage(bench: Bench) -> None:
+    media_id = bench.add()
+    media = bench.wait(media_id, "done")
+    attempts = [(a["stage"], a["worker"], a["error"]) for a in media["attempts"]]
+    assert attempts == [("watermark", "worker-1", None), ("upload", "worker-1", None)]
+    assert media["status"] == "stored"
+    assert media["stored"]["sha256"] == media["watermarked"]["sha256"]
+    names = {path.name for path in (bench.uploads / "done" / media_id).iterdir()}
+    assert names == {"photo.jpg", "media.json", "progress.json", ".lock"}
+    assert bench.deliveries(media_id) == 1
+
+
+def test_a_truncated_image_fails_alone(bench: Bench) -> None:
+    content = images.jpeg(size=(160, 120))
+    broken = bench.add(content[: len(content) // 2])
+    media = bench.wait(broken, "failed")
+    assert media["status"] == "failed"
+    assert media["error"]["code"] == "corrupt_image"
+    assert "truncated" in media["error"]["detail"]
+    assert errors_of(bench.uploads, broken) == ["corrupt_image"]
+    path = bench.uploads / "failed" / broken
+    assert (path / "photo.jpg").read_bytes() == content[: len(content) // 2]
+    assert {each.name for each in path.iterdir()} == {
+        "photo.jpg",
+        "media.json",
+        "progress.json",
+        ".lock",
+    }
+    bench.wait(bench.add(), "done")
+
+
+def test_an_original_that_was_deleted_fails_saying_so(bench: Bench) -> None:
+    media_id = add_media(bench.uploads)
+    (bench.uploads / "pending" / media_id / "photo.jpg").unlink()
+    enqueue(bench.redis, media_id)
+    assert bench.wait(media_id, "failed")["error"]["code"] == "original_missing"
+
+
+@pytest.mark.parametrize(
+    "record",
+    [None, b"", b'{"filename": "ph', b"[]", b"null", b"[" * 100_000, b'{"filename": "../other"}'],
+)
+@pytest.mark.parametrize("progress", [{}, {"status": "watermarked", "watermarked": WATERMARKED}])
+def test_a_damaged_record_fails_saying_so(
+    bench: Bench, record: bytes | None, progress: dict[str, Any]
+) -> None:
+    media_id = add_media(bench.uploads, **progress)
+    path = bench.uploads / "pending" / media_id / "media.json"
+    path.unlink()
+    if record is not None:
+        path.write_bytes(record)
+    enqueue(bench.redis, media_id, "upload" if progress else "watermark")
+    media = bench.wait(media_id, "failed")
+    assert media["error"]["code"] == "record_damaged"
+    assert media["media_id"] == media_id
+    assert (bench.uploads / "failed" / media_id / "photo.jpg").exists()
+
+
+def test_central_in_trouble_is_tried_six_times(bench: Bench) -> None:
+    bench.central.answer = lambda request: request.respond(503)
+    media_id = bench.add()
+    media = bench.wait(media_id, "failed")
+    assert media["error"]["code"] == "central_unreachable"
+    assert errors_of(bench.uploads, media_id) == [None] + 6 * ["central_unreachable"]
+    assert bench.deliveries(media_id) == 6
+    assert (bench.uploads / "failed" / media_id / "watermarked_photo.jpg").exists()
+    assert "retry 5/5" in bench.worker.console()
+
+
+def test_central_coming_back_in_time_gets_the_image(bench: Bench) -> None:
+    bench.central.answer = lambda request: request.respond(500)
+    media_id = bench.add()
+
+    def recovering(request: Request) -> None:
+        if bench.deliveries(media_id) < 4:
+            request.respond(502)
+        else:
+            as_central(request)
+
+    bench.central.answer = recovering
+    assert bench.wait(media_id, "done")["error"] is None
+    codes = errors_of(bench.uploads, media_id)
+    assert codes[0] is codes[-1] is None
+    assert codes[1:-1] == 3 * ["central_unreachable"]
+
+
+def test_an_image_central_refuses_is_not_sent_again(bench: Bench) -> None:
+    bench.central.answer = lambda request: request.respond(413, b'{"detail": "It is too large."}')
+    media_id = bench.add()
+    media = bench.wait(media_id, "failed")
+    assert media["error"]["code"] == "central_refused"
+    assert "It is too large." in media["error"]["detail"]
+    assert bench.deliveries(media_id) == 1
+
+
+def test_jobs_there_is_nothing_to_do_for_end_silently(bench: Bench) -> None:
+    finished = bench.add()
+    bench.wait(finished, "done")
+    newer = add_media(bench.uploads, state="failed", run=2, status="failed")
+    unknown = str(ULID())
+    before = bench.worker.console()
+    for media_id in (finished, newer, unknown):
+        for stage in ("watermark", "upload"):
+            enqueue(bench.redis, media_id, stage)
+            enqueue(bench.redis, media_id, stage, run=7)
+    until(lambda: not queued(bench.redis))
+    assert bench.worker.console() == before
+    assert bench.deliveries(finished) == 1
+    assert len(progress_of(bench.uploads, finished)["attempts"]) == 2
+    assert state_of(bench.uploads, newer) == "failed"
+
+
+def test_a_job_of_an_earlier_run_does_nothing(bench: Bench) -> None:
+    media_id = add_media(bench.uploads, run=2)
+    enqueue(bench.redis, media_id, run=1)
+    enqueue(bench.redis, media_id, run=2)
+    media = bench.wait(media_id, "done")
+    assert media["run"] == 2
+    assert len(media["attempts"]) == 2
+
+
+def test_a_job_twice_or_before_its_turn_is_harmless(bench: Bench) -> None:
+    media_id = add_media(bench.uploads)
+    for _ in range(3):
+        enqueue(bench.redis, media_id, "upload")
+    bench.wait(media_id, "done")
+    until(lambda: not queued(bench.redis))
+    assert errors_of(bench.uploads, media_id) == [None, None]
+    assert bench.deliveries(media_id) == 1
+
+
+def test_output_that_was_torn_is_made_again(bench: Bench) -> None:
+    torn = {"name": "watermarked_photo.jpg", "sha256": "0" * 64, "size": 3}
+    media_id = add_media(bench.uploads, status="watermarked", watermarked=torn)
+    (bench.uploads / "pending" / media_id / "watermarked_photo.jpg").write_bytes(b"tor")
+    enqueue(bench.redis, media_id, "upload")
+    bench.wait(media_id, "done")
+    [request] = [r for r in bench.central.requests if r.field("media_id") == media_id.encode()]
+    assert len(request.field("file")) > 1000
+
+
+def test_small_images_overtake_a_large_one(bench: Bench) -> None:
+    content = images.encode(Image.new("RGB", (10_000, 6_000)), "JPEG", progressive=True)
+    large = bench.add(content)
+    until(lambda: progress_of(bench.uploads, large)["status"] == "watermarking")
+    small = [bench.add() for _ in range(10)]
+    stored = {i: bench.wait(i, "done")["stored"]["stored_at"] for i in (*small, large)}
+    assert max(stored, key=lambda media_id: stored[media_id]) == large
+
+
+def test_the_check_says_whether_it_is_at_work(bench: Bench) -> None:
+    def status(**env: str) -> int:
+        command = [sys.executable, "worker.py", "--check"]
+        ended = subprocess.run(command, cwd=FOLDER, env={**bench.worker.env, **env})
+        return ended.returncode
+
+    assert status() == 0
+    assert status(WORKER_NAME="worker-2") == 1
+    assert status(REDIS_URL="redis://127.0.0.1:1") == 1
