@@ -1,5 +1,6 @@
 """A client of a stack, as patient as the gateway asks for on a busy machine."""
 
+import atexit
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ from support.services import until
 
 TIMEOUT_S = 60
 _http = httpx.Client(timeout=TIMEOUT_S, trust_env=False)  # one: a TLS context costs 40 ms
+atexit.register(_http.close)
 
 
 def post(stack: Stack, content: bytes, name: str = "photo.jpg") -> str:

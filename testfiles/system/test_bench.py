@@ -49,11 +49,13 @@ def names(part: str, tiny: Bench) -> list[str]:
     return [figure.name for figure in figures]
 
 
+@pytest.mark.slow
 def test_the_pipeline_is_compared_with_its_limit_and_with_a_plain_one(tiny: Bench) -> None:
     latencies = ["idle latency, p50", "idle latency, p99"]
     assert names("pipeline", tiny) == ["photos"] * 3 + ["small images"] * 2 + latencies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["gateway", "central"])
 def test_a_service_alone_is_compared_at_each_size_and_step_by_step(part: str, tiny: Bench) -> None:
     found = names(part, tiny)
@@ -65,6 +67,7 @@ def test_a_service_alone_is_compared_at_each_size_and_step_by_step(part: str, ti
     assert found.count("80 KB, 2 at once") == found.count("2 MB, one at a time") == both
 
 
+@pytest.mark.slow
 def test_the_memory_of_each_process_is_found_under_each_load(tiny: Bench) -> None:
     found = names("memory", tiny)
     for process in ("gateway", "central", "worker", "redis", "largest pixel process"):
@@ -72,6 +75,7 @@ def test_the_memory_of_each_process_is_found_under_each_load(tiny: Bench) -> Non
     assert "central, 2 x 50 MB at central" in found
 
 
+@pytest.mark.slow
 def test_workers_are_timed_and_their_idleness_is(
     tiny: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +87,7 @@ def test_workers_are_timed_and_their_idleness_is(
     ]
 
 
+@pytest.mark.slow
 def test_a_long_queue_is_compared_with_an_empty_one(tiny: Bench) -> None:
     assert names("queue", tiny) == ["small images, 40 more behind them"]
 
@@ -120,6 +125,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_parts_can_be_chosen_and_photos_be_ones_own(
     run: Callable[..., int], photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,6 +181,7 @@ def using(folder: Path) -> list[object]:
     return [process.info for process in processes if str(folder) in str(process.info)]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_and_leaves_nothing(photos: Path, tmp_path: Path) -> None:
     (photos / "one.jpg").write_bytes(jpeg())
     before, console = {*bench.FOLDER.glob("run-*")}, tmp_path / "console"

@@ -31,6 +31,7 @@ def chaos(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_short_run_finds_nothing_wrong() -> None:
     ended = chaos("--seconds", "8", "--images", "12", "--seed", "5")
     assert ended.returncode == 0, ended.stdout + ended.stderr

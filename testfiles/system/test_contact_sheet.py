@@ -18,6 +18,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return contact_sheet.write(folder)
 
 
+@pytest.mark.slow
 def test_every_image_of_the_page_is_there_and_can_be_shown(page: Path) -> None:
     shown = re.findall(r'<img src="([^"]+)" alt="(before|after)"', page.read_text())
     count = sum(len(samples) for _, samples in contact_sheet.sections())
@@ -28,6 +29,7 @@ def test_every_image_of_the_page_is_there_and_can_be_shown(page: Path) -> None:
             image.load()
 
 
+@pytest.mark.slow
 def test_an_earlier_contact_sheet_is_gone(page: Path) -> None:
     assert not page.with_name("stale.png").exists()
 

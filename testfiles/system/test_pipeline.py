@@ -127,6 +127,7 @@ def test_the_smoke_client_finds_nothing_wrong(stack: Stack) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+@pytest.mark.slow
 def test_redis_gone_is_a_503_and_back_again_everything_goes_on(tmp_path: Path) -> None:
     """What was accepted before is stored after; nothing needs a hand."""
     with Stack(tmp_path, {"SIMULATED_LATENCY": "0.5", "RECONCILE_SECONDS": "1"}) as stack:
@@ -141,6 +142,7 @@ def test_redis_gone_is_a_503_and_back_again_everything_goes_on(tmp_path: Path) -
         assert ended(stack, post(stack, images.jpeg()))["status"] == "stored"
 
 
+@pytest.mark.slow
 def test_a_flushed_redis_loses_no_image(tmp_path: Path) -> None:
     with Stack(tmp_path, {"SIMULATED_LATENCY": "0.2", "RECONCILE_SECONDS": "1"}) as stack:
         accepted = [post(stack, images.jpeg(size=(160, 120))) for _ in range(10)]

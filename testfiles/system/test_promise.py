@@ -22,6 +22,9 @@ from support.fast import redis_server
 from support.services import in_process, until
 from support.stack_client import TIMEOUT_S, described, post
 
+pytestmark = pytest.mark.slow
+
+
 SMALL = images.jpeg(size=(64, 48))
 
 

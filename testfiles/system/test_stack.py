@@ -15,6 +15,9 @@ from local_stack.service import Service, wait_until
 from local_stack.stack import ROOT, Stack
 from support import images
 
+pytestmark = pytest.mark.slow
+
+
 READY = "ready at"
 
 

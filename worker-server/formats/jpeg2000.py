@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from PIL import Image, ImageChops
 
 from drawing.stamp import Stamp
+from errors import ImageRejected
 from formats.codecs.encoding import encoded
 from metadata import filters
 from options import Metadata
 
-_START = b"\xff\x4f\xff\x51"
+_START, _EOC = b"\xff\x4f\xff\x51", b"\xff\xd9"
 _COMMENT, _TILE, _END = 0xFF64, 0xFF90, 0xFFD9
 _HEADER, _IMAGE_HEADER, _DEPTHS, _COLOUR = b"jp2h", b"ihdr", b"bpcc", b"colr"
 _CODESTREAM = b"jp2c"
@@ -47,7 +48,7 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     policy = stamp.options.metadata
     is_bare = source.startswith(_START)
     boxes = [] if is_bare else list(_boxes(source))
-    stream = source if is_bare else next(content for kind, content in boxes if kind == _CODESTREAM)
+    stream = source if is_bare else _codestream(boxes)
     coding = _coding(stream)
     image.load()
     if coding.bits > 8 and not image.mode.startswith("I"):
@@ -133,8 +134,21 @@ def _coding(stream: bytes) -> _Coding:
         position += 2 + max(2, length)
 
 
+def _codestream(boxes: list[tuple[bytes, bytes]]) -> bytes:
+    """The first one. Raises ImageRejected where its box ends before it: its rest would be boxes."""
+    number = next(n for n, (kind, _) in enumerate(boxes) if kind == _CODESTREAM)
+    stream = boxes[number][1]
+    if number + 1 < len(boxes) and not stream.rstrip(b"\0").endswith(_EOC):
+        raise _damaged("its codestream is longer than its box")
+    return stream
+
+
+def _damaged(what: str) -> ImageRejected:
+    return ImageRejected("corrupt_image", f"The JPEG 2000 is damaged: {what}.")
+
+
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Type and content of each box (annex I.4)."""
+    """Type and content of each box (annex I.4). Raises ImageRejected where one is cut short."""
     position = 0
     while position + 8 <= len(content):
         size, kind = struct.unpack_from(">I4s", content, position)
@@ -143,6 +157,8 @@ def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
             (size,) = struct.unpack_from(">Q", content, position + 8)
             header = 16
         end = position + max(size, header) if size else len(content)
+        if end > len(content):
+            raise _damaged(f"a box says it has {size} bytes")
         yield kind, content[position + header : end]
         position = end
 

@@ -101,6 +101,7 @@ def log_names(cwd: Path) -> list[str]:
     return [line.split(" | IMAGE: ")[1] for line in log.splitlines()]
 
 
+@pytest.mark.slow
 def test_kill_9_at_each_step_of_a_delivery_stores_it_once(tmp_path: Path) -> None:
     stops = [(at, False) for at in range(len(STEPS))]
     stops += [(at, True) for at, step in enumerate(STEPS) if step in PARTIAL]
@@ -121,6 +122,7 @@ def test_kill_9_at_each_step_of_a_delivery_stores_it_once(tmp_path: Path) -> Non
         was_linked = at > STEPS.index("link")
 
 
+@pytest.mark.slow
 def test_kill_9_at_each_step_of_a_deletion_ends_with_the_image_gone(tmp_path: Path) -> None:
     storage = tmp_path / "central_storage"
     for at in range(len(DELETION)):
@@ -143,6 +145,7 @@ def test_kill_9_at_each_step_of_a_deletion_ends_with_the_image_gone(tmp_path: Pa
     assert [*storage.glob(".receipts/*"), *storage.glob(".intents/*")] == []
 
 
+@pytest.mark.slow
 def test_kill_9_during_four_deliveries_at_once_stores_each_once(tmp_path: Path) -> None:
     delivered: list[Media] = []
     answers: list[Answer] = []

@@ -163,6 +163,7 @@ def test_an_image_deleted_before_its_first_byte_is_sent_whole(tmp_path: Path) ->
     assert asyncio.run(get()).content == JPEG
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_closed", [True, False])
 @pytest.mark.parametrize("upload_first", [True, False])
 def test_an_upload_that_waited_in_a_frozen_central_does_not_bring_the_image_back(

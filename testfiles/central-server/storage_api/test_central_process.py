@@ -91,6 +91,7 @@ def test_what_turns_out_too_large_is_refused_while_it_is_sent(tmp_path: Path, fi
         assert list(incoming.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_kill_9_under_load_costs_no_image_and_no_line(tmp_path: Path) -> None:
     media_ids = [str(ULID()) for _ in range(60)]
     with running("central-server", tmp_path, {}) as server, ThreadPoolExecutor(8) as workers:
@@ -119,6 +120,7 @@ def deliver(server: Server, media_id: str) -> dict[str, object] | None:
     return dict(answer.raise_for_status().json())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [

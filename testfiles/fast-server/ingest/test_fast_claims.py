@@ -78,6 +78,7 @@ def claim_text(age: timedelta, **other: str) -> str:
     return json.dumps(claim) + "\naccepted\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", range(17))
 def test_a_gateway_killed_at_any_step_stores_the_upload_once(
     env: dict[str, str], tmp_path: Path, step: int

@@ -52,6 +52,7 @@ def test_uploads_are_refused_while_redis_is_down_and_taken_when_it_is_back(tmp_p
         assert fast.redis.client.zcard("arq:watermark") == 1
 
 
+@pytest.mark.slow
 def test_uploads_are_refused_while_redis_is_frozen_and_taken_when_it_thaws(tmp_path: Path) -> None:
     with gateway(tmp_path) as fast:
         fast.redis.freeze()

@@ -84,6 +84,7 @@ def test_a_redis_that_cannot_save_is_told(
         redis.client.config_set("dir", str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_redis_that_reads_its_data_is_told(
     fast: InProcess, redis: RedisServer, tmp_path: Path
 ) -> None:

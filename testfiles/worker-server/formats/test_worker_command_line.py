@@ -60,6 +60,7 @@ def test_notes_are_printed(photo: Path, tmp_path: Path) -> None:
     assert done.stdout.splitlines()[1] == "Not marked: its short side is below LOGO_MIN_IMAGE=1000."
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_one_line_and_the_target_is_not_made(photo: Path, tmp_path: Path) -> None:
     target, broken = tmp_path / "marked", tmp_path / "broken.jpg"
     broken.write_bytes(images.jpeg()[:3000])

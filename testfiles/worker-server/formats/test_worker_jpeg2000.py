@@ -138,3 +138,17 @@ def test_a_truncated_file_is_refused(tmp_path: Path, logo: Path, part: float) ->
     content = images.encode(PHOTO, "JPEG2000")
     with pytest.raises(errors.ImageRejected):
         mark(tmp_path, logo, content[: int(part * len(content))])
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_one_whose_codestream_is_longer_than_its_box_is_refused(
+    tmp_path: Path, logo: Path, bits: int
+) -> None:
+    """Decoders read on behind the box, but what is copied would be cut there."""
+    content = bytearray(file_of(PHOTO, colour(16)))
+    at = content.index(b"jp2c") - 4
+    (size,) = struct.unpack_from(">I", content, at)
+    struct.pack_into(">I", content, at, size >> bits << bits if size >> bits else size - 9)
+    with pytest.raises(errors.ImageRejected) as told:
+        mark(tmp_path, logo, bytes(content))
+    assert told.value.code == "corrupt_image"

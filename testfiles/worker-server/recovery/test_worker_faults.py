@@ -61,6 +61,7 @@ def until_watermarking(uploads: Path, media_id: str) -> None:
     until(lambda: progress_of(uploads, media_id)["status"] == "watermarking")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_without_work_ends_at_once(
     uploads: Path, redis: Redis, central: Web, signum: signal.Signals
@@ -72,6 +73,7 @@ def test_a_worker_without_work_ends_at_once(
         assert "Traceback" not in worker.console()
 
 
+@pytest.mark.slow
 def test_sigterm_lets_the_image_in_work_be_finished_and_no_other_begin(
     uploads: Path, redis: Redis, central: Web
 ) -> None:
@@ -92,6 +94,7 @@ def test_sigterm_lets_the_image_in_work_be_finished_and_no_other_begin(
     assert queued(redis) == {f"{in_work}:upload:1", f"{waiting}:watermark:1"}
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_had_begun_its_successor_completes(
     uploads: Path, redis: Redis, central: Web
 ) -> None:
@@ -107,6 +110,7 @@ def test_what_a_killed_worker_had_begun_its_successor_completes(
     assert [attempt["ended_at"] is None for attempt in attempts] == [True, False, False]
 
 
+@pytest.mark.slow
 def test_two_workers_share_a_queue(uploads: Path, redis: Redis, central: Web) -> None:
     settings = {"SIMULATED_LATENCY": "0.3", "WATERMARK_PROCESSES": "1"}
     with (
@@ -175,6 +179,7 @@ def kill_child_at_work(worker: Worker) -> bool:
     return child is not None
 
 
+@pytest.mark.slow
 def test_a_pixel_process_killed_with_an_image_costs_that_image_one_attempt_of_ten(
     worker: Worker, redis: Redis
 ) -> None:
@@ -216,6 +221,7 @@ def test_folders_deleted_under_it_are_no_reason_to_stop(worker: Worker, redis: R
     assert state_of(worker.uploads, gone) is None
 
 
+@pytest.mark.slow
 def test_redis_restarted_under_it_does_not_stop_it(
     worker: Worker, service: tuple[Service, Redis], redis: Redis
 ) -> None:
@@ -247,6 +253,7 @@ def test_killed_connections_do_not_stop_it(worker: Worker, redis: Redis) -> None
     assert "Traceback" not in worker.console()
 
 
+@pytest.mark.slow
 def test_a_redis_without_memory_costs_time_only(worker: Worker, redis: Redis) -> None:
     media_ids = [add_media(worker.uploads) for _ in range(3)]
     for media_id in media_ids:
@@ -261,6 +268,7 @@ def test_a_redis_without_memory_costs_time_only(worker: Worker, redis: Redis) ->
     assert "Traceback" not in worker.console()
 
 
+@pytest.mark.slow
 def test_a_worker_started_before_its_redis_waits_for_it(
     uploads: Path, service: tuple[Service, Redis], redis: Redis, central: Web
 ) -> None:

@@ -178,6 +178,7 @@ def test_a_failure_while_a_media_is_held_frees_it(uploads: Spool) -> None:
     assert is_free(uploads, media_id)
 
 
+@pytest.mark.slow
 def test_a_record_is_whole_at_any_time(uploads: Spool) -> None:
     media_id = add_media(uploads.root)
     program = HOLDER.replace(

@@ -226,6 +226,7 @@ def children() -> list[int]:
 BIG = (10_000, 10_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("image_format", "options"),
     [("JPEG", {}), ("PNG", {"compress_level": 1}), ("JPEG", {"progressive": True})],

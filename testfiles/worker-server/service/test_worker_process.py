@@ -110,6 +110,7 @@ def test_an_original_that_was_deleted_fails_saying_so(bench: Bench) -> None:
     assert bench.wait(media_id, "failed")["error"]["code"] == "original_missing"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "record",
     [None, b"", b'{"filename": "ph', b"[]", b"null", b"[" * 100_000, b'{"filename": "../other"}'],
@@ -130,6 +131,7 @@ def test_a_damaged_record_fails_saying_so(
     assert (bench.uploads / "failed" / media_id / "photo.jpg").exists()
 
 
+@pytest.mark.slow
 def test_central_in_trouble_is_tried_six_times(bench: Bench) -> None:
     bench.central.answer = lambda request: request.respond(503)
     media_id = bench.add()
@@ -141,6 +143,7 @@ def test_central_in_trouble_is_tried_six_times(bench: Bench) -> None:
     assert "retry 5/5" in bench.worker.console()
 
 
+@pytest.mark.slow
 def test_central_coming_back_in_time_gets_the_image(bench: Bench) -> None:
     bench.central.answer = lambda request: request.respond(500)
     media_id = bench.add()

@@ -138,6 +138,7 @@ def test_every_setting_is_checked_at_the_start(
         environment.load(Settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variable", "value"), WRONG[:3])
 @pytest.mark.parametrize("arguments", [[], ["--check"]])
 def test_a_setting_that_is_wrong_names_itself(

@@ -140,6 +140,7 @@ def test_any_sampling_comes_back(
     assert beside == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [75, 92, 95, 100])
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 @pytest.mark.parametrize("rows", [0, 1])
@@ -190,6 +191,7 @@ def test_a_truncated_file_is_not_taken_for_a_whole_one(tmp_path: Path, logo: Pat
             marked(tmp_path, logo, content[: len(content) // 2])
 
 
+@pytest.mark.slow
 def test_scan_after_scan_is_refused(tmp_path: Path, logo: Path) -> None:
     content = images.jpeg(1, (2000, 1500), progressive=True)
     scan = content[content.rindex(b"\xff\xda") : -2]
