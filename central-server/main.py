@@ -11,9 +11,10 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
-from archive import expiry, startup
+from archive import startup
 from archive.activity_log import ActivityLog
 from archive.archive import Archive
+from archive.expiry import Expiry
 from archive.incoming import receive
 from shared import console, environment, problems
 from shared.lingering_close import Lingering
@@ -36,6 +37,24 @@ class Stored(BaseModel):
     duplicate: bool
 
 
+class MediaReceipt(BaseModel):
+    """What GET /media/{media_id}/receipt answers; the timestamp is the log line's own."""
+
+    media_id: str
+    worker: str
+    timestamp: str
+    name: str
+    sha256: str
+    size: int
+
+
+class Ready(BaseModel):
+    """keep_receipts_days: how long a media is remembered; null for ever."""
+
+    status: str = "ready"
+    keep_receipts_days: float | None
+
+
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     console.configure()
@@ -45,7 +64,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     except (SystemExit, startup.Unusable) as error:
         sys.tracebacklimit = 0  # of a start that fails, uvicorn prints more than the reason
         raise SystemExit(str(error)) from None
-    async with expiry.running(app.state.archive, settings.keep_receipts_days):
+    app.state.expiry = Expiry(app.state.archive, settings.keep_receipts_days)
+    async with app.state.expiry.running():
         yield
     app.state.archive.close()
 
@@ -67,6 +87,7 @@ async def post_upload_final(request: Request) -> Response:
     archive: Archive = request.app.state.archive
     settings: Settings = request.app.state.settings
     max_bytes = settings.max_store_bytes
+    request.app.state.expiry.hear(request.headers.get("Date"))
     with refusals.translated():
         disk_space.admit(settings)
         form = open_form(request, max_bytes, refusals.too_large(max_bytes))
@@ -113,6 +134,24 @@ def get_media(request: Request) -> FileResponse:
     raise _not_found(media_id)
 
 
+@app.get(
+    "/media/{media_id}/receipt",
+    responses=problems.responses(
+        refusals.NOT_FOUND, refusals.MEDIA_DELETED, refusals.STORAGE_UNAVAILABLE
+    ),
+    openapi_extra=openapi.MEDIA_ID_PARAMETER,
+)
+def get_receipt(request: Request) -> MediaReceipt:
+    """What is remembered of a stored image, also where the image itself is gone."""
+    media_id: str = request.path_params["media_id"]
+    archive: Archive = request.app.state.archive
+    with refusals.translated():
+        receipt = archive.receipt(media_id)
+    if receipt is None:
+        raise _not_found(media_id)
+    return MediaReceipt.model_validate({**receipt, "media_id": media_id})
+
+
 @app.delete(
     "/media/{media_id}",
     status_code=204,
@@ -157,7 +196,7 @@ async def get_health() -> dict[str, str]:
 
 
 @app.get("/ready", responses=problems.responses(refusals.STORAGE_UNAVAILABLE))
-async def get_ready(request: Request) -> dict[str, str]:
+async def get_ready(request: Request) -> Ready:
     """Images can be stored and logged: both folders do what they must, and have room."""
     state = request.app.state
     try:
@@ -168,7 +207,7 @@ async def get_ready(request: Request) -> dict[str, str]:
         shortage = await asyncio.to_thread(disk_space.shortage, state.settings)
     if shortage:
         raise Problem(refusals.STORAGE_UNAVAILABLE, shortage)
-    return {"status": "ready"}
+    return Ready(keep_receipts_days=state.settings.keep_receipts_days)
 
 
 def _not_found(media_id: str) -> Problem:

@@ -5,16 +5,18 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from ingest import idempotency_key, idempotency_store, upload, upload_response
-from ingest.idempotency_store import Claims
+from ingest import idempotency_key, upload, upload_response
+from ingest.idempotency_store import SWEEP_S, Claims
 from ingest.upload_response import Accepted
 from media import deletion, retry, status
 from media.central_client import Central
-from shared import console, durable, environment, jobs, problems
+from shared import console, environment, jobs, problems
+from shared.background import repeat
 from shared.contract import WATERMARK_QUEUE, is_media_id
 from shared.lingering_close import Lingering
 from shared.request_body import open_form
@@ -37,9 +39,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.redis = jobs.connect(
         config.redis_dsn, WATERMARK_QUEUE, timeout_s=queues.REDIS_ANSWER_S, retries=1
     )
+    await jobs.refuse_cluster(state.redis)
     state.queues = Queues(state.redis)
     state.central = Central(str(config.central_server_url))
-    sweeping = asyncio.create_task(idempotency_store.keep_swept(state.claims))
+    sweep = partial(asyncio.to_thread, state.claims.sweep)
+    sweeping = asyncio.create_task(repeat("sweeping .idempotency", sweep, SWEEP_S))
     console.event(console.READY, service="fast-server", uploads=config.upload_dir.resolve())
     yield
     sweeping.cancel()
@@ -147,7 +151,7 @@ async def ready(request: Request) -> dict[str, str]:
     await request.app.state.queues.look()
     with refusals.translated():
         admission.require_room(request.app.state.settings)
-        await asyncio.to_thread(durable.probe, request.app.state.settings.upload_dir)
+        await asyncio.to_thread(request.app.state.spool.probe)
     return {"status": "ready"}
 
 

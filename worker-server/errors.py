@@ -5,6 +5,7 @@ StageError
 ├── DecoderFailed      its decoder crashed or hung: perhaps the machine's fault, two attempts
 ├── DecoderKilled      somebody killed its decoder, or the kernel did for memory: ten attempts
 ├── Unavailable        something beside the image is not to be had: five retries
+├── Unforeseen         a fault of this program: five retries
 └── CentralRefused     central will not take it: final at once
 """
 
@@ -46,6 +47,15 @@ class Unavailable(StageError):
     """Central or the logo cannot be had now."""
 
     attempts = 6
+
+
+class Unforeseen(StageError):
+    """An exception that nobody thought of."""
+
+    attempts = 6
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("internal_error", f"{type(error).__name__}: {error}")
 
 
 class CentralRefused(StageError):

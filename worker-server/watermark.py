@@ -65,7 +65,13 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
         if isinstance(error, OSError) and error.errno not in _FAULTS_OF_THE_IMAGE:
             raise
         raise _damaged(error) from None
-    target.write_bytes(content)
+    try:
+        target.write_bytes(content)
+    except OSError as error:
+        if error.errno == errno.EFBIG:  # this process may write no larger file
+            detail = f"The watermarked image would have {len(content)} bytes: more than is allowed."
+            raise ImageRejected("not_encodable", detail) from None
+        raise
     digest = hashlib.sha256(content).hexdigest()
     return Watermarked({"name": target.name, "sha256": digest, "size": len(content)}, stamp.notes)
 

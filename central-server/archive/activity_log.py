@@ -6,6 +6,7 @@ The file is opened by its path for every line, so that whoever rotates it, by re
 truncating, need not tell this service.
 """
 
+import errno
 import glob
 import os
 from collections import deque
@@ -36,6 +37,11 @@ class ActivityLog:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @property
+    def _file(self) -> Path:
+        """What the operator names may be a link."""
+        return self.path.resolve()
+
     def prepare(self) -> None:
         """Have the file there, for whoever wants to follow it from the start."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +52,8 @@ class ActivityLog:
         """Try what a line needs: a writable folder, and a writable file where there is one."""
         durable.probe(self.path.parent)
         if self.path.exists():
-            os.close(os.open(self.path, os.O_WRONLY | os.O_APPEND))
+            with self._open():
+                pass
 
     def end(self) -> int:
         """The offset the next line will have. Ends a last line that somebody left unended."""
@@ -90,7 +97,7 @@ class ActivityLog:
     def tail(self, lines: int) -> bytes:
         """The last lines, read from the end; empty where there is no log yet."""
         try:
-            file = self.path.open("rb")
+            file = durable.reading(self._file)
         except FileNotFoundError:
             return b""
         with file:
@@ -110,7 +117,12 @@ class ActivityLog:
     @contextmanager
     def _open(self) -> Iterator[int]:
         """Appending, because a log that is truncated meanwhile must not get a hole."""
-        fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            fd = durable.open_file(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        except FileNotFoundError as error:
+            if self.path.exists():  # a pipe, a terminal: no line could be looked for in it
+                raise OSError(errno.EINVAL, "It must be a regular file") from error
+            raise
         try:
             yield fd
         finally:
@@ -119,7 +131,7 @@ class ActivityLog:
 
 def _holds(path: Path, line: bytes, offset: int) -> bool:
     try:
-        with path.open("rb") as file:
+        with durable.reading(path) as file:
             found = os.pread(file.fileno(), len(line), offset) == line
             if found:
                 os.fsync(file.fileno())

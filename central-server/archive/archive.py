@@ -26,6 +26,7 @@ from archive.storing import Storing
 from archive.tombstones import Tombstones
 from shared import durable
 from shared.contract import is_media_id
+from storage_api import refusals
 
 _BATCH = 100  # receipts dropped in one go: a delivery waits for so many at most
 Result = TypeVar("Result")
@@ -50,7 +51,7 @@ class Archive:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self._folder / ".lock")
         shutil.rmtree(self.incoming, ignore_errors=True)
-        self.incoming.mkdir(exist_ok=True)
+        durable.make_folder(self.incoming)
         self._receipts.prepare()
         self._tombstones.prepare()
         self._receipts.claim_all(path.name for path in self._folder.iterdir())
@@ -66,10 +67,11 @@ class Archive:
     def check(self) -> None:
         """Try what storing needs. Raises OSError."""
         durable.probe(self._folder)
-        self.incoming.mkdir(exist_ok=True)
+        durable.make_folder(self.incoming)
         folders = (self._folder, self.incoming, *self._receipts.folders, self._tombstones.folder)
         for folder in folders:
-            if not folder.is_dir():  # what was in it is lost: not for a running service to hide
+            # What was in it is lost: not for a running service to hide.
+            if not durable.is_folder(folder):
                 raise OSError(errno.ENOENT, f"its folder {folder.name} is missing")
         if len({folder.stat().st_dev for folder in folders}) > 1:
             raise OSError(errno.EXDEV, "its hidden folders are on another file system")
@@ -107,7 +109,15 @@ class Archive:
             return None
         receipt = self._receipts.stored(media_id)
         path = self._folder / receipt["name"] if receipt else None
-        return path if path and path.is_file() else None
+        return path if path and durable.is_file(path) else None
+
+    def receipt(self, media_id: str) -> Receipt | None:
+        """What is remembered of a stored media. Raises Problem where it was deleted."""
+        if not is_media_id(media_id):
+            return None
+        if self._tombstones.has(media_id):
+            raise refusals.deleted(media_id)
+        return self._receipts.stored(media_id)
 
     async def _written(self, write: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._writer, write)

@@ -1,49 +1,70 @@
 """KEEP_RECEIPTS_DAYS: what is remembered of a media is dropped in the end; its image stays.
 
-Of a deleted one that is its tombstone.
+Of a deleted one that is its tombstone. This machine's clock alone is not believed: workers say what
+time it is, by Redis' clock, and nothing is dropped while the two disagree.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from email.utils import parsedate_to_datetime
+from functools import partial
 
 from archive.archive import Archive
-from shared import console
+from shared import clock, console
+from shared.background import repeat
 
 _PAUSE_S = 3600.0
 _DAY_S = 86_400.0
 
 
-@asynccontextmanager
-async def running(archive: Archive, keep_days: float | None) -> AsyncIterator[None]:
-    """Drop what is old meanwhile; nothing where it is kept for ever."""
-    if keep_days is None:
-        yield
-        return
-    task = asyncio.create_task(_drop_hourly(archive, keep_days))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+class Expiry:
+    """Drops what is old: once a worker has told the time, or after an hour, and then every hour."""
 
+    def __init__(self, archive: Archive, keep_days: float | None) -> None:
+        self._archive = archive
+        self._keep_days = keep_days
+        self._told = asyncio.Event()
 
-async def _drop_hourly(archive: Archive, keep_days: float) -> None:
-    """Now and every hour, until this is cancelled."""
-    while True:
-        started = time.monotonic()
+    def hear(self, date: str | None) -> None:
+        """Take the Date of a delivery (RFC 9110 section 6.6.1), if it has one."""
         try:
-            receipts = await archive.drop_receipts(keep_days * _DAY_S)
-            tombstones = await archive.drop_tombstones(keep_days * _DAY_S)
-        except OSError as error:
-            console.event(console.FAILED, receipts_not_dropped=error.strerror)
-        else:
-            if receipts or tombstones:
-                console.event(
-                    console.NOTICE,
-                    receipts_dropped=receipts,
-                    tombstones_dropped=tombstones,
-                    seconds=time.monotonic() - started,
-                )
-        await asyncio.sleep(_PAUSE_S)
+            told_s = parsedate_to_datetime(date or "").timestamp()
+        except ValueError:
+            return
+        clock.measure(told_s, time.monotonic())
+        self._told.set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Meanwhile; nothing is dropped where it is kept for ever."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self) -> None:
+        if self._keep_days is not None:
+            with suppress(TimeoutError):  # images come from people only, who tell no time
+                async with asyncio.timeout(_PAUSE_S):
+                    await self._told.wait()
+            drop = partial(self._drop, self._keep_days * _DAY_S)
+            await repeat("dropping receipts", drop, _PAUSE_S)
+
+    async def _drop(self, keep_s: float) -> None:
+        """Raises OSError."""
+        if self._told.is_set() and not clock.may_delete():
+            return
+        started = time.monotonic()
+        receipts = await self._archive.drop_receipts(keep_s)
+        tombstones = await self._archive.drop_tombstones(keep_s)
+        if receipts or tombstones:
+            console.event(
+                console.NOTICE,
+                receipts_dropped=receipts,
+                tombstones_dropped=tombstones,
+                seconds=time.monotonic() - started,
+            )

@@ -14,10 +14,10 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import TypedDict, cast, get_type_hints
 
 from shared import durable
-from shared.contract import is_media_id
+from shared.contract import is_file_name, is_media_id
 
 _NOBODY = "nobody"
 
@@ -49,7 +49,7 @@ class Receipts:
     def prepare(self) -> None:
         """Create the folders and clear away what an interrupted write of an intent left."""
         for folder in self.folders:
-            folder.mkdir(exist_ok=True)
+            durable.make_folder(folder)
         for unfinished in self._intents.glob(".*.new"):
             unfinished.unlink()
 
@@ -154,8 +154,15 @@ def older_than(folder: Path, before: float) -> list[str]:
 def _read(path: Path) -> Receipt | None:
     """None where there is none, or one that is damaged: the media is then delivered anew."""
     try:
-        record = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+        record = json.loads(durable.read_bytes(path))
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
-    is_whole = isinstance(record, dict) and record.keys() >= Receipt.__required_keys__
-    return cast(Receipt, record) if is_whole else None
+    is_whole = isinstance(record, dict) and all(
+        isinstance(record.get(name), kind) for name, kind in get_type_hints(Receipt).items()
+    )
+    return cast(Receipt, record) if is_whole and is_image_name(record["name"]) else None
+
+
+def is_image_name(name: str) -> bool:
+    """Whether an image may have that name in the storage folder: none of the hidden ones."""
+    return is_file_name(name) and not name.startswith(".")

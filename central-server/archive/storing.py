@@ -24,7 +24,6 @@ from archive.incoming import Upload
 from archive.receipts import Receipt, Receipts
 from archive.tombstones import Tombstones
 from shared import console, durable
-from shared.problems import Problem
 from storage_api import refusals
 
 
@@ -45,7 +44,7 @@ class Storing:
         Raises Problem where the media was deleted: here, because a DELETE may have overtaken it.
         """
         if self._tombstones.has(upload.media_id):
-            raise Problem(refusals.MEDIA_DELETED, f"Media {upload.media_id} was deleted.")
+            raise refusals.deleted(upload.media_id)
         receipt = self._settled(upload.media_id)
         if receipt is not None:
             return receipt, True
@@ -133,7 +132,7 @@ class Storing:
 def is_linked(folder: Path, intent: Receipt) -> bool:
     """Whether the image of intent is in folder: nobody else's file of its name."""
     path = folder / intent["name"]
-    if not path.is_file() or path.stat().st_size != intent["size"]:
+    if not durable.is_file(path) or path.stat().st_size != intent["size"]:
         return False
-    with path.open("rb") as file:
+    with durable.reading(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == intent["sha256"]

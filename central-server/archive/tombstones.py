@@ -11,10 +11,10 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from archive.receipts import older_than
+from archive.receipts import is_image_name, older_than
 from shared import durable
 
-_NO_NAME = "."  # no image's name begins with a dot
+_NO_NAME = "."  # is_image_name says no to it
 
 
 class Tombstones:
@@ -24,7 +24,7 @@ class Tombstones:
         self.folder = storage / ".deleted"
 
     def prepare(self) -> None:
-        self.folder.mkdir(exist_ok=True)
+        durable.make_folder(self.folder)
 
     def has(self, media_id: str) -> bool:
         return os.path.lexists(self.folder / media_id)
@@ -45,7 +45,7 @@ class Tombstones:
     def names(self, media_ids: list[str]) -> list[str]:
         """The names that the images of these media had."""
         targets = (str((self.folder / media_id).readlink()) for media_id in media_ids)
-        return [target for target in targets if target != _NO_NAME]
+        return [target for target in targets if is_image_name(target)]
 
     def drop(self, media_ids: list[str]) -> None:
         for media_id in media_ids:

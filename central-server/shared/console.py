@@ -23,12 +23,23 @@ _TOGETHER_S = 0.05
 _flushed_at = 0.0  # or will be; time.monotonic's
 
 
+class _Escaping(logging.Formatter):
+    """What libraries say may hold what a stranger sent: no control character reaches a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = super().format(record)
+        return "".join(
+            char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
+            for char in said
+        )
+
+
 def configure() -> None:
     """Have standard output take any line; libraries speak there from WARNING on."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=False)
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(_Escaping("%(asctime)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 

@@ -6,7 +6,7 @@ Standard library only.
 import json
 import re
 import unicodedata
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from os.path import splitext
 from typing import Any, NotRequired, TypedDict
@@ -25,8 +25,11 @@ FAILED = "failed"
 DONE = "done"
 MEDIA_RECORD = "media.json"
 PROGRESS_RECORD = "progress.json"
-CENTRAL_UNREACHABLE = "central_unreachable"  # the one failure that is taken up again by itself,
+CENTRAL_UNREACHABLE = "central_unreachable"
+CENTRAL_FULL = "central_full"
+TAKEN_UP_AGAIN = (CENTRAL_UNREACHABLE, CENTRAL_FULL)  # failures that are retried by themselves,
 TAKEN_UP_FOR = timedelta(hours=24)  # for as long after the reception
+RECORD_LOST = "record_lost"
 WATERMARKED_PREFIX = "watermarked_"
 
 # POST /media and POST /upload-final, multipart fields
@@ -77,7 +80,7 @@ class MediaRecord(TypedDict):
 
 
 class Attempt(TypedDict):
-    stage: str
+    stage: Stage
     worker: str
     started_at: str
     ended_at: str | None
@@ -99,7 +102,7 @@ class ProgressRecord(TypedDict):
     """progress.json: what has happened since. Replaced by whoever holds the media's lock."""
 
     run: int
-    status: str
+    status: Status
     attempts: list[Attempt]
     next_attempt_at: str | None
     error: ErrorRecord | None
@@ -131,9 +134,23 @@ def is_media_id(text: str) -> bool:
     return _MEDIA_ID.fullmatch(text) is not None
 
 
-def timestamp(at: datetime | None = None) -> str:
-    """A time in UTC, else now, as RFC 3339 with milliseconds: 2026-01-15T14:30:45.123Z"""
-    at = at or datetime.now(UTC)
+def is_file_name(text: str, max_bytes: int = MAX_NAME_BYTES) -> bool:
+    """Whether a file in one folder can have that name, and no other folder's file is meant."""
+    if text in ("", ".", "..") or "/" in text or "\0" in text:
+        return False
+    try:
+        return len(text.encode()) <= max_bytes
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+
+
+def is_job(media_id: object, run: object) -> bool:
+    """Whether these can be the arguments of a job."""
+    return isinstance(media_id, str) and is_media_id(media_id) and isinstance(run, int) and run > 0
+
+
+def timestamp(at: datetime) -> str:
+    """A time in UTC as RFC 3339 with milliseconds: 2026-01-15T14:30:45.123Z"""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -89,6 +89,10 @@ UPLOAD_REFUSALS = (
 )
 
 
+def deleted(media_id: str) -> Problem:
+    return Problem(MEDIA_DELETED, f"Media {media_id} was deleted.")
+
+
 def too_large(max_bytes: int) -> Problem:
     limit = f"{max_bytes / 1024 / 1024:g} MB"
     detail = f"The file is larger than {limit}. Send a smaller one, or raise MAX_STORE_MB."

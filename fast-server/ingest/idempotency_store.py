@@ -6,27 +6,25 @@ upload is committed; the second, "accepted", that it was. A claim whose upload w
 accepted nor lies anywhere died before its commit, and gives way.
 """
 
-import asyncio
 import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TypedDict
 
 from ulid import ULID
 
-from shared import console, durable
+from shared import clock, durable
 from shared.contract import MediaRecord, is_media_id
 from shared.problems import Problem
 from shared.spool import MediaGone, Spool
 from upload_api.refusals import IDEMPOTENCY_KEY_REUSED
 
 KEPT_FOR = timedelta(hours=24)
-_SWEEP_S = 3600.0
+SWEEP_S = 3600.0
 _ACCEPTED = b"accepted"
 _MOST_BYTES = 4096  # a claim has 1,000 at most
 
@@ -46,7 +44,7 @@ class Claims:
 
     def prepare(self) -> None:
         """Make the folder; again, where somebody made room with rm -r."""
-        self._folder.mkdir(exist_ok=True)
+        durable.make_folder(self._folder)
         durable.fsync_dir(self._spool.root)
 
     @contextmanager
@@ -88,9 +86,10 @@ class Claims:
     def sweep(self) -> None:
         """Remove claims that are over, and complete those of which a kill left the first line."""
         self.prepare()
+        may_delete = clock.may_delete()
         for path in self._folder.iterdir():
             with suppress(FileNotFoundError), self._locked(path.name) as fd:
-                if time.time() - os.fstat(fd).st_mtime > KEPT_FOR.total_seconds():
+                if may_delete and clock.now_s() - os.fstat(fd).st_mtime > KEPT_FOR.total_seconds():
                     path.unlink()
                 else:
                     self._standing(fd)
@@ -102,7 +101,7 @@ class Claims:
     def _locked(self, key: str, create: int = 0) -> Iterator[int]:
         """The claim's file while nobody else has it. Waits: it is held for a commit only."""
         while True:
-            fd = os.open(self._path(key), os.O_RDWR | create, 0o644)
+            fd = durable.open_file(self._path(key), os.O_RDWR | create, 0o644)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX)
                 if self._is_at(key, fd):
@@ -130,16 +129,6 @@ class Claims:
                 return None
             _accept(fd)
         return claim
-
-
-async def keep_swept(claims: Claims) -> None:
-    """Sweep at the start and every hour. A fault of the disk ends only the pass."""
-    while True:
-        try:
-            await asyncio.to_thread(claims.sweep)
-        except OSError as error:
-            console.event(console.NOTICE, detail=f"sweeping .idempotency: {error!r}")
-        await asyncio.sleep(_SWEEP_S)
 
 
 def _read(fd: int) -> tuple[_Claim | None, bool]:
@@ -171,4 +160,4 @@ def _accept(fd: int) -> None:
 
 
 def _is_over(media_id: str) -> bool:
-    return datetime.now(UTC) - ULID.from_str(media_id).datetime > KEPT_FOR
+    return clock.now() - ULID.from_str(media_id).datetime > KEPT_FOR

@@ -1,21 +1,22 @@
 """Receiving an upload: streamed to its place on the uploads volume, hashed, checked, committed."""
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from ulid import ULID
 
 from ingest import image_header
 from ingest.idempotency_store import Claims
-from shared import durable, signatures, writeback
+from shared import clock, durable, signatures, writeback
+from shared.background import ended, in_thread, start_in_thread
 from shared.contract import (
     FILE_FIELD,
     INCOMING,
@@ -41,7 +42,6 @@ from upload_api.settings import Settings
 
 _BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
 _SMALL_CHUNK_BYTES = 4096
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -87,23 +87,6 @@ async def receive(
     return received
 
 
-async def in_thread(step: Callable[[], _Result]) -> _Result:
-    """Run one step to its end even when cancelled, so that no two steps of an upload meet."""
-    return await _ended(_started(step))
-
-
-def _started(step: Callable[[], _Result]) -> asyncio.Future[_Result]:
-    return asyncio.get_running_loop().run_in_executor(None, step)
-
-
-async def _ended(step: asyncio.Future[_Result]) -> _Result:
-    try:
-        return await asyncio.shield(step)
-    except asyncio.CancelledError:
-        await asyncio.gather(step, return_exceptions=True)
-        raise
-
-
 class _Upload:
     """One file on its way through incoming/<media_id>/."""
 
@@ -113,7 +96,7 @@ class _Upload:
         self._spool = spool
         self._settings = settings
         self._key = key
-        self._media_id = str(ULID())
+        self._media_id = str(ULID.from_timestamp(clock.now_s()))
         # Some clients send an empty name as none at all, as if the file were a text field.
         self._looks_like_text = client_name is None
         self._filename = safe_filename(client_name or "")
@@ -143,7 +126,7 @@ class _Upload:
         if self._unwritten >= _BATCH_BYTES:
             await self.written()
             batch, self._batch, self._unwritten = self._batch, [], 0
-            self._writing = _started(partial(self._write, batch))
+            self._writing = start_in_thread(partial(self._write, batch))
 
     async def written(self) -> None:
         """Wait for what is being written and hashed while the network brings more.
@@ -151,7 +134,7 @@ class _Upload:
         Raises Problem, OSError.
         """
         if self._writing is not None:
-            await _ended(self._writing)
+            await ended(self._writing)
             self._writing = None
 
     def commit(self, claims: Claims) -> Received:
@@ -189,8 +172,10 @@ class _Upload:
     def _write(self, batch: list[Chunk]) -> int:
         if self._fd is None:
             self._check_size(BytesIO(b"".join(batch)), last_look=False)
-            os.mkdir(self._folder)
+            self._make_folder()
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            # Until it is closed: whoever sweeps incoming/ sees that this one is being received.
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         durable.write_all(self._fd, batch)
         for chunk in batch:
             self._hash.update(chunk)
@@ -199,6 +184,13 @@ class _Upload:
             writeback.start(self._fd)
             self._unstarted = 0
         return self._fd
+
+    def _make_folder(self) -> None:
+        try:
+            os.mkdir(self._folder)
+        except FileNotFoundError:  # somebody made room with rm -r
+            self._spool.prepare()
+            os.mkdir(self._folder)
 
     def _close(self) -> None:
         fd, self._fd = self._fd, None
@@ -239,7 +231,7 @@ class _Upload:
             "sha256": self._hash.hexdigest(),
             "width": width,
             "height": height,
-            "received_at": timestamp(),
+            "received_at": timestamp(clock.now()),
             "format_version": 1,
         }
         if self._key:

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from functools import partial
 
 from ingest.idempotency_store import Claims
-from ingest.upload import in_thread
 from media.central_client import Central
 from shared import durable
+from shared.background import in_thread
 from shared.contract import DONE, FAILED, INCOMING
 from shared.problems import Problem
 from shared.spool import HeldMedia, MediaGone, Spool

@@ -1,12 +1,13 @@
 """What comes next for a media, in one sentence out of its records."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ulid import ULID
 
+from shared import clock
 from shared.contract import (
-    CENTRAL_UNREACHABLE,
+    TAKEN_UP_AGAIN,
     TAKEN_UP_FOR,
     Attempt,
     ProgressRecord,
@@ -25,7 +26,7 @@ def describe(spool: Spool, media_id: str) -> dict[str, Any]:
     known = spool.describe(media_id)
     known.pop("idempotency_key", None)  # a hash for the gateway's own use
     progress: ProgressRecord = {key: known[key] for key in ProgressRecord.__annotations__}  # type: ignore[assignment]
-    return {**known, "next": what_next(media_id, progress, datetime.now(UTC))}
+    return {**known, "next": what_next(media_id, progress, clock.now())}
 
 
 def what_next(media_id: str, progress: ProgressRecord, now: datetime) -> str:
@@ -53,7 +54,7 @@ def _under_way(progress: ProgressRecord) -> str:
 def _after_failure(media_id: str, progress: ProgressRecord, now: datetime) -> str:
     retry = f"POST /media/{media_id}/retry"
     error, until = progress["error"], ULID.from_str(media_id).datetime + TAKEN_UP_FOR
-    if error and error["code"] == CENTRAL_UNREACHABLE and now < until:
+    if error and error["code"] in TAKEN_UP_AGAIN and now < until:
         by_itself = f"It is queued again by itself once central answers, until {timestamp(until)}"
         return f"{by_itself}; {retry} does it now."
     return f"Nothing by itself: {retry} tries again, DELETE /media/{media_id} removes it."

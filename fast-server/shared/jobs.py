@@ -1,7 +1,8 @@
 """arq behind one module: where Redis is, how to talk to it, and the two kinds of job."""
 
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, cast
 
 from arq.connections import ArqRedis
@@ -13,7 +14,9 @@ from redis import exceptions as redis_errors
 from redis.asyncio.connection import ConnectionPool, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
+from redis.exceptions import RedisError
 
+from shared import clock, console
 from shared.contract import (
     JOB_TTL_MS,
     UPLOAD_QUEUE,
@@ -37,9 +40,15 @@ QUEUE_AND_TASK = {
 WAKE = {WATERMARK_QUEUE: "media-processor:wake"}
 _MOST_WAKES = "1000"  # that nobody waited for
 
+# Lua: milliseconds since the epoch by Redis' clock, whatever that of its client says.
+NOW_MS = """
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+"""
 # Lua that queues jobs, of whose arguments common() are the first, and described() the last ones.
-QUEUE_JOBS = """
-local prefix, ttl_ms, now_ms, most_wakes = unpack(ARGV, 1, 4)
+QUEUE_JOBS = f"""
+{NOW_MS}
+local prefix, ttl_ms, most_wakes = unpack(ARGV, 1, 3)
 for i = first, #ARGV, 4 do
     local queue, wake, job, body = unpack(ARGV, i, i + 3)
     redis.call('SET', prefix .. job, body, 'PX', ttl_ms, 'NX')
@@ -51,10 +60,16 @@ for i = first, #ARGV, 4 do
 end
 """
 _ENQUEUE = f"""
-local first = 5
+local first = 4
 {QUEUE_JOBS}
-return redis.call('ZCARD', KEYS[1]) + redis.call('ZCARD', KEYS[2])
+return {{redis.call('ZCARD', KEYS[1]) + redis.call('ZCARD', KEYS[2]), time[1], time[2]}}
 """
+# The keys that this project has names for, and the type of each.
+_TYPES = {
+    WATERMARK_QUEUE: b"zset",
+    UPLOAD_QUEUE: b"zset",
+    WAKE[WATERMARK_QUEUE]: b"list",
+}
 
 
 class RedisAddress(BaseSettings):
@@ -119,11 +134,44 @@ async def enqueue(redis: ArqRedis, jobs: Iterable[Job]) -> int:
     """
     queues = (WATERMARK_QUEUE, UPLOAD_QUEUE)
     arguments = *common(), *described(jobs)
-    return await cast(Awaitable[int], redis.eval(_ENQUEUE, 2, *queues, *arguments))
+    asked_at = time.monotonic()
+    answer = redis.eval(_ENQUEUE, 2, *queues, *arguments)
+    depth, *redis_time = await cast(Awaitable[list[int]], answer)
+    measure(redis_time, asked_at)
+    return depth
+
+
+def measure(redis_time: Sequence[int | str | bytes], asked_at: float) -> None:
+    """Set the clock by Redis' answer to TIME: seconds, and microseconds."""
+    seconds, microseconds = map(int, redis_time)
+    clock.measure(seconds + microseconds / 1e6, asked_at)
+
+
+async def put_aside_foreign_keys(redis: ArqRedis) -> None:
+    """Rename what has one of our names and is of another type: nothing could be queued. Raises
+    RedisError."""
+    for name, kind in _TYPES.items():
+        if await redis.type(name) not in (kind, b"none"):
+            aside = f"{name}:put-aside:{time.time_ns()}"
+            await redis.rename(name, aside)
+            detail = f"the key {name} in Redis was none of ours: it is {aside} now"
+            console.event(console.NOTICE, detail=detail)
+
+
+async def refuse_cluster(redis: ArqRedis) -> None:
+    """Raises SystemExit where this is a node of a Redis Cluster. One that does not answer is left
+    to whoever uses it first."""
+    with suppress(RedisError, OSError):
+        info = await redis.info("cluster")
+        if info.get("cluster_enabled"):
+            raise SystemExit(
+                "REDIS_URL: this Redis is a node of a cluster, whose keys lie on many. "
+                "Name one that is not: redis-server --cluster-enabled no."
+            )
 
 
 def common() -> list[str]:
-    return [job_key_prefix, str(JOB_TTL_MS), str(_now_ms()), _MOST_WAKES]
+    return [job_key_prefix, str(JOB_TTL_MS), _MOST_WAKES]
 
 
 def described(jobs: Iterable[Job]) -> list[str]:
@@ -131,10 +179,7 @@ def described(jobs: Iterable[Job]) -> list[str]:
     arguments: list[str] = []
     for media_id, stage, run in jobs:
         queue, task = QUEUE_AND_TASK[stage]
-        body = payload(task, (media_id, run), {}, None, _now_ms(), serializer=serialize_job)
+        now_ms = int(clock.now_s() * 1000)
+        body = payload(task, (media_id, run), {}, None, now_ms, serializer=serialize_job)
         arguments += [queue, WAKE.get(queue, ""), job_id(media_id, stage, run), body.decode()]
     return arguments
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -1,29 +1,48 @@
-"""Reading a media's two records, whatever a power cut or a person left of them."""
+"""Reading a media's two records, whatever a power cut or a person left of them.
+
+Nothing in them is used unchecked: names are those of files in the media's own folder, everything
+is of the type that the contract gives it.
+"""
 
 import json
+import re
 from datetime import datetime
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
+from shared import durable
 from shared.contract import (
+    DONE,
+    FAILED,
+    MAX_FILENAME_BYTES,
     MEDIA_RECORD,
     PROGRESS_RECORD,
+    RECORD_LOST,
+    FileRecord,
     MediaRecord,
     ProgressRecord,
     Stage,
     Status,
+    is_file_name,
 )
+
+_CONTENT_TYPE = re.compile(r"image/[a-z0-9.+-]+")
+_LOST = "Its record was lost, as in a power cut. Whether it was stored, central can tell."
 
 
 def read_record(path: Path) -> MediaRecord:
     """media.json of the media in path; one of format version 0 where somebody damaged it."""
     record: MediaRecord = _read_json(path / MEDIA_RECORD)
-    if _fits(record, MediaRecord) and record["media_id"] == path.name:
-        name = record["filename"]
-        if name not in ("", ".", "..") and not {"/", "\0"} & set(name):
-            return record
+    if (
+        _fits(record, MediaRecord)
+        and record["media_id"] == path.name
+        and is_file_name(record["filename"], MAX_FILENAME_BYTES)
+        and _CONTENT_TYPE.fullmatch(record["content_type"])
+    ):
+        return record
     return {
         "media_id": path.name,
         "filename": "",
@@ -38,11 +57,24 @@ def read_record(path: Path) -> MediaRecord:
 
 
 def read_progress(path: Path) -> ProgressRecord:
-    """progress.json of the media in path; that of a new media where it is missing or torn."""
-    progress = new_progress()
-    progress.update(_read_json(path / PROGRESS_RECORD))
-    whole = _fits(progress, ProgressRecord) and _is_time(progress["next_attempt_at"])
-    return progress if whole else new_progress()
+    """progress.json of the media in path; that of a new media where it is missing or torn.
+
+    The folder that the media lies in is the proof: in done/ it is stored, in failed/ it failed.
+    """
+    progress, state = _whole(path) or new_progress(), path.parent.name
+    if not _is_true_in(state, progress):
+        if state == DONE:
+            progress["status"] = Status.STORED
+        else:
+            progress["status"] = Status.FAILED
+            progress["error"] = {"code": RECORD_LOST, "detail": _LOST}
+    return progress
+
+
+def is_in_order(path: Path) -> bool:
+    """Whether progress.json is whole and agrees with the folder that the media lies in."""
+    progress = _whole(path)
+    return progress is not None and _is_true_in(path.parent.name, progress)
 
 
 def new_progress() -> ProgressRecord:
@@ -62,10 +94,38 @@ def next_stage(progress: ProgressRecord) -> Stage:
     return Stage.UPLOAD if progress["watermarked"] else Stage.WATERMARK
 
 
+def _is_true_in(state: str, progress: ProgressRecord) -> bool:
+    if state == DONE:
+        return progress["status"] == Status.STORED
+    if state == FAILED:
+        return progress["status"] == Status.FAILED and progress["error"] is not None
+    return True
+
+
+def _whole(path: Path) -> ProgressRecord | None:
+    read = _read_json(path / PROGRESS_RECORD)
+    if not read:
+        return None
+    progress = new_progress()
+    progress.update(read)
+    whole = (
+        _fits(progress, ProgressRecord)
+        and progress["run"] > 0
+        and _is_time(progress["next_attempt_at"])
+        and all(_is_usable(file) for file in (progress["watermarked"], progress["stored"]) if file)
+    )
+    return progress if whole else None
+
+
+def _is_usable(file: FileRecord) -> bool:
+    content_type = file.get("content_type", "image/any")
+    return is_file_name(file["name"]) and _CONTENT_TYPE.fullmatch(content_type) is not None
+
+
 def _read_json(path: Path) -> Any:
     """A JSON object; an empty one where there is none, or half of one, or something else."""
     try:
-        read = json.loads(path.read_bytes())
+        read = json.loads(durable.read_bytes(path))
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
@@ -74,19 +134,25 @@ def _read_json(path: Path) -> Any:
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a value out of JSON is of the type that the contract gives it."""
     if is_typeddict(hint):
-        fields = _required_fields(hint)
-        return isinstance(value, dict) and all(_fits(value.get(n), h) for n, h in fields.items())
+        return isinstance(value, dict) and all(
+            _fits(value.get(name), kind)
+            for name, kind, is_needed in _fields(hint)
+            if is_needed or name in value
+        )
     if get_origin(hint) is UnionType:
         return any(_fits(value, one) for one in get_args(hint))
     if get_origin(hint) is list:
         return isinstance(value, list) and all(_fits(each, get_args(hint)[0]) for each in value)
-    return isinstance(value, hint)
+    if issubclass(hint, StrEnum):
+        return any(value == member for member in hint)
+    return isinstance(value, hint) and not isinstance(value, bool)
 
 
 @cache
-def _required_fields(kind: Any) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {name: hints[name] for name in kind.__required_keys__}
+def _fields(kind: Any) -> list[tuple[str, Any, bool]]:
+    """Name and type of each, and whether it must be there."""
+    needed = kind.__required_keys__
+    return [(name, hint, name in needed) for name, hint in get_type_hints(kind).items()]
 
 
 def _is_time(text: str | None) -> bool:

@@ -22,6 +22,7 @@ from shared.contract import (
     PENDING,
     PROGRESS_RECORD,
     WATERMARKED_PREFIX,
+    is_media_id,
 )
 from shared.records import new_progress, read_progress, read_record
 
@@ -63,19 +64,31 @@ class HeldMedia:
         return self.path / (output["name"] if output else name)
 
     def save(self) -> None:
-        """Replace progress.json. Not fsynced: a torn or missing one means stage 1 again."""
+        """Replace progress.json. Not fsynced: in pending/ a torn one means stage 1 again."""
         durable.write_json(self.path / PROGRESS_RECORD, self.progress, fsync=False)
+
+    def save_durably(self) -> None:
+        """The same, on the disk: for a record that a move relies on."""
+        durable.write_json(self.path / PROGRESS_RECORD, self.progress, fsync=True)
+        durable.fsync_dir(self.path)
+
+    def settle(self, state: str) -> None:
+        """Move it to where it ends, failed/ or done/, with its record on the disk before."""
+        self.save_durably()
+        if state == DONE:
+            self.watermarked.unlink(missing_ok=True)  # central's now
+        self.move(state)
 
     def rerun(self) -> None:
         """From failed/ back to pending/, its attempts counted anew.
 
-        The move comes first: cut short after it, the media is one that has failed and lies
-        in pending/, and is moved back.
+        The record comes first: one in failed/ without a failure is moved to pending/ by the
+        reconciler, should this be cut short.
         """
-        self.move(PENDING)
         run, watermarked = self.progress["run"], self.progress["watermarked"]
         self.progress = {**new_progress(), "run": run + 1, "watermarked": watermarked}
         self.save()
+        self.move(PENDING)
 
     def move(self, state: str) -> None:
         """Give the media another state. The lock goes with the folder."""
@@ -94,8 +107,13 @@ class Spool:
     def prepare(self) -> None:
         """Make the state folders."""
         for state in (INCOMING, PENDING, FAILED, DONE):
-            (self.root / state).mkdir(parents=True, exist_ok=True)
+            durable.make_folder(self.root / state)
         durable.fsync_dir(self.root)
+
+    def probe(self) -> None:
+        """Try what an upload and its move need. Missing folders come back."""
+        self.prepare()
+        durable.probe(self.root / INCOMING, self.root / PENDING)
 
     def folder(self, state: str, media_id: str) -> Path:
         return Path(self.path(state, media_id))
@@ -108,7 +126,11 @@ class Spool:
         """incoming/ to pending/, to stay: from here on the media is accepted."""
         incoming = self.path(INCOMING, media_id)
         durable.fsync_dir(incoming)
-        os.rename(incoming, self.path(PENDING, media_id))
+        try:
+            os.rename(incoming, self.path(PENDING, media_id))
+        except FileNotFoundError:  # somebody made room with rm -r
+            self.prepare()
+            os.rename(incoming, self.path(PENDING, media_id))
         durable.fsync_dir(f"{self.root}/{PENDING}")
 
     def find(self, media_id: str) -> Path:
@@ -116,11 +138,12 @@ class Spool:
 
         Looks twice, for the folder may be moving from one state to the next meanwhile.
         """
-        for _ in range(2):
-            for state in (PENDING, FAILED, DONE):
-                path = self.folder(state, media_id)
-                if path.is_dir():
-                    return path
+        if is_media_id(media_id):  # jobs, forms and addresses name it: nothing else gets a path
+            for _ in range(2):
+                for state in (PENDING, FAILED, DONE):
+                    path = self.folder(state, media_id)
+                    if durable.is_folder(path):
+                        return path
         raise MediaGone(media_id)
 
     def describe(self, media_id: str) -> dict[str, Any]:
@@ -128,7 +151,7 @@ class Spool:
         for _ in range(2):
             path = self.find(media_id)
             record, progress = read_record(path), read_progress(path)
-            if path.is_dir():  # else it moved on between the two looks
+            if durable.is_folder(path):  # else it moved on between the two looks
                 return {**record, **progress}
         raise MediaGone(media_id)
 
@@ -137,8 +160,10 @@ class Spool:
         """Lock the media's folder. Raises MediaGone or, at once, MediaBusy."""
         path = self.find(media_id)
         try:
-            fd = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            fd = durable.open_file(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         except FileNotFoundError as error:
+            if os.path.lexists(path / ".lock"):  # a link: whoever made it is none of us
+                raise MediaGone(media_id) from error
             raise MediaBusy(media_id) from error  # moving right now: its holder has the lock
         try:
             self._lock(fd, path, media_id)

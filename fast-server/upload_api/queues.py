@@ -4,11 +4,12 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
-from shared import console, jobs
+from shared import clock, console, jobs
 from shared.contract import UPLOAD_QUEUE, WATERMARK_QUEUE
 from shared.jobs import Job
 from upload_api.refusals import redis_unavailable
@@ -73,6 +74,7 @@ class Queues:
                 depth = await jobs.enqueue(self._redis, wanted)
         except Exception as error:  # whatever it is: the media are safe on the disk
             self._looked_at = -math.inf
+            clock.lose()
             detail = f"not queued yet, Redis says: {error!r}"
             media_id = wanted[0][0] if len(wanted) == 1 else None
             console.event(console.NOTICE, media_id=media_id, jobs=len(wanted), detail=detail)
@@ -81,10 +83,12 @@ class Queues:
         return True
 
     async def look(self) -> None:
-        """Ask Redis how many there are. Raises Problem as are_full does."""
+        """Ask Redis how many there are, and the time. Raises Problem as are_full does."""
+        asked_at = time.monotonic()
         try:
             async with asyncio.timeout(REDIS_ANSWER_S):
                 async with self._redis.pipeline(transaction=False) as pipe:
+                    pipe.time()
                     pipe.zcard(WATERMARK_QUEUE)
                     pipe.zcard(UPLOAD_QUEUE)
                     # Redis refuses a write it has no room or right for before it looks at what it
@@ -95,5 +99,17 @@ class Queues:
                 if isinstance(answer, RedisError):
                     raise answer
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
+            clock.lose()
+            await self._put_aside_foreign_keys(error)
             raise redis_unavailable(error) from error
-        self._depth, self._looked_at = sum(answers[:2]) + len(self._waiting), time.monotonic()
+        redis_time, watermark, upload, _ = answers
+        jobs.measure(redis_time, asked_at)
+        self._depth = watermark + upload + len(self._waiting)
+        self._looked_at = time.monotonic()
+
+    async def _put_aside_foreign_keys(self, error: Exception) -> None:
+        """What is in the way of this request is not in the way of the next."""
+        if str(error).startswith("WRONGTYPE"):
+            with suppress(RedisError, OSError):
+                async with asyncio.timeout(REDIS_ANSWER_S):
+                    await jobs.put_aside_foreign_keys(self._redis)

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from redis.exceptions import (
+    AskError,
     BusyLoadingError,
+    ClusterCrossSlotError,
+    ClusterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -170,6 +173,7 @@ REMOVAL_REFUSALS = (
 )
 
 
+_CLUSTER = "It is a node of a cluster, whose keys lie on many: name one that is not in REDIS_URL"
 # What Redis says when it answers and takes no job, and what helps.
 _REDIS_REFUSES: tuple[tuple[type[Exception], str, str], ...] = (
     (OutOfMemoryError, "", "It is full: raise its maxmemory, or let the workers make room"),
@@ -177,6 +181,10 @@ _REDIS_REFUSES: tuple[tuple[type[Exception], str, str], ...] = (
     (BusyLoadingError, "", "It has just started and reads its data: wait"),
     (NoPermissionError, "", "Its user may not write here: see its ACL"),
     (ResponseError, "MISCONF", "It cannot write to its disk: make room there, see its log"),
+    (ResponseError, "WRONGTYPE", "A foreign key with a queue's name was put aside: try again"),
+    (AskError, "", _CLUSTER),  # and MovedError, which is one
+    (ClusterCrossSlotError, "", _CLUSTER),
+    (ClusterDownError, "", _CLUSTER),
     (ResponseError, "NOREPLICAS", "It has too few replicas: see its min-replicas-to-write"),
 )
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ulid import ULID
@@ -87,7 +88,7 @@ def _media(uploads: Path, original: Path) -> str:
         "sha256": "",
         "width": None,
         "height": None,
-        "received_at": contract.timestamp(),
+        "received_at": contract.timestamp(datetime.now(UTC)),
         "format_version": 1,
     }
     durable.write_json(folder / contract.MEDIA_RECORD, record, fsync=False)

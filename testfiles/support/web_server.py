@@ -47,7 +47,7 @@ class Request(BaseHTTPRequestHandler):
         self.web.answer(self)
 
     def do_GET(self) -> None:
-        if self.path.endswith("/ready"):  # central's: what failed is left where it is
+        if self.path.endswith(("/ready", "/receipt")):  # central's: what failed stays where it is
             self.respond(503)
         else:
             self.do_POST()
@@ -58,6 +58,12 @@ class Request(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         self.wfile.write(body)
+
+    def refuse(self, status: int, code: str, detail: str) -> None:
+        """As central's own problem documents do."""
+        problem = {"type": f"urn:problem:{code}", "status": status, "code": code, "detail": detail}
+        body = json.dumps(problem).encode()
+        self.respond(status, body, Content_Type="application/problem+json")
 
     def field(self, name: str) -> bytes:
         """A part of the multipart body."""

@@ -59,6 +59,8 @@ def add_media(
         "format_version": 1,
     }
     (being_made / "media.json").write_text(json.dumps(record))
+    received_at = ULID.from_str(media_id).timestamp
+    os.utime(being_made / "media.json", (received_at, received_at))
     if progress:
         (being_made / "progress.json").write_text(json.dumps(progress))
     being_made.rename(uploads / state / media_id)

@@ -1,7 +1,7 @@
 """The names that cross a service border, and what a client may do to them."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from os.path import splitext
 from pathlib import Path
 
@@ -129,6 +129,6 @@ def test_a_job_is_json_and_what_is_not_is_refused() -> None:
 
 
 def test_a_timestamp_is_utc_with_milliseconds() -> None:
-    stamp = contract.timestamp()
+    stamp = contract.timestamp(datetime.now(UTC))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", stamp)
     assert datetime.fromisoformat(stamp).utcoffset() == timedelta(0)

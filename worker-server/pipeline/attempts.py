@@ -4,68 +4,71 @@ arq counts too, but it charges interrupted runs and loses its count with Redis.
 """
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from ulid import ULID
 
 from errors import StageError
-from shared.contract import CENTRAL_UNREACHABLE, TAKEN_UP_FOR, Attempt, Stage, Status, timestamp
+from settings import Settings
+from shared import clock
+from shared.contract import (
+    PENDING,
+    TAKEN_UP_AGAIN,
+    TAKEN_UP_FOR,
+    Attempt,
+    Stage,
+    Status,
+    timestamp,
+)
 from shared.spool import HeldMedia
 
 _MAX_UNENDED = 10
+_DURING = {Stage.WATERMARK: Status.WATERMARKING, Stage.UPLOAD: Status.UPLOADING}
+LONGEST_RETRY_AFTER_S = 3600.0
 
 
 class WorkerLost(StageError):
     """Attempt after attempt began and never ended."""
 
 
-def begin(media: HeldMedia, stage: Stage, status: Status, worker: str) -> None:
+def begin(media: HeldMedia, stage: Stage, worker: str) -> None:
     """Note an attempt before its work begins. Raises WorkerLost."""
     unended = [a for a in _of(media, stage) if a["ended_at"] is None]
     if len(unended) >= _MAX_UNENDED:
         detail = f"{len(unended)} attempts began and never ended: the worker died each time."
         raise WorkerLost("worker_lost", detail)
-    media.progress["attempts"].append(
-        {
-            "stage": stage,
-            "worker": worker,
-            "started_at": timestamp(),
-            "ended_at": None,
-            "error": None,
-        }
-    )
-    media.progress["status"] = status
+    _append(media, stage, worker)
+    media.progress["status"] = _DURING[stage]
     media.progress["next_attempt_at"] = None
     media.save()
 
 
 def end(media: HeldMedia, stage: Stage, status: Status) -> None:
-    """Note that the attempt begun last did its work."""
-    _of(media, stage)[-1]["ended_at"] = timestamp()
+    """Note that the attempt begun last did its work. The record is still to be saved."""
+    _of(media, stage)[-1]["ended_at"] = timestamp(clock.now())
     media.progress["status"] = status
-    media.save()
 
 
 def charge(
-    media: HeldMedia, stage: Stage, error: StageError, backoff_s: float
+    media: HeldMedia, stage: Stage, error: StageError, worker: str, backoff_s: float
 ) -> tuple[int, float | None]:
     """Note a failed attempt. How many failed like that, and the next one's delay in seconds.
 
-    None if there is no next one. The n-th retry waits n times backoff_s, or what the other
-    side asked for if longer.
+    None if there is no next one; then the record is still to be saved. The n-th retry waits n
+    times backoff_s, or what the other side asked for if longer.
     """
+    if not any(a["ended_at"] is None for a in _of(media, stage)[-1:]):
+        _append(media, stage, worker)  # it went wrong before it had begun
     attempts = _of(media, stage)
-    if attempts and attempts[-1]["ended_at"] is None:
-        attempts[-1]["ended_at"] = timestamp()
-        attempts[-1]["error"] = {"code": error.code, "detail": error.detail}
+    attempts[-1]["ended_at"] = timestamp(clock.now())
+    attempts[-1]["error"] = {"code": error.code, "detail": error.detail}
     charged = sum(1 for a in attempts if a["error"] and a["error"]["code"] == error.code)
     if charged >= error.attempts or isinstance(error, WorkerLost):
         media.progress["status"] = Status.FAILED
         media.progress["error"] = {"code": error.code, "detail": error.detail}
-        media.save()
         return len(attempts), None
     delay_s = max(charged * backoff_s * error.patience, error.retry_after_s)
-    media.progress["next_attempt_at"] = timestamp(datetime.now(UTC) + timedelta(seconds=delay_s))
+    media.progress["next_attempt_at"] = timestamp(clock.now() + timedelta(seconds=delay_s))
     media.save()
     return charged, delay_s
 
@@ -73,14 +76,16 @@ def charge(
 def excuse(media: HeldMedia, stage: Stage, code: str, detail: str) -> None:
     """Note an attempt that something else ended: the disk, or whoever stopped the worker.
 
-    It is not charged, and of many only one is kept.
+    It is not charged, and of many only one is kept. What has left pending/ by then was no attempt.
     """
+    if media.state != PENDING:
+        return
     excused = [a for a in _of(media, stage) if a["error"] and a["error"]["code"] == code]
     for attempt in excused:
         media.progress["attempts"].remove(attempt)
     for attempt in _of(media, stage)[-1:]:
         if attempt["ended_at"] is None:
-            attempt["ended_at"] = timestamp()
+            attempt["ended_at"] = timestamp(clock.now())
             attempt["error"] = {"code": code, "detail": detail}
     with suppress(OSError):
         media.save()
@@ -89,7 +94,7 @@ def excuse(media: HeldMedia, stage: Stage, code: str, detail: str) -> None:
 def after_failure(media: HeldMedia) -> str:
     """What comes next for a media that has failed, as a sentence."""
     media_id, error = media.record["media_id"], media.progress["error"]
-    if error is not None and error["code"] == CENTRAL_UNREACHABLE and is_taken_up(media_id):
+    if error is not None and error["code"] in TAKEN_UP_AGAIN and is_taken_up(media_id):
         until = timestamp(ULID.from_str(media_id).datetime + TAKEN_UP_FOR)
         return f"taken up again when central answers, until {until}"
     return f"POST /media/{media_id}/retry or DELETE /media/{media_id}"
@@ -97,7 +102,7 @@ def after_failure(media: HeldMedia) -> str:
 
 def is_taken_up(media_id: str) -> bool:
     """Whether a media received then is queued again by itself, once central answers."""
-    return datetime.now(UTC) - ULID.from_str(media_id).datetime < TAKEN_UP_FOR
+    return clock.now() - ULID.from_str(media_id).datetime < TAKEN_UP_FOR
 
 
 def wait_s(media: HeldMedia, longest_s: float) -> float:
@@ -106,8 +111,25 @@ def wait_s(media: HeldMedia, longest_s: float) -> float:
     due = media.progress["next_attempt_at"]
     if due is None:
         return 0
-    left_s = (datetime.fromisoformat(due) - datetime.now(UTC)).total_seconds()
+    left_s = (datetime.fromisoformat(due) - clock.now()).total_seconds()
     return left_s if 0 < left_s <= longest_s else 0
+
+
+def longest_wait_s(settings: Settings) -> float:
+    """No attempt is put off for longer."""
+    return max(LONGEST_RETRY_AFTER_S, 10 * settings.retry_backoff_seconds)
+
+
+def _append(media: HeldMedia, stage: Stage, worker: str) -> None:
+    media.progress["attempts"].append(
+        {
+            "stage": stage,
+            "worker": worker,
+            "started_at": timestamp(clock.now()),
+            "ended_at": None,
+            "error": None,
+        }
+    )
 
 
 def _of(media: HeldMedia, stage: Stage) -> list[Attempt]:

@@ -3,31 +3,38 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urljoin
 
 import httpx
 
 from errors import CentralRefused, Unavailable
+from pipeline.attempts import LONGEST_RETRY_AFTER_S
 from runtime.deadlines import within
+from shared import clock, durable
 from shared.contract import (
+    CENTRAL_FULL,
     CENTRAL_UNREACHABLE,
     FILE_FIELD,
     MEDIA_ID_FIELD,
     WORKER_NAME_FIELD,
     FileRecord,
+    is_file_name,
     timestamp,
 )
 
-_WORTH_A_RETRY = (408, 429)  # and every 5xx
+# Of what central itself says, only this is about the image: it would say so again.
+_ABOUT_THE_IMAGE = (410, 413, 415, 422)
+_IN_TROUBLE = (408, 429)  # and every 5xx
+_DISK_FULL = "disk_full"  # central's code
 _PIECE_BYTES = 256 * 1024
-LONGEST_RETRY_AFTER_S = 3600.0
+_HINT = "If that is no central-server, or a proxy before it, see CENTRAL_SERVER_URL."
 
 
 class Central:
-    """A keep-alive client for central's POST /upload-final."""
+    """A keep-alive client of central-server."""
 
     def __init__(self, url: str, worker_name: str, timeout_s: float) -> None:
         self._url = url
@@ -52,46 +59,86 @@ class Central:
             raise self._unavailable(f"cannot be reached: {reason}") from error
         if response.status_code != httpx.codes.OK:
             raise self._refusal(response)
+        return {**self._file_record(response), "stored_at": timestamp(clock.now())}
+
+    async def receipt(self, media_id: str) -> FileRecord | None:
+        """What central remembers of a media; None where it has forgotten it, or never had it.
+
+        Raises Unavailable.
+        """
+        response = await self._get(f"media/{media_id}/receipt")
+        if response.status_code == httpx.codes.OK:
+            return self._file_record(response)
+        if _own_code(response) in ("media_not_found", "media_deleted"):
+            return None
+        raise self._unavailable(f"answered {response.status_code}: {_reason(response)}")
+
+    async def keeps_receipts_days(self) -> float | None:
+        """How long it remembers what it has stored; None for ever. Raises Unavailable."""
+        response = await self._get("ready")
         try:
-            answer = response.json()
-            return {
-                "name": answer["name"],
-                "sha256": answer["sha256"],
-                "size": answer["size"],
-                "stored_at": timestamp(),
-            }
+            days: float | None = response.json()["keep_receipts_days"]
+            return None if days is None else float(days)
         except (ValueError, KeyError, TypeError):
-            raise self._unavailable("answered 200, but not as central-server does") from None
+            raise self._unavailable("does not say how long it keeps receipts") from None
 
     async def is_ready(self) -> bool:
         """Whether central's GET /ready says that it can store."""
         try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await self._client.get(urljoin(self._url, "ready"))
-        except (TimeoutError, httpx.RequestError):
+            response = await self._get("ready")
+        except Unavailable:
             return False
         return response.status_code == httpx.codes.OK
 
     async def close(self) -> None:
         await self._client.aclose()
 
+    async def _get(self, path: str) -> httpx.Response:
+        """Raises Unavailable."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._client.get(urljoin(self._url, path))
+        except TimeoutError:
+            raise self._unavailable(f"gave no answer within {self._timeout_s:g} s") from None
+        except httpx.RequestError as error:
+            raise self._unavailable(f"cannot be reached: {error!r}") from error
+
     async def _post(self, path: Path, media_id: str, content_type: str) -> httpx.Response:
-        with path.open("rb") as file:
+        with durable.reading(path) as file:
             request = self._client.build_request(
                 "POST",
                 self._url,
+                # What the time is: central deletes nothing for its age where its clock disagrees.
+                headers={"Date": format_datetime(clock.now(), usegmt=True)},
                 data={WORKER_NAME_FIELD: self._worker_name, MEDIA_ID_FIELD: media_id},
                 files={FILE_FIELD: (path.name, file, content_type)},
             )
             request.stream = _LargePieces(cast(httpx.SyncByteStream, request.stream))
             return await self._client.send(request)
 
+    def _file_record(self, response: httpx.Response) -> FileRecord:
+        """Raises Unavailable where it is none of central's."""
+        try:
+            answer = response.json()
+            name, sha256, size = str(answer["name"]), str(answer["sha256"]), int(answer["size"])
+        except (ValueError, KeyError, TypeError):
+            raise self._unavailable(
+                f"answered 200, but not as central-server does. {_HINT}"
+            ) from None
+        if not is_file_name(name):
+            raise self._unavailable(f"answered with {name!r}, which is no file's name. {_HINT}")
+        return {"name": name, "sha256": sha256, "size": size}
+
     def _refusal(self, response: httpx.Response) -> Unavailable | CentralRefused:
-        status = response.status_code
+        status, code = response.status_code, _own_code(response)
         said = f"answered {status}: {_reason(response)}"
-        if status in _WORTH_A_RETRY or status >= 500:
-            return self._unavailable(said, _retry_after_s(response))
-        return CentralRefused("central_refused", f"Central ({self._url}) {said}")
+        if code and status in _ABOUT_THE_IMAGE:
+            return CentralRefused("central_refused", f"Central ({self._url}) {said}")
+        wait_s = _retry_after_s(response)
+        if code == _DISK_FULL:
+            return Unavailable(CENTRAL_FULL, f"Central ({self._url}) {said}", wait_s)
+        in_trouble = code and (status >= 500 or status in _IN_TROUBLE)
+        return self._unavailable(said if in_trouble else f"{said.rstrip('.')}. {_HINT}", wait_s)
 
     def _unavailable(self, what: str, retry_after_s: float = 0) -> Unavailable:
         return Unavailable(CENTRAL_UNREACHABLE, f"Central ({self._url}) {what}", retry_after_s)
@@ -114,21 +161,44 @@ class _LargePieces(httpx.AsyncByteStream):
         yield b"".join(gathered)
 
 
+def _problem(response: httpx.Response) -> dict[str, Any]:
+    """The problem document (RFC 9457), empty where the body is none."""
+    if not response.headers.get("Content-Type", "").startswith("application/problem+json"):
+        return {}
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _own_code(response: httpx.Response) -> str:
+    """The code of a problem that central itself has; empty where anybody else answers."""
+    problem = _problem(response)
+    code = problem.get("code")
+    own = isinstance(code, str) and problem.get("type") == f"urn:problem:{code}"
+    return code if isinstance(code, str) and own else ""
+
+
 def _reason(response: httpx.Response) -> str:
     """The problem document's sentence, or whatever came instead; not all of a long one."""
-    try:
-        return str(response.json()["detail"])[:500]
-    except (ValueError, KeyError, TypeError):
-        return response.text[:200] or response.reason_phrase
+    detail = _problem(response).get("detail")
+    return str(detail)[:500] if detail else response.text[:200] or response.reason_phrase
 
 
 def _retry_after_s(response: httpx.Response) -> float:
-    """Retry-After as seconds: a number or an HTTP date (RFC 9110 section 10.2.3), within reason."""
+    """Retry-After as seconds: a number or an HTTP date (RFC 9110 section 10.2.3), within reason.
+
+    A date is by the clock of who sent it, which is in its Date.
+    """
     value = response.headers.get("Retry-After", "")
     if value.isdecimal():
         return min(float(value), LONGEST_RETRY_AFTER_S)
     try:
-        wait_s = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        until, sent_at = parsedate_to_datetime(value), datetime.now(UTC)
+        if "Date" in response.headers:
+            sent_at = parsedate_to_datetime(response.headers["Date"])
+        wait_s = (until - sent_at).total_seconds()
     except (ValueError, TypeError):
         return 0.0
     return min(max(0.0, wait_s), LONGEST_RETRY_AFTER_S)

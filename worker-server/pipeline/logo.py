@@ -7,7 +7,6 @@ Only where nothing was asked for and Google's cannot be fetched does the bundled
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -20,7 +19,7 @@ from shared import console
 
 DEFAULT_URL = "https://www.google.com/images/branding/googlelogo/2x/googlelogo_color_272x92dp.png"
 BUNDLED = Path(__file__).parent.parent / "bundled_logo.png"
-_REFRESH_S = 3600
+REFRESH_S = 3600.0
 _FETCH_S = 5
 _FAILURE_KEPT_S = 5  # jobs that wait for a logo do not each try on their own
 _MAX_BYTES = 10 * 1024 * 1024
@@ -39,6 +38,12 @@ class Logo:
         self._etag = ""
         self._failure: Unavailable | None = None
         self._failed_at = 0.0
+        try:  # now: proxies and certificates are taken from the environment as it is at the start
+            self._http: httpx.AsyncClient | Exception = httpx.AsyncClient(
+                follow_redirects=True, limits=httpx.Limits(max_keepalive_connections=0)
+            )
+        except Exception as error:  # a proxy of a kind that there is no module for, say
+            self._http = error
 
     async def path(self) -> Path:
         """The normalised logo. Raises Unavailable where the one asked for cannot be had."""
@@ -47,16 +52,19 @@ class Logo:
                 self._path = await self._first()
             return self._path
 
-    async def keep_fresh(self) -> None:
-        """Fetch it now, and look for a newer one every hour; the old one stays if that fails."""
-        load: Callable[[], Awaitable[Path]] = self.path
-        while True:
-            try:
-                self._path = await load()
-            except Unavailable as error:  # stage 1 tries again
-                console.event(console.NOTICE, logo=self._source, detail=error.detail)
-            await asyncio.sleep(_REFRESH_S)
-            load = self._load
+    async def refresh(self) -> None:
+        """Fetch it, or look for a newer one; the old one stays if that fails."""
+        try:
+            if self._path is None:
+                await self.path()
+            else:
+                self._path = await self._load()
+        except Unavailable as error:  # stage 1 tries again
+            console.event(console.NOTICE, logo=self._source, detail=error.detail)
+
+    async def close(self) -> None:
+        if isinstance(self._http, httpx.AsyncClient):
+            await self._http.aclose()
 
     async def _first(self) -> Path:
         failed_lately = time.monotonic() - self._failed_at < _FAILURE_KEPT_S
@@ -82,7 +90,7 @@ class Logo:
         """The source's logo as it is now, normalised. Raises Unavailable."""
         try:
             return await self._normalised(await self._content())
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, StageError) as error:
+        except Exception as error:  # whatever it is: images wait for a logo, or get the bundled one
             what = self._source or DEFAULT_URL
             reason = str(error) or type(error).__name__
             detail = f"The logo {what} cannot be had: {reason}."
@@ -98,11 +106,10 @@ class Logo:
         return await asyncio.to_thread(local.read_bytes)
 
     async def _download(self, url: str) -> bytes:
+        if isinstance(self._http, Exception):
+            raise self._http
         headers = {"If-None-Match": self._etag} if self._etag else {}
-        async with (
-            httpx.AsyncClient(follow_redirects=True) as client,
-            client.stream("GET", url, headers=headers) as response,
-        ):
+        async with self._http.stream("GET", url, headers=headers) as response:
             if response.status_code == httpx.codes.NOT_MODIFIED:
                 return self._downloaded
             response.raise_for_status()

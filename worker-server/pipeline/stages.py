@@ -2,20 +2,23 @@
 
 import asyncio
 import hashlib
+import logging
 import random
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import watermark
-from errors import ImageRejected, StageError
+from errors import ImageRejected, StageError, Unforeseen
 from formats import registry
 from pipeline import attempts
-from pipeline.delivery import LONGEST_RETRY_AFTER_S, Central
+from pipeline.delivery import Central
 from pipeline.logo import Logo
 from runtime.decoder_processes import PixelProcesses
 from settings import Settings
-from shared import console
+from shared import console, durable
+from shared.background import in_thread
 from shared.contract import (
     DONE,
     FAILED,
@@ -28,6 +31,8 @@ from shared.contract import (
 from shared.spool import HeldMedia, Spool
 
 _SMALL = 1024 * 1024  # bytes
+_ENDS = {Status.STORED: DONE, Status.FAILED: FAILED}
+_logger = logging.getLogger(__name__)
 _MOST_REMEMBERED = 1000
 
 
@@ -56,26 +61,36 @@ class Stages:
 
         Raises Postponed, and OSError where the disk is at fault.
         """
-        if self._settle(media):
+        if await self._settle(media):
             return None
-        has_output = await self._has_output(media)
-        if stage is Stage.WATERMARK and has_output:
-            return Stage.UPLOAD
-        if stage is Stage.UPLOAD and not has_output:
-            return Stage.WATERMARK
-        longest_s = max(LONGEST_RETRY_AFTER_S, 10 * self.settings.retry_backoff_seconds)
-        if (wait_s := attempts.wait_s(media, longest_s)) > 0:
-            raise Postponed(wait_s)
         try:
-            await (self._watermark(media) if stage is Stage.WATERMARK else self._upload(media))
+            return await self._advance(media, stage)
         except StageError as error:
-            self._handle(media, stage, error)
+            await self._handle(media, stage, error)
+        except Postponed:
+            raise
         except OSError as error:
             attempts.excuse(media, stage, "disk_fault", str(error))
             raise
         except asyncio.CancelledError:
             attempts.excuse(media, stage, "interrupted", "The worker had to stop meanwhile.")
             raise
+        except Exception as error:
+            _logger.exception("%s of %s", stage, media.record["media_id"])
+            await self._handle(media, stage, Unforeseen(error))
+        return None
+
+    async def _advance(self, media: HeldMedia, stage: Stage) -> Stage | None:
+        has_output = await self._has_output(media)
+        if stage is Stage.WATERMARK and has_output:
+            return Stage.UPLOAD
+        if stage is Stage.UPLOAD and not has_output:
+            return Stage.WATERMARK
+        longest_s = attempts.longest_wait_s(self.settings)
+        if (wait_s := attempts.wait_s(media, longest_s)) > 0:
+            raise Postponed(wait_s)
+        attempts.begin(media, stage, self.worker)
+        await (self._watermark(media) if stage is Stage.WATERMARK else self._upload(media))
         return Stage.UPLOAD if media.progress["status"] == Status.WATERMARKED else None
 
     async def _watermark(self, media: HeldMedia) -> None:
@@ -83,15 +98,15 @@ class Stages:
         started = time.monotonic()
         config = self.settings
         console.event(console.WATERMARKING, **self._fields(media))
-        attempts.begin(media, Stage.WATERMARK, Status.WATERMARKING, self.worker)
         if media.is_damaged:
             raise ImageRejected("record_damaged", f"{MEDIA_RECORD} is missing or damaged.")
-        if not media.original.is_file():
+        if not durable.is_file(media.original):
             raise ImageRejected("original_missing", "The uploaded file is not there any more.")
         logo = await self.logo.path()
         options = config.options
         name = WATERMARKED_PREFIX + registry.output_name(media.record["filename"], options)
         temporary = media.path / ".watermarked.new"
+        temporary.unlink(missing_ok=True)  # what has its name may be a link
         try:
             async with self.pixels.slots:
                 await asyncio.sleep(random.uniform(*config.simulated_latency_s))  # noqa: S311
@@ -108,6 +123,7 @@ class Stages:
             "notes": notes,
         }
         attempts.end(media, Stage.WATERMARK, Status.WATERMARKED)
+        media.save()
         if len(self._just_written) >= _MOST_REMEMBERED:
             self._just_written.clear()
         self._just_written[media.record["media_id"]] = output["sha256"]
@@ -122,7 +138,6 @@ class Stages:
         """Stage 2: the watermarked image to central."""
         started = time.monotonic()
         console.event(console.UPLOADING, **self._fields(media))
-        attempts.begin(media, Stage.UPLOAD, Status.UPLOADING, self.worker)
         output, content_type = media.progress["watermarked"], media.record["content_type"]
         if output is not None:
             content_type = output.get("content_type", content_type)
@@ -137,7 +152,7 @@ class Stages:
             name=stored["name"],
             seconds=time.monotonic() - started,
         )
-        self._settle(media)
+        await self._settle(media)
 
     async def _has_output(self, media: HeldMedia) -> bool:
         """Whether stage 1's output is there and whole: a power cut, which this process would not
@@ -146,14 +161,16 @@ class Stages:
         if output is None:
             return False
         if self._just_written.pop(media.record["media_id"], "") == output["sha256"]:
-            return media.watermarked.is_file()
+            return durable.is_file(media.watermarked)
         if output["size"] < _SMALL:  # a thread would cost more than it spares the event loop
             return _is_whole(media.watermarked, output)
         return await asyncio.to_thread(_is_whole, media.watermarked, output)
 
-    def _handle(self, media: HeldMedia, stage: Stage, error: StageError) -> None:
+    async def _handle(self, media: HeldMedia, stage: Stage, error: StageError) -> None:
         """Note a failure. Raises Postponed where it is worth another attempt."""
-        number, delay_s = attempts.charge(media, stage, error, self.settings.retry_backoff_seconds)
+        number, delay_s = attempts.charge(
+            media, stage, error, self.worker, self.settings.retry_backoff_seconds
+        )
         fields = {**self._fields(media), "stage": stage, "code": error.code}
         if delay_s is None:
             console.event(
@@ -163,21 +180,18 @@ class Stages:
                 detail=error.detail,
                 next=attempts.after_failure(media),
             )
-            self._settle(media)
+            await self._settle(media)
             return
         what = f"{console.RETRY} {number}/{error.attempts - 1} in {delay_s:g}s"
         console.event(what, **fields, detail=error.detail)
         raise Postponed(delay_s)
 
-    def _settle(self, media: HeldMedia) -> bool:
+    async def _settle(self, media: HeldMedia) -> bool:
         """Move a media that is at its end where it belongs; whether it was."""
-        if media.progress["status"] == Status.STORED:
-            media.watermarked.unlink(missing_ok=True)  # central's now
-            media.move(DONE)
-        elif media.progress["status"] == Status.FAILED:
-            media.move(FAILED)
-        else:
+        state = _ENDS.get(media.progress["status"])
+        if state is None:
             return False
+        await in_thread(partial(media.settle, state))
         return True
 
     def _fields(self, media: HeldMedia) -> dict[str, str]:
@@ -191,7 +205,7 @@ class Stages:
 
 def _is_whole(path: Path, output: FileRecord) -> bool:
     try:
-        with path.open("rb") as file:
+        with durable.reading(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == output["sha256"]
     except (FileNotFoundError, IsADirectoryError):
         return False

@@ -10,22 +10,23 @@ import fcntl
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import IO
 
 from arq.connections import ArqRedis
 
 from pipeline import attempts
 from pipeline.delivery import Central
-from recovery import retention
-from recovery.stalled_jobs import AbandonedJobs
+from recovery.record_repair import RecordRepair
+from recovery.retention import Retention
+from recovery.stalled_jobs import StalledJobs
 from settings import Settings
-from shared import console, jobs
+from shared import clock, console, durable, jobs
+from shared.background import repeat
 from shared.contract import (
-    CENTRAL_UNREACHABLE,
     FAILED,
     PENDING,
+    TAKEN_UP_AGAIN,
     UPLOAD_QUEUE,
     WATERMARK_QUEUE,
     ProgressRecord,
@@ -44,33 +45,61 @@ _BATCH = 200  # media handled at once, so that the worker's own jobs go on in be
 class Reconciler:
     """Looks and passes over the uploads volume, until it is cancelled."""
 
-    def __init__(self, spool: Spool, redis: ArqRedis, central: Central, settings: Settings) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        redis: ArqRedis,
+        central: Central,
+        settings: Settings,
+        repairs: Sequence[RecordRepair],
+    ) -> None:
         self._spool = spool
         self._redis = redis
         self._central = central
         self._settings = settings
-        self._abandoned = AbandonedJobs(spool, redis)
+        self._repairs = repairs
+        self._stalled = StalledJobs(spool, redis, attempts.longest_wait_s(settings))
+        self._retention = Retention(spool, settings.keep_originals_days, settings.keep_failed_days)
         self._must_pass = True
         self._began_at = -math.inf
 
     async def run(self) -> None:
         """Look after look, for ever. Whatever goes wrong ends only the look."""
-        while True:
-            try:
-                await self._look()
-            except Exception as error:
-                self._must_pass = True
-                console.event(console.NOTICE, detail=f"reconciler: {error!r}")
-            await asyncio.sleep(min(_LOOK_S, self._settings.reconcile_seconds))
+        pause_s = self._settings.reconcile_seconds
+        async with asyncio.TaskGroup() as both:
+            both.create_task(repeat("reconciler", self._look, min(_LOOK_S, pause_s)))
+            # A look at a folder that is full takes longer than what Redis lost may go unnoticed.
+            both.create_task(repeat("record repair", self._repair_records, pause_s))
 
     async def _look(self) -> None:
-        await self._abandoned.free()
-        must_pass = self._must_pass or not await self._redis.exists(PASSED_KEY)
-        least_s = _LOOK_S if must_pass else self._settings.reconcile_seconds
-        if await asyncio.to_thread(self._take_turn, least_s):
-            self._began_at = time.monotonic()
-            await self._pass()
-            self._must_pass = False
+        try:
+            await self._measure_clock()
+            await self._stalled.free()
+            await self._stalled.bring_forward()
+            must_pass = self._must_pass or not await self._redis.exists(PASSED_KEY)
+            least_s = _LOOK_S if must_pass else self._settings.reconcile_seconds
+            if await asyncio.to_thread(self._take_turn, least_s):
+                self._began_at = time.monotonic()
+                await self._pass()
+                self._must_pass = False
+        except Exception as error:
+            self._must_pass = True
+            if str(error).startswith("WRONGTYPE"):
+                await jobs.put_aside_foreign_keys(self._redis)
+            raise
+
+    async def _measure_clock(self) -> None:
+        asked_at = time.monotonic()
+        try:
+            jobs.measure(await self._redis.time(), asked_at)
+        except Exception:
+            clock.lose()
+            raise
+
+    async def _repair_records(self) -> None:
+        for repair in self._repairs:
+            if rerun := await repair.run():
+                await jobs.enqueue(self._redis, rerun)
 
     def _take_turn(self, least_s: float) -> bool:
         """Whether the last pass, of any worker, began least_s seconds ago; then this one's begins.
@@ -78,9 +107,13 @@ class Reconciler:
         The lock is not held during a pass: two at once do no harm, a frozen worker that keeps
         all others from theirs would.
         """
+        path = self._spool.root / ".reconcile.lock"
         try:
-            with (self._spool.root / ".reconcile.lock").open("a+", errors="replace") as file:
-                return _note_turn(file, least_s)
+            fd = durable.open_file(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                return _note_turn(fd, least_s)
+            finally:
+                os.close(fd)
         except BlockingIOError:
             return False
         except OSError:  # each for itself: the disk is full, or the folder gone, which a pass makes
@@ -90,15 +123,10 @@ class Reconciler:
         # Where somebody made room with rm -r uploads/done, media could not move there.
         await asyncio.to_thread(self._spool.prepare)
         # First: what Redis loses from here on is noticed by the next look.
-        await self._redis.set(PASSED_KEY, timestamp())
+        await self._redis.set(PASSED_KEY, timestamp(clock.now()))
         await self._queue_what_has_no_job()
         await self._rerun_unreachable()
-        await asyncio.to_thread(
-            retention.sweep,
-            self._spool,
-            self._settings.keep_originals_days,
-            self._settings.keep_failed_days,
-        )
+        await asyncio.to_thread(self._retention.sweep)
 
     async def _queue_what_has_no_job(self) -> None:
         # In this order: stage 2 is queued before stage 1's job goes.
@@ -145,7 +173,7 @@ class Reconciler:
         return [
             media_id
             for media_id in self._media_in(FAILED)
-            if attempts.is_taken_up(media_id) and self._code(media_id) == CENTRAL_UNREACHABLE
+            if attempts.is_taken_up(media_id) and self._code(media_id) in TAKEN_UP_AGAIN
         ]
 
     def _code(self, media_id: str) -> str | None:
@@ -175,18 +203,17 @@ class Reconciler:
         return [path.name for path in paths if is_media_id(path.name)]
 
 
-def _note_turn(file: IO[str], least_s: float) -> bool:
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    file.seek(0)
-    ago_s = time.time() - _number(file.read())
+def _note_turn(fd: int, least_s: float) -> bool:
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    ago_s = clock.now_s() - _number(os.pread(fd, 32, 0))
     if 0 <= ago_s < 0.9 * least_s:  # negative: the clock was set back
         return False
-    os.ftruncate(file.fileno(), 0)
-    file.write(str(time.time()))
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, str(clock.now_s()).encode(), 0)
     return True
 
 
-def _number(text: str) -> float:
+def _number(text: bytes) -> float:
     try:
         return float(text)
     except ValueError:

@@ -1,57 +1,110 @@
-"""What goes from the uploads volume in time: broken uploads, and what was kept long enough."""
+"""What goes from the uploads volume in time: broken uploads, and what was kept long enough.
 
+Nothing goes by one clock alone. What is old is so by Redis' clock, by its id, which has the time of
+the reception, and by the times of its files. Where two of them disagree, it stays.
+"""
+
+import fcntl
+import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ulid import ULID
 
-from shared.contract import DONE, FAILED, INCOMING, is_media_id
+from shared import clock, console, durable
+from shared.contract import DONE, FAILED, INCOMING, MEDIA_RECORD, PENDING, is_media_id
 from shared.spool import MediaBusy, MediaGone, Spool
 
 _UNFINISHED_KEPT_S = 3600
 _DAY_S = 86_400
 
 
-def sweep(spool: Spool, keep_originals_days: float | None, keep_failed_days: float | None) -> None:
-    """Remove uploads that broke off an hour ago, and originals and failed media this old.
+class Retention:
+    """keep_originals_days counts from the reception, keep_failed_days from the failure; None keeps
+    them for ever."""
 
-    An original's age counts from its reception, a failed media's from its failure; None keeps
-    them for ever. Raises OSError.
-    """
-    for path in [*_media_in(spool.root / INCOMING), *spool.root.glob(".probe-*")]:
-        if time.time() - _last_change(path) > _UNFINISHED_KEPT_S:
-            shutil.rmtree(path, ignore_errors=True)
-    if keep_originals_days is not None:
-        for path in _received_before(spool.root / DONE, keep_originals_days):
-            _remove(spool, path.name, DONE)
-    if keep_failed_days is not None:
-        for path in _received_before(spool.root / FAILED, keep_failed_days):
-            if time.time() - _last_change(path) > keep_failed_days * _DAY_S:
-                _remove(spool, path.name, FAILED)
+    def __init__(
+        self, spool: Spool, keep_originals_days: float | None, keep_failed_days: float | None
+    ) -> None:
+        self._spool = spool
+        self._keep_originals_days = keep_originals_days
+        self._keep_failed_days = keep_failed_days
+        self._told: set[str] = set()  # media of which a notice said that their times disagree
+
+    def sweep(self) -> None:
+        """Remove what is old. Raises OSError."""
+        if not clock.may_delete():
+            return
+        for path in [*_media_in(self._spool.root / INCOMING), *self._probes()]:
+            if _age_s(path) > _UNFINISHED_KEPT_S and not _is_being_received(path):
+                shutil.rmtree(path, ignore_errors=True)
+        if self._keep_originals_days is not None:
+            for path in self._received_before(DONE, self._keep_originals_days):
+                self._remove(path.name, DONE)
+        if self._keep_failed_days is not None:
+            for path in self._received_before(FAILED, self._keep_failed_days):
+                if _age_s(path) > self._keep_failed_days * _DAY_S:
+                    self._remove(path.name, FAILED)
+
+    def _probes(self) -> Iterator[Path]:
+        """What a killed try of the disk left (durable.probe)."""
+        for folder in (self._spool.root, *(self._spool.root / s for s in (INCOMING, PENDING))):
+            yield from folder.glob(".probe-*")
+
+    def _received_before(self, state: str, days: float) -> Iterator[Path]:
+        oldest_kept_s = clock.now_s() - days * _DAY_S
+        oldest_kept = str(ULID.from_timestamp(max(0, oldest_kept_s)))[:_TIME_CHARS]
+        for path in _media_in(self._spool.root / state):
+            if path.name < oldest_kept and self._agree(path):
+                yield path
+
+    def _agree(self, path: Path) -> bool:
+        """Whether the media's id and its media.json, made together, are of the same time."""
+        try:
+            written_s = os.lstat(path / MEDIA_RECORD).st_mtime
+        except OSError:
+            return False  # just gone, or damaged: nobody can tell how old it is
+        if abs(ULID.from_str(path.name).timestamp - written_s) <= clock.MOST_APART_S:
+            return True
+        if path.name not in self._told:
+            self._told.add(path.name)
+            detail = "its id and its media.json are of different times: it is kept for ever"
+            console.event(console.NOTICE, media_id=path.name, detail=detail)
+        return False
+
+    def _remove(self, media_id: str, state: str) -> None:
+        with suppress(MediaBusy, MediaGone, OSError), self._spool.hold(media_id) as media:
+            if media.state == state:
+                shutil.rmtree(media.path, ignore_errors=True)
+
+
+_TIME_CHARS = 10  # of a ULID's 26
 
 
 def _media_in(folder: Path) -> Iterator[Path]:
     return (path for path in folder.iterdir() if is_media_id(path.name))
 
 
-def _received_before(folder: Path, days: float) -> Iterator[Path]:
-    oldest_kept_s = datetime.now(UTC).timestamp() - days * _DAY_S
-    return (p for p in _media_in(folder) if ULID.from_str(p.name).timestamp < oldest_kept_s)
-
-
-def _last_change(folder: Path) -> float:
-    """When anything in folder last changed, in seconds since the epoch; now if it just went."""
+def _age_s(folder: Path) -> float:
+    """Seconds since anything in folder last changed; 0 if it just went."""
     try:
-        return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        changed_s = max(os.lstat(path).st_mtime for path in (folder, *folder.iterdir()))
     except (FileNotFoundError, NotADirectoryError):
-        return time.time()
+        return 0
+    return clock.now_s() - changed_s
 
 
-def _remove(spool: Spool, media_id: str, state: str) -> None:
-    with suppress(MediaBusy, MediaGone, OSError), spool.hold(media_id) as media:
-        if media.state == state:
-            shutil.rmtree(media.path, ignore_errors=True)
+def _is_being_received(folder: Path) -> bool:
+    """Whether a gateway has a file of it open, whatever any clock says."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            fd = durable.open_file(path, os.O_RDONLY)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            finally:
+                os.close(fd)
+    return False

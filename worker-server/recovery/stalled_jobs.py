@@ -1,11 +1,13 @@
-"""Jobs whose worker died, or lost Redis while it took them, and which arq takes for running."""
+"""Jobs that nothing would start: their worker died, or lost Redis while it took them, and arq takes
+them for running; or a clock that was wrong put them off for longer than any job is.
+"""
 
 import asyncio
 
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 
-from shared import console
+from shared import console, jobs
 from shared.contract import UPLOAD_QUEUE, WATERMARK_QUEUE
 from shared.spool import MediaBusy, MediaGone, Spool
 
@@ -24,14 +26,38 @@ return taken
 """
 
 
-class AbandonedJobs:
+_BRING_FORWARD = f"""
+{jobs.NOW_MS}
+local late = 0
+for _, queue in ipairs(KEYS) do
+    local found = redis.call(
+        'ZRANGEBYSCORE', queue, now_ms + ARGV[1], '+inf', 'LIMIT', 0, ARGV[2])
+    for _, job in ipairs(found) do redis.call('ZADD', queue, 'XX', now_ms, job) end
+    late = late + #found
+end
+return late
+"""
+
+
+class StalledJobs:
     """Found by looking again and again."""
 
-    def __init__(self, spool: Spool, redis: ArqRedis) -> None:
+    def __init__(self, spool: Spool, redis: ArqRedis, longest_wait_s: float) -> None:
         self._spool = spool
         self._redis = redis
+        self._longest_wait_ms = int(longest_wait_s * 1000)
         self._ask = redis.register_script(_IN_PROGRESS)
+        self._bring_forward = redis.register_script(_BRING_FORWARD)
         self._in_progress: set[str] = set()
+
+    async def bring_forward(self) -> None:
+        """Make due what is put off beyond the longest retry."""
+        late = await self._bring_forward(
+            keys=[WATERMARK_QUEUE, UPLOAD_QUEUE], args=[self._longest_wait_ms, _QUEUE_HEAD]
+        )
+        if late:
+            detail = "brought forward jobs that a wrong clock had put off"
+            console.event(console.NOTICE, detail=detail, jobs=late)
 
     async def free(self) -> None:
         """Let those that were in progress a look ago and still are run again, if left alone.

@@ -1,5 +1,6 @@
 """Child processes for everything that decodes pixels: killable, with a memory and a time limit."""
 
+import ctypes
 import faulthandler
 import math
 import os
@@ -24,6 +25,9 @@ Result = TypeVar("Result")
 
 _STARTS = 10
 _BEGUN = "begun\n"
+_MOST_FILES = 64
+_PR_SET_NO_NEW_PRIVS = 38  # prctl(2)
+_libc = ctypes.CDLL(None)
 _was_called = False  # in a child
 
 
@@ -124,9 +128,7 @@ def _call_limited(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A pipe that nobody empties: libtiff writes to it, and would hang once it is full.
     os.dup2(sys.stderr.fileno(), 2)
-    limit = memory_mb * 1024 * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _restrict(memory_mb * 1024 * 1024)
     # Emptied already: ext4 writes a file to the disk at once that is emptied and written anew.
     with report.open("ab", buffering=0) as file:
         file.write(_BEGUN.encode())
@@ -136,6 +138,23 @@ def _call_limited(
         finally:
             malloc.give_back()
             faulthandler.disable()
+
+
+def _restrict(memory_bytes: int) -> None:
+    """A decoder that is taken over has what its worker has, but gains nothing more (README).
+
+    The number of processes is not limited: it would count all of this user's, on the whole host.
+    Nor is CPU time, which adds up over a child's life.
+    """
+    for limit, most in (
+        (resource.RLIMIT_AS, memory_bytes),
+        (resource.RLIMIT_FSIZE, memory_bytes),  # what is written was in memory before
+        (resource.RLIMIT_NOFILE, _MOST_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(limit, (most, most))
+    if sys.platform == "linux":
+        _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def _death(report: str) -> StageError:

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from arq.constants import in_progress_key_prefix, job_key_prefix, retry_key_prefix
 from arq.jobs import deserialize_job_raw
-from arq.utils import timestamp_ms
 from arq.worker import JobExecutionFailed, Retry, Worker, logger
 
 from shared import jobs
@@ -24,32 +23,36 @@ _LEFT_LYING_MS = 250  # a job that whoever queued it should have taken by then
 _TRIES_KEPT_S = 88_400  # arq's own
 _PAGE, _PAGES = 100, 10  # running jobs stay at the queue's head; the waiting ones are behind them
 
-# Takes jobs as arq does, by their in-progress keys, and counts the try; returns id, score, payload
-# and tries of each in turn. Who finds the queue exhausted removes all wake-ups: they tell of jobs
-# that are taken.
+# Takes jobs as arq does, by their in-progress keys, and counts the try; returns id, payload and
+# tries of each in turn. Who finds the queue exhausted removes all wake-ups: they tell of jobs that
+# are taken. What somebody else wrote under a job's keys counts as nothing.
 _TAKE = f"""
+{jobs.NOW_MS}
 local queue, wake = KEYS[1], KEYS[2]
-local now_ms, taken_ms, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local lying_ms, taken_ms, wanted = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local taken = {{}}
-local function take(job, score)
-    local tries = '{retry_key_prefix}' .. job
-    for _, fact in ipairs({{
-        job, score, redis.call('GET', '{job_key_prefix}' .. job) or '', redis.call('INCR', tries)
-    }}) do
-        table.insert(taken, fact)
+local function take(job)
+    local tries, body = '{retry_key_prefix}' .. job, redis.pcall('GET', '{job_key_prefix}' .. job)
+    local count = redis.pcall('INCR', tries)
+    if type(count) ~= 'number' then
+        redis.call('SET', tries, 1)
+        count = 1
     end
     redis.call('EXPIRE', tries, {_TRIES_KEPT_S})
+    for _, fact in ipairs({{job, type(body) == 'string' and body or '', count}}) do
+        table.insert(taken, fact)
+    end
 end
 for page = 0, {_PAGES} - 1 do
     local head = redis.call(
-        'ZRANGEBYSCORE', queue, '-inf', now_ms, 'WITHSCORES', 'LIMIT', page * {_PAGE}, {_PAGE})
-    for i = 1, #head, 2 do
-        if redis.call('SET', '{in_progress_key_prefix}' .. head[i], 1, 'PX', taken_ms, 'NX') then
-            take(head[i], head[i + 1])
-            if #taken == 4 * wanted then return taken end
+        'ZRANGEBYSCORE', queue, '-inf', now_ms - lying_ms, 'LIMIT', page * {_PAGE}, {_PAGE})
+    for _, job in ipairs(head) do
+        if redis.call('SET', '{in_progress_key_prefix}' .. job, 1, 'PX', taken_ms, 'NX') then
+            take(job)
+            if #taken == 3 * wanted then return taken end
         end
     end
-    if #head < 2 * {_PAGE} then
+    if #head < {_PAGE} then
         if wake then redis.call('DEL', wake) end
         return taken
     end
@@ -59,15 +62,15 @@ return taken
 
 # Ends a job, or puts it off by some ms, and queues those that follow.
 _END = f"""
-local first = 7
+local first = 6
 {jobs.QUEUE_JOBS}
-local job, put_off_ms = ARGV[5], ARGV[6]
+local job, put_off_ms = ARGV[4], ARGV[5]
 redis.call('DEL', '{in_progress_key_prefix}' .. job)
 if put_off_ms == '' then
     redis.call('DEL', '{retry_key_prefix}' .. job, '{job_key_prefix}' .. job)
     redis.call('ZREM', KEYS[1], job)
-else
-    redis.call('ZADD', KEYS[1], 'XX', 'INCR', put_off_ms, job)
+elseif put_off_ms ~= '0' then
+    redis.call('ZADD', KEYS[1], 'XX', now_ms + put_off_ms, job)
 end
 """
 
@@ -105,7 +108,7 @@ class QueueWorker(Worker):
         free = self.max_jobs - self.job_counter
         if free <= 0:
             return
-        keys, due_ms, wanted = [self.queue_name], timestamp_ms(), free
+        keys, lying_ms, wanted = [self.queue_name], 0, free
         if self._wake:
             keys.append(self._wake)
         elif own := min(free, self._queued.qsize()):
@@ -113,21 +116,21 @@ class QueueWorker(Worker):
                 self._queued.get_nowait()
             wanted = own
         else:
-            due_ms -= _LEFT_LYING_MS
+            lying_ms = _LEFT_LYING_MS
         taken_ms = int(self.in_progress_timeout_s * 1000)
-        taken: list[Any] = await self._take(keys=keys, args=[due_ms, taken_ms, wanted])
-        self._more_wait = len(taken) == 4 * free
-        for job, score, payload, tries in zip(*[iter(taken)] * 4, strict=True):
-            job_id = job.decode()
+        taken: list[Any] = await self._take(keys=keys, args=[lying_ms, taken_ms, wanted])
+        self._more_wait = len(taken) == 3 * free
+        for job, payload, tries in zip(*[iter(taken)] * 3, strict=True):
+            job_id = job.decode(errors="backslashreplace")
             if job_id in self.tasks and not self.tasks[job_id].done():
                 continue  # Redis lost its key, as after FLUSHALL: it is at work here
             await self.sem.acquire()
             self.job_counter += 1
-            task = self.loop.create_task(self._run(job_id, int(score), payload, tries))
+            task = self.loop.create_task(self._run(job_id, payload, tries))
             task.add_done_callback(lambda _: self._release_sem_dec_counter_on_complete())
             self.tasks[job_id] = task
 
-    async def _run(self, job_id: str, score: int, payload: bytes, tries: int) -> None:
+    async def _run(self, job_id: str, payload: bytes, tries: int) -> None:
         """Instead of arq's run_job, by the same rules: only a Retry or being cancelled brings a
         job back. What its function returns is the job to queue next, if any."""
         following: Job | None = None
@@ -136,7 +139,7 @@ class QueueWorker(Worker):
             following = await self._called(payload, tries)
             self.jobs_complete += 1
         except Retry as retry:
-            put_off_ms = (retry.defer_score or 0) + timestamp_ms() - score
+            put_off_ms = retry.defer_score or 0
             self.jobs_retried += 1
         except asyncio.CancelledError:
             put_off_ms = 0

@@ -10,20 +10,23 @@ from typing import Any
 
 import uvloop
 from arq.worker import func
-from redis.exceptions import RedisError
 
 from formats import registry
 from pipeline.delivery import Central
-from pipeline.logo import Logo
+from pipeline.logo import REFRESH_S, Logo
 from pipeline.stages import Stages
 from recovery.reconciler import Reconciler
-from runtime import deadlines
+from recovery.record_repair import RecordRepair
+from runtime import clean_environment, deadlines
 from runtime.decoder_processes import PixelProcesses
 from service import health, tasks, worker_name
 from service.queue_worker import QueueWorker
 from settings import Settings
 from shared import console, environment, jobs
+from shared.background import repeat
 from shared.contract import (
+    DONE,
+    FAILED,
     JOB_TTL_MS,
     UPLOAD_QUEUE,
     UPLOAD_TASK,
@@ -56,6 +59,7 @@ async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    await _refuse_cluster(settings)
     async with _opened(settings) as stages:
         console.event(
             console.READY,
@@ -65,11 +69,12 @@ async def _serve(settings: Settings) -> None:
             memory_mb=settings.memory_mb,
             uploads=settings.upload_dir.resolve(),
         )
+        repairs = [RecordRepair(state, stages.spool, stages.central) for state in (FAILED, DONE)]
         async with asyncio.TaskGroup() as retiring:
             while not stop.is_set():
                 workers = build_workers(stages)
                 try:
-                    await _work(stages, workers, stop)
+                    await _work(stages, workers, repairs, stop)
                 except Exception as error:  # of Redis, or of arq when a connection drops
                     detail = f"taking jobs failed, workers start anew: {error!r}"
                     console.event(console.NOTICE, worker=stages.worker, detail=detail)
@@ -79,6 +84,14 @@ async def _serve(settings: Settings) -> None:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _REBUILD_PAUSE_S)
             console.event(console.NOTICE, worker=stages.worker, detail="finishing what runs")
+
+
+async def _refuse_cluster(settings: Settings) -> None:
+    redis = jobs.connect(settings.redis_dsn, WATERMARK_QUEUE, timeout_s=_REDIS_ANSWER_S, retries=0)
+    try:
+        await jobs.refuse_cluster(redis)
+    finally:
+        await redis.aclose(close_connection_pool=True)
 
 
 @asynccontextmanager
@@ -99,19 +112,26 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
             Path(folder),
         )
         logo = Logo(settings.google_logo, Path(folder), pixels)
+        clean_environment.forget_the_rest()
         await pixels.warm_up(registry.load)
-        background = asyncio.create_task(logo.keep_fresh())
+        background = asyncio.create_task(repeat("the logo", logo.refresh, REFRESH_S))
         yield Stages(settings, name, spool, pixels, logo, central)
         background.cancel()
+        await logo.close()
     await central.close()
 
 
-async def _work(stages: Stages, workers: list[QueueWorker], stop: asyncio.Event) -> None:
+async def _work(
+    stages: Stages,
+    workers: list[QueueWorker],
+    repairs: list[RecordRepair],
+    stop: asyncio.Event,
+) -> None:
     """Poll both queues and reconcile until stop is set; jobs may still run then.
 
     Raises RedisError or OSError where Redis failed a Worker: arq's own end with it.
     """
-    reconciler = Reconciler(stages.spool, workers[0].pool, stages.central, stages.settings)
+    reconciler = Reconciler(stages.spool, workers[0].pool, stages.central, stages.settings, repairs)
     running = [
         *(asyncio.create_task(worker.async_run()) for worker in workers),
         asyncio.create_task(reconciler.run()),
@@ -190,7 +210,7 @@ async def _retire(worker: QueueWorker, stop: asyncio.Event) -> None:
         for task in unfinished:
             task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    with suppress(RedisError, OSError):
+    with suppress(Exception):  # nothing is to come of it any more
         if stop.is_set():
             await worker.pool.delete(worker.health_check_key)
         await worker.pool.aclose(close_connection_pool=True)

@@ -10,7 +10,7 @@ from arq.worker import Retry
 
 from pipeline.stages import Postponed, Stages
 from shared import console
-from shared.contract import PENDING, Stage
+from shared.contract import PENDING, Stage, is_job
 from shared.jobs import Job
 from shared.spool import MediaBusy, MediaGone
 
@@ -31,6 +31,10 @@ async def upload_to_central_task(ctx: dict[str, Any], media_id: str, run: int) -
 async def _advance(stages: Stages, stage: Stage, media_id: str, run: int) -> Job | None:
     """The job to queue next, if any: it needs the lock, which is free only then."""
     following = None
+    if not is_job(media_id, run):
+        detail = f"a job of none of us was dropped: {media_id!r:.100}, {run!r:.100}"
+        console.event(console.NOTICE, stage=stage, detail=detail)
+        return None
     try:
         with stages.spool.hold(media_id) as media:
             # A job of an earlier run, or one that ran already: nothing is left to do.

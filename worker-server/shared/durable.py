@@ -1,15 +1,19 @@
 """Files that are whole or not there: temporary name, fsync, rename."""
 
 import ctypes
+import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+_IRREGULAR = "no regular file"
 _libc = ctypes.CDLL(None)
 _to_json = json.JSONEncoder(ensure_ascii=False).encode  # an indent would take the slow way
 
@@ -31,9 +35,67 @@ def write_all(fd: int, pieces: Iterable[bytes | bytearray | memoryview]) -> None
             left = left[os.write(fd, left) :]
 
 
+def open_file(path: Path | str, flags: int, mode: int = 0o666) -> int:
+    """os.open of a regular file. Raises FileNotFoundError where a link or a pipe has its name: below
+    the folders that the operator names no link is followed, and no pipe is waited for."""
+    try:
+        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise FileNotFoundError(errno.ENOENT, _IRREGULAR, str(path)) from error
+        raise
+    kind = os.fstat(fd).st_mode
+    if stat.S_ISREG(kind):
+        return fd
+    os.close(fd)
+    if stat.S_ISDIR(kind):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise FileNotFoundError(errno.ENOENT, _IRREGULAR, str(path))
+
+
+def reading(path: Path | str) -> BufferedReader:
+    """A regular file, opened to be read. Raises OSError as open_file does."""
+    return open(open_file(path, os.O_RDONLY), "rb")
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """All of a regular file. Raises OSError as open_file does."""
+    with reading(path) as file:
+        return file.read()
+
+
+def is_file(path: Path | str) -> bool:
+    """Whether it is a regular file, and no link to one."""
+    return _kind(path, stat.S_ISREG)
+
+
+def is_folder(path: Path | str) -> bool:
+    """Whether it is a folder, and no link to one."""
+    return _kind(path, stat.S_ISDIR)
+
+
+def _kind(path: Path | str, is_so: Callable[[int], bool]) -> bool:
+    try:
+        return is_so(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def make_folder(path: Path) -> None:
+    """Have a folder there. Raises OSError where something else, such as a link, has its name."""
+    path.mkdir(parents=True, exist_ok=True)
+    if not is_folder(path):
+        raise NotADirectoryError(errno.ENOTDIR, "a link, where a folder must be", str(path))
+
+
 def _write_file(path: Path | str, content: bytes, *, fsync: bool) -> None:
     """Have a file with that content; an error, or a crash, may leave half of it."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    try:
+        fd = open_file(path, flags)
+    except FileNotFoundError:
+        Path(path).unlink()  # a link, unless the folder is gone
+        fd = open_file(path, flags)
     try:
         write_all(fd, [content])
         if fsync:
@@ -79,14 +141,17 @@ def _exchanged(one: Path | str, other: Path | str) -> bool:
     )
 
 
-def probe(folder: Path) -> None:
-    """Try in folder what the design needs of a file system: write, rename, link, flock.
+def probe(folder: Path, target: Path | None = None) -> None:
+    """Try what the design needs of a file system: write, link, flock, and a rename into target.
 
     Raises OSError where one of them does not work.
     """
     # A folder of its own for each try: containers that share a volume share process ids too.
-    with TemporaryDirectory(prefix=".probe-", dir=folder) as own:
-        written, renamed, linked = (Path(own, step) for step in ("written", "renamed", "linked"))
+    with (
+        TemporaryDirectory(prefix=".probe-", dir=folder) as own,
+        TemporaryDirectory(prefix=".probe-", dir=target or folder) as other,
+    ):
+        written, renamed, linked = Path(own, "written"), Path(other, "renamed"), Path(own, "linked")
         with written.open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.write(b"probe")

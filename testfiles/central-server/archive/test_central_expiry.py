@@ -5,6 +5,10 @@ import errno
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from unittest.mock import patch
 
@@ -13,6 +17,7 @@ from ulid import ULID
 
 from archive import expiry
 from archive.archive import Archive
+from shared import clock
 from support.archive import (
     OTHER_ID,
     Steps,
@@ -27,7 +32,7 @@ from support.archive import (
 )
 from support.central import JPEG, MEDIA_ID, stored_names
 from support.central import deliver as post
-from support.services import in_process, until
+from support.services import InProcess, in_process, until
 
 DAY_S = 86_400.0
 NAME = "watermarked_photo.jpg"
@@ -43,6 +48,50 @@ def age(folder: Path, media_id: str, days: float) -> None:
     os.utime(folder / "storage" / ".receipts" / f"{media_id}.json", (stored_at, stored_at))
 
 
+@contextmanager
+def an_hour_later() -> Iterator[None]:
+    """By when nobody has told the time."""
+    with patch.object(expiry, "_PAUSE_S", 0.02):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def right_clock() -> Iterator[None]:
+    yield
+    clock.measure(time.time(), time.monotonic())
+    assert clock.may_delete()
+
+
+def told_the_time(central: InProcess, ahead_s: float) -> None:
+    """A worker delivers, and says what time it is by Redis' clock."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead_s), usegmt=True)
+    fields = {"worker_name": "worker-1", "media_id": OTHER_ID}
+    files = {"file": ("photo.jpg", b"young")}
+    answer = central.post("/upload-final", data=fields, files=files, headers={"Date": date})
+    assert answer.status_code == 200
+
+
+def test_a_worker_that_tells_the_same_time_lets_the_first_look_begin(tmp_path: Path) -> None:
+    with in_process("central-server", env(tmp_path, "1")) as central:
+        post(central, media_id=MEDIA_ID)
+        age(tmp_path, MEDIA_ID, days=1.1)
+        told_the_time(central, ahead_s=299)
+        until(lambda: remembered(tmp_path) == [f"{OTHER_ID}.json"])
+
+
+@pytest.mark.parametrize("ahead_s", [-400 * DAY_S, -301, 301, 400 * DAY_S])
+def test_nothing_is_forgotten_while_a_worker_tells_another_time(
+    tmp_path: Path, ahead_s: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with an_hour_later(), in_process("central-server", env(tmp_path)) as central:
+        post(central, media_id=MEDIA_ID)
+    age(tmp_path, MEDIA_ID, days=400)
+    with in_process("central-server", env(tmp_path, "1")) as central:
+        told_the_time(central, ahead_s)
+        until(lambda: "s apart" in capsys.readouterr().out)
+    assert sorted(remembered(tmp_path)) == [f"{MEDIA_ID}.json", f"{OTHER_ID}.json"]
+
+
 def drop(archive: Archive, days: float) -> int:
     return asyncio.run(archive.drop_receipts(days * DAY_S))
 
@@ -53,7 +102,7 @@ def test_a_start_forgets_old_media_and_keeps_the_images_of_all(tmp_path: Path) -
         post(central, b"young", media_id=OTHER_ID)
     age(tmp_path, MEDIA_ID, days=2.6)
     age(tmp_path, OTHER_ID, days=2.4)
-    with in_process("central-server", env(tmp_path, "2.5")) as central:
+    with an_hour_later(), in_process("central-server", env(tmp_path, "2.5")) as central:
         until(lambda: remembered(tmp_path) == [f"{OTHER_ID}.json"])
         assert central.get(f"/media/{MEDIA_ID}").status_code == 404
         assert central.delete(f"/media/{MEDIA_ID}").status_code == 404
@@ -66,12 +115,12 @@ def test_it_looks_again_later_and_goes_on_after_a_failure(
 ) -> None:
     receipts = tmp_path / "storage" / ".receipts"
     with (
-        patch.object(expiry, "_PAUSE_S", 0.02),
+        an_hour_later(),
         in_process("central-server", env(tmp_path, "1")) as central,
     ):
         post(central, media_id=MEDIA_ID)
         receipts.rename(tmp_path / "away")
-        until(lambda: "receipts_not_dropped=" in capsys.readouterr().out)
+        until(lambda: "dropping receipts: FileNotFoundError" in capsys.readouterr().out)
         (tmp_path / "away").rename(receipts)
         age(tmp_path, MEDIA_ID, days=1.1)
         until(lambda: "receipts_dropped=1" in capsys.readouterr().out)
@@ -163,7 +212,7 @@ def test_a_start_drops_old_tombstones(tmp_path: Path) -> None:
     age_tombstone(tmp_path, MEDIA_ID, days=2)
     with in_process("central-server", env(tmp_path)) as central:
         assert post(central, media_id=MEDIA_ID).status_code == 410
-    with in_process("central-server", env(tmp_path, "1")) as central:
+    with an_hour_later(), in_process("central-server", env(tmp_path, "1")) as central:
         until(lambda: tombstones(tmp_path) == [OTHER_ID])
         assert post(central, media_id=MEDIA_ID).status_code == 200
 

@@ -90,7 +90,7 @@ def test_a_senseless_tail_is_refused(central: InProcess, tail: str) -> None:
 
 
 def test_ready_tells_which_folder_cannot_be_used(central: InProcess, tmp_path: Path) -> None:
-    assert central.get("/ready").json() == {"status": "ready"}
+    assert central.get("/ready").json() == {"status": "ready", "keep_receipts_days": None}
     (tmp_path / "storage").rename(tmp_path / "gone")
     answer = central.get("/ready")
     assert answer.status_code == 503

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ulid import ULID
 
-from shared.contract import Attempt, ErrorRecord, MediaRecord, timestamp
+from shared.contract import Attempt, ErrorRecord, MediaRecord, Stage, timestamp
 from support.fast import RedisServer, assert_problem, redis_server
 from support.services import InProcess, in_process
 
@@ -31,7 +31,7 @@ def fast(redis: RedisServer, tmp_path: Path) -> Iterator[InProcess]:
         yield service
 
 
-def attempt(stage: str, ended_at: str | None = None) -> Attempt:
+def attempt(stage: Stage, ended_at: str | None = None) -> Attempt:
     return {
         "stage": stage,
         "worker": "worker-1",
@@ -69,7 +69,7 @@ def media(
     [
         ({}, "It waits for a worker to watermark it."),
         (
-            {"status": "watermarking", "attempts": [attempt("watermark")]},
+            {"status": "watermarking", "attempts": [attempt(Stage.WATERMARK)]},
             f"worker-1 is at attempt 1 to watermark it since {T1}.",
         ),
         (
@@ -80,7 +80,11 @@ def media(
             {
                 "status": "uploading",
                 "watermarked": WATERMARKED,
-                "attempts": [attempt("watermark", T1), attempt("upload", T2), attempt("upload")],
+                "attempts": [
+                    attempt(Stage.WATERMARK, T1),
+                    attempt(Stage.UPLOAD, T2),
+                    attempt(Stage.UPLOAD),
+                ],
             },
             f"worker-1 is at attempt 2 to send it to central since {T1}.",
         ),
@@ -88,7 +92,7 @@ def media(
             {
                 "status": "uploading",
                 "watermarked": WATERMARKED,
-                "attempts": [attempt("watermark", T1), attempt("upload", T1)],
+                "attempts": [attempt(Stage.WATERMARK, T1), attempt(Stage.UPLOAD, T1)],
                 "next_attempt_at": T2,
             },
             f"Attempt 2 to send it to central is due at {T2}.",

@@ -11,6 +11,7 @@ import pytest
 from local_stack.host import free_ports
 from media import central_client
 from shared import spool
+from shared.contract import Status
 from support import images, web_server
 from support.fast import RedisServer, assert_problem, client, redis_server
 from support.services import InProcess, in_process, running
@@ -58,7 +59,8 @@ def gateway_of(redis: RedisServer, central_url: str, uploads: Path) -> Iterator[
 def media_in(state: str, fast: InProcess, uploads: Path) -> str:
     media_id: str = fast.post("/media", **UPLOAD).json()["media_id"]
     with spool.Spool(uploads).hold(media_id) as media:
-        media.progress["status"] = {"done": "stored"}.get(state, state)
+        statuses = {"done": Status.STORED, "failed": Status.FAILED, "pending": Status.QUEUED}
+        media.progress["status"] = statuses[state]
         media.save()
         media.move(state)
     return media_id

@@ -46,7 +46,7 @@ def failed(
     media_id: str = accepted.json()["media_id"]
     with spool.Spool(uploads).hold(media_id) as media:
         error: ErrorRecord = {"code": code, "detail": "It did not work."}
-        media.progress |= {"status": "failed", "error": error}
+        media.progress |= {"status": contract.Status.FAILED, "error": error}
         media.progress |= {"run": run, "watermarked": watermarked}
         media.save()
         media.move("failed")

@@ -34,7 +34,7 @@ def media(tmp_path: Path) -> Iterator[HeldMedia]:
 
 
 def begin(media: HeldMedia, stage: Stage = Stage.UPLOAD) -> None:
-    attempts.begin(media, stage, Status.UPLOADING, "worker-1")
+    attempts.begin(media, stage, "worker-1")
 
 
 def fail(
@@ -42,7 +42,9 @@ def fail(
 ) -> tuple[int, float | None]:
     """Begin and fail an attempt; how many did like this, and the next one's delay or None."""
     begin(media)
-    return attempts.charge(media, Stage.UPLOAD, error, backoff_s)
+    charged = attempts.charge(media, Stage.UPLOAD, error, "worker-1", backoff_s)
+    media.save()
+    return charged
 
 
 def saved(media: HeldMedia) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def test_failures_of_another_kind_or_stage_are_not_counted_together(media: HeldM
         fail(media, UNREACHABLE)
     assert fail(media, errors.Unavailable("logo_unavailable", "No logo.")) == (1, 10)
     begin(media, Stage.WATERMARK)
-    assert attempts.charge(media, Stage.WATERMARK, UNREACHABLE, 10) == (1, 10)
+    assert attempts.charge(media, Stage.WATERMARK, UNREACHABLE, "worker-1", 10) == (1, 10)
 
 
 def test_an_attempt_is_on_the_disk_before_its_work_begins(media: HeldMedia) -> None:
@@ -108,6 +110,7 @@ def test_an_attempt_is_on_the_disk_before_its_work_begins(media: HeldMedia) -> N
     assert (attempt["stage"], attempt["worker"]) == ("upload", "worker-1")
     assert (attempt["ended_at"], attempt["error"]) == (None, None)
     attempts.end(media, Stage.UPLOAD, Status.STORED)
+    media.save()
     [attempt] = saved(media)["attempts"]
     assert attempt["started_at"] <= attempt["ended_at"]
     assert saved(media)["status"] == "stored"
@@ -126,7 +129,8 @@ def test_after_ten_attempts_that_never_ended_the_worker_counts_as_lost(media: He
         begin(media)
     with pytest.raises(attempts.WorkerLost) as told:
         begin(media)
-    assert attempts.charge(media, Stage.UPLOAD, told.value, 10) == (10, None)
+    assert attempts.charge(media, Stage.UPLOAD, told.value, "worker-1", 10) == (10, None)
+    media.save()
     assert saved(media)["error"]["code"] == "worker_lost"
     assert len(saved(media)["attempts"]) == 10
 
@@ -209,7 +213,7 @@ def test_an_attempt_cut_short_by_the_workers_stop_is_not_charged(media: HeldMedi
 
     for _ in range(12):
         asyncio.run(stopped_meanwhile())
-        media.progress["status"] = "queued"
+        media.progress["status"] = Status.QUEUED
         media.save()
     [attempt] = saved(media)["attempts"]
     assert attempt["error"]["code"] == "interrupted"

@@ -18,7 +18,6 @@ from support.web_server import Request, Web, as_central
 
 MEDIA_ID = "01KAP3V8Z4J5N6Q7R8S9T0VWXY"
 CONTENT = os.urandom(300_000)
-PROBLEM = json.dumps({"code": "bad_media_id", "detail": "That is not a media id."}).encode()
 
 
 @pytest.fixture
@@ -75,32 +74,51 @@ def test_what_central_stored_is_the_answer(central: Web, image: Path) -> None:
     assert request.field("file") == CONTENT
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 507])
-def test_a_server_in_trouble_is_tried_again(central: Web, image: Path, status: int) -> None:
-    error = failure(central, image, lambda request: request.respond(status, PROBLEM))
+@pytest.mark.parametrize("status", [400, 404, 408, 421, 425, 429, 500, 502, 503, 504])
+def test_a_central_in_trouble_is_tried_again(central: Web, image: Path, status: int) -> None:
+    error = failure(central, image, lambda request: request.refuse(status, "in_trouble", "Later."))
     assert_worth_a_retry(error)
-    assert f"answered {status}: That is not a media id." in error.detail
+    assert f"answered {status}: Later." in error.detail
     assert error.retry_after_s == 0
 
 
-@pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 413, 415, 422])
-def test_a_refusal_is_final_and_passes_on_the_sentence(
-    central: Web, image: Path, status: int
-) -> None:
-    location = {"Location": "http://elsewhere/"} if status < 400 else {}
-    error = failure(central, image, lambda request: request.respond(status, PROBLEM, **location))
+def test_a_central_without_room_has_a_code_of_its_own(central: Web, image: Path) -> None:
+    error = failure(central, image, lambda request: request.refuse(507, "disk_full", "It is full."))
+    assert isinstance(error, errors.Unavailable)
+    assert error.code == "central_full"
+    assert "answered 507: It is full." in error.detail
+
+
+@pytest.mark.parametrize("status", [410, 413, 415, 422])
+def test_what_central_says_of_the_image_is_final(central: Web, image: Path, status: int) -> None:
+    error = failure(central, image, lambda request: request.refuse(status, "no", "Not that one."))
     assert isinstance(error, errors.CentralRefused)
     assert (error.code, error.attempts) == ("central_refused", 1)
-    assert f"answered {status}: That is not a media id." in error.detail
+    assert f"answered {status}: Not that one." in error.detail
 
 
-@pytest.mark.parametrize("body", [b"Payload Too Large", b"[1]", b'{"detail"', b"", b"\xff" * 9999])
-def test_a_refusal_without_a_sentence_is_told_by_what_came(
-    central: Web, image: Path, body: bytes
+@pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 410, 413, 415, 421, 422, 425])
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"<html>413 Request Entity Too Large</html>", "text/html"),
+        (b'{"detail": "Not Found"}', "application/json"),
+        (b'{"type": "about:blank", "code": "no", "detail": "no"}', "application/problem+json"),
+        (b'{"type": "urn:problem:no"}', "application/problem+json"),
+        (b"[1]", "application/problem+json"),
+        (b'{"detail"', "application/problem+json"),
+        (b"", "application/problem+json"),
+        (b"\xff" * 9999, "image/jpeg"),
+    ],
+)
+def test_a_proxy_that_says_no_is_tried_again_and_the_setting_named(
+    central: Web, image: Path, status: int, body: bytes, content_type: str
 ) -> None:
-    error = failure(central, image, lambda request: request.respond(413, body))
-    assert isinstance(error, errors.CentralRefused)
-    assert "answered 413: " in error.detail
+    where = {"Location": "http://elsewhere/", "Content_Type": content_type}
+    error = failure(central, image, lambda request: request.respond(status, body, **where))
+    assert_worth_a_retry(error)
+    assert f"answered {status}: " in error.detail
+    assert "CENTRAL_SERVER_URL" in error.detail
     assert len(error.detail) < 1000
 
 
@@ -183,6 +201,14 @@ def test_a_connection_that_goes_wrong_is_tried_again(
 def test_nobody_there_is_tried_again(central: Web, image: Path) -> None:
     central.__exit__()
     assert_worth_a_retry(failure(central, image, as_central))
+
+
+@pytest.mark.parametrize("name", ["../photo.jpg", "a/b", "", "..", "\ud800", "n" * 256, "a\0b"])
+def test_a_name_that_is_no_files_is_none_of_centrals(central: Web, image: Path, name: str) -> None:
+    body = json.dumps({"name": name, "sha256": "0" * 64, "size": 1}).encode()
+    error = failure(central, image, lambda request: request.respond(200, body))
+    assert_worth_a_retry(error)
+    assert "which is no file's name" in error.detail
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from local_stack.host import free_ports
 from pipeline import logo
 from pipeline.logo import Logo
 from runtime.decoder_processes import PixelProcesses
+from shared.background import repeat
 from support import images
 from support.queue import until
 from support.web_server import Request, Web
@@ -30,8 +32,21 @@ class InThisProcess:
         await asyncio.to_thread(function, raw, drawn)
 
 
-def logo_of(source: str | None, folder: Path) -> Logo:
-    return Logo(source, folder, cast(PixelProcesses, InThisProcess()))
+@asynccontextmanager
+async def logo_of(source: str | None, folder: Path) -> AsyncIterator[Logo]:
+    opened = Logo(source, folder, cast(PixelProcesses, InThisProcess()))
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+def path_of(source: str | None, folder: Path) -> Path:
+    async def scenario() -> Path:
+        async with logo_of(source, folder) as wanted:
+            return await wanted.path()
+
+    return asyncio.run(scenario())
 
 
 @pytest.fixture
@@ -55,7 +70,7 @@ def colour(path: Path) -> tuple[int, ...]:
 
 def used(source: str | None, folder: Path) -> tuple[int, ...]:
     """The colour of the logo that is used."""
-    return colour(asyncio.run(logo_of(source, folder).path()))
+    return colour(path_of(source, folder))
 
 
 def reason_for_none(source: str, folder: Path) -> str:
@@ -100,8 +115,8 @@ def test_a_redirect_is_followed(web: Web, folder: Path) -> None:
 
 def test_it_is_fetched_once(web: Web, folder: Path) -> None:
     async def scenario() -> set[Path]:
-        wanted = logo_of(web.url, folder)
-        return set(await asyncio.gather(*(wanted.path() for _ in range(20))))
+        async with logo_of(web.url, folder) as wanted:
+            return set(await asyncio.gather(*(wanted.path() for _ in range(20))))
 
     assert len(asyncio.run(scenario())) == 1
     assert len(web.requests) == 1
@@ -161,7 +176,7 @@ def test_unset_and_not_to_be_had_the_bundled_mark_serves_and_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(logo, "DEFAULT_URL", f"http://127.0.0.1:{free_ports(1)[0]}/logo.png")
-    path = asyncio.run(logo_of(None, folder).path())
+    path = path_of(None, folder)
     with Image.open(path) as image, Image.open(FOLDER / "bundled_logo.png") as bundled:
         assert image.tobytes() == bundled.convert("RGBA").tobytes()
     assert "The bundled mark is used" in capsys.readouterr().out
@@ -180,14 +195,14 @@ def test_a_failure_is_remembered_for_a_while_and_then_forgotten(
     web.answer = status(503)
 
     async def scenario() -> None:
-        wanted = logo_of(web.url, folder)
-        for _ in range(3):
-            with pytest.raises(Unavailable):
-                await wanted.path()
-        assert len(web.requests) == 1
-        web.answer = status(200)
-        monkeypatch.setattr(logo, "_FAILURE_KEPT_S", 0)
-        assert colour(await wanted.path()) == OPAQUE_RED
+        async with logo_of(web.url, folder) as wanted:
+            for _ in range(3):
+                with pytest.raises(Unavailable):
+                    await wanted.path()
+            assert len(web.requests) == 1
+            web.answer = status(200)
+            monkeypatch.setattr(logo, "_FAILURE_KEPT_S", 0)
+            assert colour(await wanted.path()) == OPAQUE_RED
 
     asyncio.run(scenario())
 
@@ -196,20 +211,19 @@ def refreshed(
     web: Web, folder: Path, monkeypatch: pytest.MonkeyPatch, later: Callable[[Request], None]
 ) -> tuple[int, ...]:
     """The logo's colour when it has been looked for twice more."""
-    monkeypatch.setattr(logo, "_REFRESH_S", 0.01)
     monkeypatch.setattr(logo, "_FETCH_S", 20)
 
     async def scenario() -> tuple[int, ...]:
-        wanted = logo_of(web.url, folder)
-        keeping = asyncio.create_task(wanted.keep_fresh())
-        assert colour(await wanted.path()) == OPAQUE_RED
-        monkeypatch.setattr(logo, "_FETCH_S", 0.1 if later is hang else 20)
-        web.answer = later
-        looks = len(web.requests)
-        await until(lambda: keeping.done() or len(web.requests) >= looks + 3)
-        assert not keeping.done()
-        keeping.cancel()
-        return colour(await wanted.path())
+        async with logo_of(web.url, folder) as wanted:
+            keeping = asyncio.create_task(repeat("the logo", wanted.refresh, 0.01))
+            assert colour(await wanted.path()) == OPAQUE_RED
+            monkeypatch.setattr(logo, "_FETCH_S", 0.1 if later is hang else 20)
+            web.answer = later
+            looks = len(web.requests)
+            await until(lambda: keeping.done() or len(web.requests) >= looks + 3)
+            assert not keeping.done()
+            keeping.cancel()
+            return colour(await wanted.path())
 
     return asyncio.run(scenario())
 
@@ -238,9 +252,36 @@ def test_a_refresh_that_brings_nothing_keeps_the_old_one(
 
 def test_a_logo_that_somebody_tidied_away_is_fetched_again(web: Web, folder: Path) -> None:
     async def scenario() -> None:
-        wanted = logo_of(web.url, folder)
-        await wanted.path()
-        shutil.rmtree(folder)
-        assert colour(await wanted.path()) == OPAQUE_RED
+        async with logo_of(web.url, folder) as wanted:
+            await wanted.path()
+            shutil.rmtree(folder)
+            assert colour(await wanted.path()) == OPAQUE_RED
+
+    asyncio.run(scenario())
+
+
+PROXY = "socks5://127.0.0.1:1080"  # httpx has no module for it, and says so by ImportError
+
+
+def test_a_proxy_of_a_kind_that_is_not_known_is_told(
+    web: Web, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", PROXY)
+    assert "socks" in reason_for_none(web.url, folder)
+
+
+def test_with_such_a_proxy_and_no_logo_set_the_bundled_mark_is_used_and_looked_after(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", PROXY)
+
+    async def scenario() -> None:
+        async with logo_of(None, folder) as wanted:
+            keeping = asyncio.create_task(repeat("the logo", wanted.refresh, 0.01))
+            for _ in range(3):  # the bundled mark first, then an hour later, and another
+                await until(lambda: "cannot be had" in capsys.readouterr().out)
+            assert (await wanted.path()).exists()
+            assert not keeping.done()
+            keeping.cancel()
 
     asyncio.run(scenario())

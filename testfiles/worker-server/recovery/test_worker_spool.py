@@ -14,6 +14,7 @@ import pytest
 from ulid import ULID
 
 from shared import durable
+from shared.contract import Status
 from shared.spool import MediaBusy, MediaGone, Spool
 from support.services import until
 from support.worker import FOLDER, add_media, state_of
@@ -91,7 +92,7 @@ def test_a_holder_moves_with_its_media(uploads: Spool) -> None:
     with uploads.hold(media_id) as media:
         media.move("done")
         assert media.state == "done"
-        media.progress["status"] = "stored"
+        media.progress["status"] = Status.STORED
         media.save()
         assert not is_free(uploads, media_id)
     assert state_of(uploads.root, media_id) == "done"
@@ -146,7 +147,7 @@ def test_a_media_that_moves_while_it_is_locked_is_busy(uploads: Spool, target: s
 
 def test_find_looks_once_more_for_a_media_that_is_just_moving(uploads: Spool) -> None:
     media_id = add_media(uploads.root, state="done")
-    is_dir = Path.is_dir
+    is_folder = durable.is_folder
     looks: list[str] = []
 
     def moving_back(path: Path) -> bool:
@@ -154,9 +155,9 @@ def test_find_looks_once_more_for_a_media_that_is_just_moving(uploads: Spool) ->
         looks.append(path.parent.name)
         if len(looks) == 3:
             uploads.folder("done", media_id).rename(uploads.folder("pending", media_id))
-        return is_dir(path)
+        return is_folder(path)
 
-    with patch.object(Path, "is_dir", moving_back):
+    with patch.object(durable, "is_folder", moving_back):
         assert uploads.find(media_id) == uploads.folder("pending", media_id)
     assert looks == ["pending", "failed", "done", "pending"]
 

@@ -162,18 +162,20 @@ def test_central_coming_back_in_time_gets_the_image(bench: Bench) -> None:
 
 
 def test_an_image_central_refuses_is_not_sent_again(bench: Bench) -> None:
-    bench.central.answer = lambda request: request.respond(413, b'{"detail": "It is too large."}')
+    reason = "It is too large."
+    bench.central.answer = lambda request: request.refuse(413, "upload_too_large", reason)
     media_id = bench.add()
     media = bench.wait(media_id, "failed")
     assert media["error"]["code"] == "central_refused"
-    assert "It is too large." in media["error"]["detail"]
+    assert reason in media["error"]["detail"]
     assert bench.deliveries(media_id) == 1
 
 
 def test_jobs_there_is_nothing_to_do_for_end_silently(bench: Bench) -> None:
     finished = bench.add()
     bench.wait(finished, "done")
-    newer = add_media(bench.uploads, state="failed", run=2, status="failed")
+    error = {"code": "corrupt_image", "detail": "It is damaged."}
+    newer = add_media(bench.uploads, state="failed", run=2, status="failed", error=error)
     unknown = str(ULID())
     before = bench.worker.console()
     for media_id in (finished, newer, unknown):

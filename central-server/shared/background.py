@@ -1,0 +1,40 @@
+"""Work beside the event loop: a step in a thread, and one that comes again and again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from shared import console
+
+Result = TypeVar("Result")
+
+
+def start_in_thread(step: Callable[[], Result]) -> asyncio.Future[Result]:
+    return asyncio.get_running_loop().run_in_executor(None, step)
+
+
+async def ended(step: asyncio.Future[Result]) -> Result:
+    """Wait for it to its end even when cancelled, so that what it works on is not let go of."""
+    try:
+        return await asyncio.shield(step)
+    except asyncio.CancelledError:
+        await asyncio.gather(step, return_exceptions=True)
+        raise
+
+
+async def in_thread(step: Callable[[], Result]) -> Result:
+    """Run one step, to its end even when cancelled."""
+    return await ended(start_in_thread(step))
+
+
+async def repeat(what: str, step: Callable[[], Awaitable[object]], pause_s: float) -> None:
+    """Run step now, and again pause_s after each end, until this is cancelled.
+
+    Whatever goes wrong ends that one run alone, and a notice says so.
+    """
+    while True:
+        try:
+            await step()
+        except Exception as error:
+            console.event(console.NOTICE, detail=f"{what}: {error!r}")
+        await asyncio.sleep(pause_s)

@@ -1,0 +1,155 @@
+"""Progress records that a power cut or a person left empty, torn or at odds with their folder.
+
+In done/ the folder is the proof: the record says stored again, with name and SHA-256 of central's
+receipt where there is one. It is never delivered again.
+
+In failed/ nobody knows any more why it is there. It goes back to pending/ where central would know
+it, had it been stored: there is a receipt, or would be one still. Else it failed as record_lost.
+"""
+
+import asyncio
+import fcntl
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from itertools import islice
+
+from ulid import ULID
+
+from errors import Unavailable
+from pipeline.delivery import Central
+from shared import clock, console, durable
+from shared.contract import FAILED, PROGRESS_RECORD, is_media_id
+from shared.jobs import Job
+from shared.records import is_in_order, next_stage
+from shared.spool import MediaBusy, MediaGone, Spool
+
+_SLICE = 500  # records looked at in one go; the worker's own jobs have as much time in between
+_SHARE = 100  # of the time goes into it, where a folder is so full that a look takes seconds
+_DAY_S = 86_400
+
+
+class RecordRepair:
+    """For one folder. The first run looks at every record, later ones at what changed since."""
+
+    def __init__(self, state: str, spool: Spool, central: Central) -> None:
+        self._state = state
+        self._folder = spool.root / state
+        self._lock = spool.root / f".{state}-looked-at.lock"
+        self._spool = spool
+        self._central = central
+        self._started_ns = 0  # as the next, by the clock of the file system
+        self._looked_ns = 0
+        self._not_before = 0.0
+        self._is_waiting = False
+
+    async def run(self) -> list[Job]:
+        """Put right what there is; the jobs of what is pending again. Raises OSError."""
+        started = time.monotonic()
+        if started < self._not_before:
+            return []
+        fd = durable.open_file(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            return await self._look_over(fd)
+        except BlockingIOError:  # another worker is at it
+            return []
+        except Unavailable as error:
+            self._wait_for_central(error)
+            return []
+        finally:
+            os.close(fd)
+            self._not_before = time.monotonic() + _SHARE * (time.monotonic() - started)
+
+    async def _look_over(self, fd: int) -> list[Job]:
+        """fd is the lock's file, which says when the last look began. Raises BlockingIOError."""
+        self._started_ns = self._started_ns or _now_ns(fd)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        now_ns, queued, is_all = _now_ns(fd), [], True
+        if self._started_ns <= (looked_ns := _number(fd)) <= now_ns:  # by another worker meanwhile
+            self._looked_ns = max(self._looked_ns, looked_ns)
+        if self._looked_ns > now_ns:  # the clock was set back
+            self._looked_ns = 0
+        async for media_id in self._out_of_order():
+            try:
+                queued += await self._put_right(media_id)
+            except (MediaBusy, OSError):
+                is_all = False
+            except MediaGone:
+                pass
+        if is_all:
+            self._looked_ns, self._is_waiting = now_ns, False
+            os.pwrite(fd, f"{now_ns:32}".encode(), 0)
+        return queued
+
+    async def _out_of_order(self) -> AsyncIterator[str]:
+        records = self._records(self._looked_ns)
+        while True:
+            started = time.monotonic()
+            looked_at = await asyncio.to_thread(lambda: list(islice(records, _SLICE)))
+            if not looked_at:
+                return
+            for media_id in looked_at:
+                if media_id is not None:
+                    yield media_id
+            await asyncio.sleep(time.monotonic() - started)
+
+    def _records(self, since_ns: int) -> Iterator[str | None]:
+        """The media's id for a record that is out of order, None for every other one."""
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                suspect = is_media_id(entry.name) and self._changed(entry.name, since_ns)
+                out_of_order = suspect and not is_in_order(self._folder / entry.name)
+                yield entry.name if out_of_order else None
+
+    def _changed(self, media_id: str, since_ns: int) -> bool:
+        with suppress(OSError):  # there is none: it has changed
+            return os.lstat(f"{self._folder}/{media_id}/{PROGRESS_RECORD}").st_ctime_ns >= since_ns
+        return True
+
+    async def _put_right(self, media_id: str) -> list[Job]:
+        """Raises Unavailable, MediaBusy, MediaGone, OSError."""
+        receipt = await self._central.receipt(media_id)
+        rerun = self._state == FAILED and (
+            receipt is not None or await self._would_have_a_receipt(media_id)
+        )
+        with self._spool.hold(media_id) as media:
+            if media.state != self._state or is_in_order(media.path):
+                return []
+            if rerun:
+                media.rerun()
+                outcome = "sent on again: central stores nothing twice"
+            else:  # read_progress has what its folder proves
+                media.progress["stored"] = receipt
+                await asyncio.to_thread(media.save_durably)
+                outcome = f"{media.progress['status']}: it lies in {self._state}/"
+            job = media_id, next_stage(media.progress), media.progress["run"]
+        console.event(console.NOTICE, media_id=media_id, lost_record=outcome)
+        return [job] if rerun else []
+
+    async def _would_have_a_receipt(self, media_id: str) -> bool:
+        """Whether central could not have forgotten it yet, had it stored it. Raises Unavailable."""
+        days = await self._central.keeps_receipts_days()
+        if days is None:
+            return True
+        if not clock.may_delete():
+            raise Unavailable("clock_unsure", "Two clocks disagree on how old it is.")
+        return clock.now_s() - ULID.from_str(media_id).timestamp < days * _DAY_S
+
+    def _wait_for_central(self, error: Unavailable) -> None:
+        if not self._is_waiting:
+            detail = f"records in {self._state}/ that were lost wait for central: {error.detail}"
+            console.event(console.NOTICE, detail=detail)
+        self._is_waiting = True
+
+
+def _number(fd: int) -> int:
+    try:
+        return int(os.pread(fd, 32, 0))
+    except ValueError:
+        return 0
+
+
+def _now_ns(fd: int) -> int:
+    os.utime(fd)
+    return os.fstat(fd).st_mtime_ns
