@@ -33,13 +33,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     try:
         config = state.settings = environment.load(Settings)
         _open_uploads(app)
+        state.redis = jobs.connect(
+            config.redis_dsn, WATERMARK_QUEUE, timeout_s=queues.REDIS_ANSWER_S, retries=1
+        )
+        await jobs.refuse_cluster(state.redis)
     except SystemExit:
         sys.tracebacklimit = 0  # of a start that fails, uvicorn prints more than the reason
         raise
-    state.redis = jobs.connect(
-        config.redis_dsn, WATERMARK_QUEUE, timeout_s=queues.REDIS_ANSWER_S, retries=1
-    )
-    await jobs.refuse_cluster(state.redis)
     state.queues = Queues(state.redis)
     state.central = Central(str(config.central_server_url))
     sweep = partial(asyncio.to_thread, state.claims.sweep)

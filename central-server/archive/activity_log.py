@@ -45,8 +45,10 @@ class ActivityLog:
     def prepare(self) -> None:
         """Have the file there, for whoever wants to follow it from the start."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._open():
-            pass
+        with self._open() as fd:
+            if any(os.path.samestat(os.fstat(fd), os.fstat(output)) for output in (1, 2)):
+                # The console's lines would come between where a line is to be and where it is.
+                raise OSError(errno.EINVAL, "It must be a file of its own, not the console's")
 
     def check(self) -> None:
         """Try what a line needs: a writable folder, and a writable file where there is one."""

@@ -41,6 +41,7 @@ MAX_NAME_BYTES = 255  # what common POSIX file systems take
 _to_json = json.JSONEncoder(default=repr).encode
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _MEDIA_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_JOB_ID = re.compile(rb"([0-7][0-9A-HJKMNP-TV-Z]{25}):(?:watermark|upload):[0-9]+")
 # An upload's name may grow by a prefix here and by -<media_id> on central.
 MAX_FILENAME_BYTES = MAX_NAME_BYTES - len(WATERMARKED_PREFIX) - len("-") - 26
 
@@ -113,6 +114,12 @@ class ProgressRecord(TypedDict):
 def job_id(media_id: str, stage: Stage, run: int) -> str:
     """One job for each stage of each run, so that a re-run never meets an old key."""
     return f"{media_id}:{stage}:{run}"
+
+
+def media_id_of(job: bytes) -> str | None:
+    """The media of a job id as it stands in Redis; None where it is none of ours."""
+    match = _JOB_ID.fullmatch(job)
+    return match[1].decode() if match else None
 
 
 def serialize_job(payload: dict[str, Any]) -> bytes:

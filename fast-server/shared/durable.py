@@ -36,8 +36,10 @@ def write_all(fd: int, pieces: Iterable[bytes | bytearray | memoryview]) -> None
 
 
 def open_file(path: Path | str, flags: int, mode: int = 0o666) -> int:
-    """os.open of a regular file. Raises FileNotFoundError where a link or a pipe has its name: below
-    the folders that the operator names no link is followed, and no pipe is waited for."""
+    """os.open of a regular file. Raises FileNotFoundError where a link or a pipe has its name.
+
+    Below the folders that the operator names no link is followed, and no pipe is waited for.
+    """
     try:
         fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     except OSError as error:

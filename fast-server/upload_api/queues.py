@@ -78,6 +78,7 @@ class Queues:
             detail = f"not queued yet, Redis says: {error!r}"
             media_id = wanted[0][0] if len(wanted) == 1 else None
             console.event(console.NOTICE, media_id=media_id, jobs=len(wanted), detail=detail)
+            await self._put_aside_foreign_keys(error)
             return False
         self._depth, self._looked_at = depth + len(self._waiting), time.monotonic()
         return True

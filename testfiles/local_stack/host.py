@@ -76,17 +76,16 @@ def check_ports(env: Mapping[str, str], names: Iterable[str]) -> None:
                 ) from error
 
 
-def lock(path: Path) -> IO[str]:
-    """One stack for each folder of data, for as long as the file is open."""
+def lock(path: Path, settings: str) -> IO[str]:
+    """One stack for each folder of data, for as long as the file is open. settings name others."""
     file = path.open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        file.seek(0)
-        raise StackError(
-            f"Another stack (process {file.read()}) uses {path.parent}. "
-            "End it, or set RUN_DIR, PORT and CENTRAL_PORT to others."
-        ) from error
+        with file:
+            file.seek(0)
+            who = f"Another stack (process {file.read()}) uses {path.parent}."
+        raise StackError(f"{who} End it, or set {settings} to others.") from error
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()

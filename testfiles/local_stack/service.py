@@ -77,15 +77,26 @@ class Service:
         self._reader = threading.Thread(target=self._read, args=[self._process.stdout], daemon=True)
         self._reader.start()
 
+    def is_ready(self) -> bool:
+        """Raises StackError when the process has ended by itself, or its time is over.
+
+        One that somebody killed is as good as one that died later: it is started again.
+        """
+        trouble = self.trouble()
+        if not trouble:
+            return True
+        if self.status is not None and self.status >= 0:
+            self._reader.join(1)
+            raise StackError(f"{self.name} {self._end()}; it said:{self._last_lines()}")
+        if time.monotonic() > self._started_at + READY_S:
+            late = f"{self.name} is not ready after {READY_S} s: {trouble}"
+            raise StackError(f"{late}; it said:{self._last_lines()}")
+        self.revive()
+        return False
+
     def wait_ready(self) -> None:
-        """Raises StackError when the process ends, or its time is over, before it is ready."""
-        while trouble := self.trouble():
-            if not self.running:
-                self._reader.join(1)
-                raise StackError(f"{self.name} {self._end()}; it said:{self._last_lines()}")
-            if time.monotonic() > self._started_at + READY_S:
-                late = f"{self.name} is not ready after {READY_S} s: {trouble}"
-                raise StackError(f"{late}; it said:{self._last_lines()}")
+        """Raises StackError as is_ready does."""
+        while not self.is_ready():
             time.sleep(0.03)
 
     def start(self) -> None:

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -73,8 +74,9 @@ class Stack:
     def start(self) -> None:
         """Start everything and wait until it can be used; StackError where that fails."""
         self._run_dir.joinpath("redis").mkdir(parents=True, exist_ok=True)
-        self._lock = lock(self._run_dir / "lock")
+        self._locks = ExitStack()
         try:
+            self._lock()
             check_ports(self._env, PORTS)
             if self._embeds_redis:
                 self._start_redis()
@@ -83,11 +85,27 @@ class Stack:
             services = [service for service in self._services.values() if not service.running]
             for service in services:
                 service.spawn()
-            for service in services:
-                service.wait_ready()
+            ready = [False]
+            while not all(ready):
+                ready = [service.is_ready() for service in services]
+                time.sleep(0.03)
         except BaseException:
             self.stop()
             raise
+
+    def _lock(self) -> None:
+        """Raises StackError where another stack uses one of the folders."""
+        to_set = {
+            self._run_dir / "lock": "RUN_DIR, PORT and CENTRAL_PORT",
+            self.upload_dir / ".stack.lock": "UPLOAD_DIR",
+            self.storage_dir / ".stack.lock": "STORAGE_DIR",
+        }
+        for path, settings in to_set.items():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._locks.enter_context(lock(path, settings))
+            except OSError as error:
+                raise StackError(f"{settings}={path.parent}: {error.strerror}.") from error
 
     def _start_redis(self) -> None:
         """Without its data where it cannot read them: all that is in them can be rebuilt."""
@@ -124,7 +142,7 @@ class Stack:
         finally:
             for service in self._services.values():
                 service.kill()
-            self._lock.close()
+            self._locks.close()
 
     def _definitions(self) -> Iterator[Service]:
         service = partial(Service, env=self._env, say=self._say)

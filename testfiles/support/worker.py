@@ -148,12 +148,12 @@ class Worker:
             **settings,
         }
         self.uploads = uploads
-        self._redis = redis
+        self.redis = redis
         self._console = uploads.with_name(f"{self.name}.console")
 
     def start(self) -> None:
         """Start and wait until it is at work."""
-        self._redis.delete(*(f"{queue}:health-check:{self.name}" for queue in QUEUES))
+        self.redis.delete(*(f"{queue}:health-check:{self.name}" for queue in QUEUES))
         self.spawn()
         until(lambda: self.process.poll() is not None or self.at_work())
         assert self.process.poll() is None, self.console()
@@ -171,7 +171,7 @@ class Worker:
 
     def at_work(self) -> bool:
         keys = [f"{queue}:health-check:{self.name}" for queue in QUEUES]
-        return bool(self._redis.exists(*keys) == len(keys))
+        return bool(self.redis.exists(*keys) == len(keys))
 
     def console(self) -> str:
         return self._console.read_text()

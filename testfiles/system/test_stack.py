@@ -127,7 +127,8 @@ def test_a_service_that_dies_is_started_again_and_a_line_says_so(running: Servic
 
 def test_a_taken_port_is_named_with_what_to_do(running: Service, tmp_path: Path) -> None:
     taken = running.env["PORT"]
-    lines = refusal(runner(tmp_path, RUN_DIR="other", PORT=taken))
+    own = {"RUN_DIR": "other", "UPLOAD_DIR": "others", "STORAGE_DIR": "other-storage"}
+    lines = refusal(runner(tmp_path, PORT=taken, **own))
     assert f"PORT={taken} cannot be had: Address already in use." in lines
     assert "make run PORT=" in lines
 
@@ -136,6 +137,41 @@ def test_a_second_runner_in_the_same_folder_names_the_first(
     running: Service, tmp_path: Path
 ) -> None:
     assert f"Another stack (process {running.pid}) uses" in refusal(runner(tmp_path))
+
+
+@pytest.mark.parametrize("shared", ["UPLOAD_DIR", "STORAGE_DIR"])
+def test_a_second_runner_on_the_same_images_names_the_first(
+    running: Service, tmp_path: Path, shared: str
+) -> None:
+    own = {"RUN_DIR": "other", "UPLOAD_DIR": "others", "STORAGE_DIR": "other-storage"}
+    own[shared] = running.env[shared]
+    lines = refusal(runner(tmp_path, **own))
+    assert f"Another stack (process {running.pid}) uses" in lines
+    assert f"set {shared} to others" in lines
+
+
+@pytest.mark.parametrize("victim", ["redis", "central", "gateway", "worker-1"])
+def test_what_is_killed_while_the_stack_starts_is_started_again(
+    tmp_path: Path, victim: str
+) -> None:
+    """The gateway may have answered 202 by then, so the start goes on."""
+    stack = Stack(tmp_path, {"GOOGLE_LOGO": f"{ROOT}/worker-server/bundled_logo.png"})
+    spawn = stack[victim].spawn
+    killed: list[int] = []
+
+    def spawn_and_kill() -> None:
+        spawn()
+        if len(killed) < 2:
+            killed.append(stack[victim].pid)
+            os.kill(stack[victim].pid, signal.SIGKILL)
+
+    stack[victim].spawn = spawn_and_kill  # type: ignore[method-assign]
+    with stack:
+        assert len(killed) == 2
+        assert not list(tmp_path.glob("redis.unreadable-*"))
+        answer = httpx.post(f"{stack.url}/media", files={"file": images.jpeg()})
+        url = f"{stack.url}/media/{answer.json()['media_id']}"
+        assert wait_until(lambda: httpx.get(url).json()["status"] == "stored", 20)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from shared.contract import (
     WATERMARK_QUEUE,
     ProgressRecord,
     is_media_id,
+    media_id_of,
     timestamp,
 )
 from shared.jobs import Job
@@ -145,10 +146,10 @@ class Reconciler:
 
     def _compare(self, queued: list[bytes]) -> tuple[list[str], list[bytes]]:
         """The pending media without a job, and what in the queues is no job of ours."""
-        media_ids = {job: job.decode(errors="replace").partition(":")[0] for job in queued}
+        media_ids = {job: media_id_of(job) for job in queued}
         with_job = set(media_ids.values())
         missing = [media_id for media_id in self._media_in(PENDING) if media_id not in with_job]
-        return missing, [job for job, media_id in media_ids.items() if not is_media_id(media_id)]
+        return missing, [job for job, media_id in media_ids.items() if media_id is None]
 
     def _next_stages(self, media_ids: Iterable[str]) -> list[Job]:
         stages = []

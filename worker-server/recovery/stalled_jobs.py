@@ -8,7 +8,7 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 
 from shared import console, jobs
-from shared.contract import UPLOAD_QUEUE, WATERMARK_QUEUE
+from shared.contract import UPLOAD_QUEUE, WATERMARK_QUEUE, media_id_of
 from shared.spool import MediaBusy, MediaGone, Spool
 
 _ENDING_S = 0.2  # a job that let go of its lock has left the queue by then
@@ -48,7 +48,7 @@ class StalledJobs:
         self._longest_wait_ms = int(longest_wait_s * 1000)
         self._ask = redis.register_script(_IN_PROGRESS)
         self._bring_forward = redis.register_script(_BRING_FORWARD)
-        self._in_progress: set[str] = set()
+        self._in_progress: set[bytes] = set()
 
     async def bring_forward(self) -> None:
         """Make due what is put off beyond the longest retry."""
@@ -72,22 +72,22 @@ class StalledJobs:
             await asyncio.sleep(_ENDING_S)
             abandoned &= await self._jobs_in_progress()
         if abandoned:
-            await self._redis.delete(*(in_progress_key_prefix + job for job in abandoned))
+            await self._redis.delete(*(in_progress_key_prefix.encode() + job for job in abandoned))
             detail = "freed jobs that nobody works on"
             console.event(console.NOTICE, detail=detail, jobs=len(abandoned))
 
-    async def _jobs_in_progress(self) -> set[str]:
-        taken = await self._ask(
+    async def _jobs_in_progress(self) -> set[bytes]:
+        taken: list[bytes] = await self._ask(
             keys=[WATERMARK_QUEUE, UPLOAD_QUEUE], args=[in_progress_key_prefix, _QUEUE_HEAD]
         )
-        return {job.decode(errors="replace") for job in taken}
+        return set(taken)
 
-    def _not_held(self, in_progress: set[str]) -> set[str]:
+    def _not_held(self, in_progress: set[bytes]) -> set[bytes]:
         """Those of the jobs whose media nobody has locked, or that is not there any more."""
         free = set()
         for job in in_progress:
             try:
-                with self._spool.hold(job.partition(":")[0]):
+                with self._spool.hold(media_id_of(job) or ""):
                     free.add(job)
             except MediaGone:
                 free.add(job)

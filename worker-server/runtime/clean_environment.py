@@ -4,8 +4,9 @@ import os
 from fnmatch import fnmatchcase
 
 _KEPT = (
-    *("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LC_*", "LD_LIBRARY_PATH"),
-    *("PYTHON*", "VIRTUAL_ENV", "MALLOC_*", "PILLOW_*", "VIPS_*"),
+    *("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LC_*", "PYTHON*", "VIRTUAL_ENV"),
+    *("MALLOC_*", "PILLOW_*", "VIPS_*"),
+    *("LD_*", "*FAKE*"),  # the dynamic loader's, and of libfaketime, which the loader may bring
 )
 
 

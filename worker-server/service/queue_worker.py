@@ -7,6 +7,7 @@ take jobs and one to end a job and to queue the next, with one answer each.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, cast
@@ -53,7 +54,7 @@ for page = 0, {_PAGES} - 1 do
         end
     end
     if #head < {_PAGE} then
-        if wake then redis.call('DEL', wake) end
+        if wake and redis.call('TYPE', wake).ok == 'list' then redis.call('DEL', wake) end
         return taken
     end
 end
@@ -121,7 +122,7 @@ class QueueWorker(Worker):
         taken: list[Any] = await self._take(keys=keys, args=[lying_ms, taken_ms, wanted])
         self._more_wait = len(taken) == 3 * free
         for job, payload, tries in zip(*[iter(taken)] * 3, strict=True):
-            job_id = job.decode(errors="backslashreplace")
+            job_id = os.fsdecode(job)  # whatever somebody else put there
             if job_id in self.tasks and not self.tasks[job_id].done():
                 continue  # Redis lost its key, as after FLUSHALL: it is at work here
             await self.sem.acquire()
@@ -164,7 +165,7 @@ class QueueWorker(Worker):
     async def _ended(self, job_id: str, put_off_ms: int | None, following: Job | None) -> None:
         put_off = "" if put_off_ms is None else put_off_ms
         described = jobs.described([following] if following else [])
-        arguments = [*jobs.common(), job_id, put_off, *described]
+        arguments = [*jobs.common(), os.fsencode(job_id), put_off, *described]
         await self._end(keys=[self.queue_name], args=arguments)
         if following and jobs.QUEUE_AND_TASK[following[1]][0] not in jobs.WAKE:
             self._queued.put_nowait(following[0])

@@ -78,6 +78,8 @@ async def _serve(settings: Settings) -> None:
                 except Exception as error:  # of Redis, or of arq when a connection drops
                     detail = f"taking jobs failed, workers start anew: {error!r}"
                     console.event(console.NOTICE, worker=stages.worker, detail=detail)
+                    with suppress(Exception):  # they say it again
+                        await jobs.put_aside_foreign_keys(workers[0].pool)
                 # New ones take jobs while those that failed finish theirs.
                 for worker in workers:
                     retiring.create_task(_retire(worker, stop))

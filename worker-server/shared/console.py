@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 from functools import lru_cache
+from typing import Any
 
 RECEIVED = "📥 received"
 REFUSED = "🚫 refused"
@@ -24,14 +25,23 @@ _flushed_at = 0.0  # or will be; time.monotonic's
 
 
 class _Escaping(logging.Formatter):
-    """What libraries say may hold what a stranger sent: no control character reaches a terminal."""
+    """What libraries say may hold what a stranger sent, who is not to write lines of his own.
 
-    def format(self, record: logging.LogRecord) -> str:
-        said = super().format(record)
-        return "".join(
-            char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
-            for char in said
+    So a message is one line, a traceback is indented, and no control character reaches a terminal.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = _printable(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return "\n".join(
+            f"  {_printable(line)}" for line in super().formatException(ei).split("\n")
         )
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def configure() -> None:

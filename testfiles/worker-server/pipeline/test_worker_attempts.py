@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ import errors
 from pipeline import attempts
 from pipeline.delivery import Central
 from pipeline.logo import Logo
-from pipeline.stages import Stages
+from pipeline.stages import Postponed, Stages
 from runtime.decoder_processes import PixelProcesses
 from settings import Settings
 from shared import records
@@ -190,19 +191,23 @@ def test_a_torn_record_reads_as_that_of_a_new_media(tmp_path: Path, torn: bytes)
     assert (fresh["run"], fresh["status"], fresh["attempts"]) == (1, "queued", [])
 
 
+def stages_with(logo: object = None, central: object = None) -> Stages:
+    return Stages(
+        Settings(),
+        "worker-1",
+        cast(Spool, None),
+        cast(PixelProcesses, None),
+        cast(Logo, logo),
+        cast(Central, central),
+    )
+
+
 def test_an_attempt_cut_short_by_the_workers_stop_is_not_charged(media: HeldMedia) -> None:
     class LogoThatNeverComes:
         async def path(self) -> None:
             await asyncio.Event().wait()
 
-    at_work = Stages(
-        Settings(),
-        "worker-1",
-        cast(Spool, None),
-        cast(PixelProcesses, None),
-        cast(Logo, LogoThatNeverComes()),
-        cast(Central, None),
-    )
+    at_work = stages_with(LogoThatNeverComes())
 
     async def stopped_meanwhile() -> None:
         working = asyncio.create_task(at_work.advance(media, Stage.WATERMARK))
@@ -223,3 +228,71 @@ def test_a_next_attempt_that_is_due_later_than_any_can_be_is_due_now(media: Held
     """The clock was wrong when it was noted."""
     media.progress["next_attempt_at"] = "2999-01-15T14:30:45.123Z"
     assert attempts.wait_s(media, 3600) == 0
+
+
+@pytest.mark.parametrize(
+    "unforeseen", [ImportError("no socksio"), KeyError("x"), ZeroDivisionError()]
+)
+def test_an_exception_nobody_foresaw_ends_the_attempt_and_is_tried_again_within_limits(
+    media: HeldMedia, unforeseen: Exception
+) -> None:
+    class Broken:
+        async def path(self) -> Path:
+            raise unforeseen
+
+    at_work = stages_with(Broken())
+    for number in range(1, 6):
+        with pytest.raises(Postponed) as put_off:
+            asyncio.run(at_work.advance(media, Stage.WATERMARK))
+        assert put_off.value.delay_s == 10 * number
+        assert saved(media)["attempts"][-1]["error"]["code"] == "internal_error"
+        media.progress["next_attempt_at"] = None  # so long later
+    assert asyncio.run(at_work.advance(media, Stage.WATERMARK)) is None
+    assert media.state == "failed"
+    record = saved(media)
+    assert type(unforeseen).__name__ in record["error"]["detail"]
+    assert [attempt["ended_at"] is None for attempt in record["attempts"]] == [False] * 6
+
+
+def test_an_exception_before_the_attempt_has_begun_is_an_attempt_all_the_same(
+    media: HeldMedia, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stages, "_has_output", None)  # which cannot be called
+    with pytest.raises(Postponed):
+        asyncio.run(stages_with().advance(media, Stage.UPLOAD))
+    [attempt] = saved(media)["attempts"]
+    assert (attempt["stage"], attempt["worker"]) == ("upload", "worker-1")
+    assert attempt["error"]["code"] == "internal_error"
+
+
+@pytest.mark.parametrize("state", ["failed", "done"])
+def test_a_record_is_on_the_disk_before_its_media_moves(
+    media: HeldMedia, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media.save()
+    steps: list[str] = []
+    fsync, replace, rename = os.fsync, os.replace, Path.rename
+
+    def noted_fsync(fd: int) -> None:
+        fsync(fd)
+        steps.append(f"fsync {Path(f'/proc/self/fd/{fd}').readlink().name}")
+
+    def noted_replace(source: Any, target: Any) -> None:
+        replace(source, target)
+        steps.append(f"replace {Path(target).name}")
+
+    def noted_rename(source: Path, target: Path) -> Path:
+        steps.append(f"move to {target.parent.name}")
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    monkeypatch.setattr(Path, "rename", noted_rename)
+    media.progress["status"] = Status.STORED if state == "done" else Status.FAILED
+    media.settle(state)
+    assert steps == [
+        "fsync .progress.json.new",
+        "replace progress.json",
+        f"fsync {media.path.name}",
+        f"move to {state}",
+    ]

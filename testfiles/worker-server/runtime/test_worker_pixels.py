@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import re
 import resource
 import signal
 import sys
@@ -257,3 +258,43 @@ def mark_big(folder: Path, content: bytes, memory_mb: int) -> int:
         return file["size"]
 
     return with_processes(scenario, timeout_s=120, memory_mb=memory_mb)
+
+
+def status_of(pid: str = "self") -> str:
+    return Path(f"/proc/{pid}/status").read_text() + Path(f"/proc/{pid}/limits").read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process may do")
+def test_a_child_gains_no_rights_and_has_limits() -> None:
+    async def scenario(processes: PixelProcesses) -> str:
+        return await processes.run(status_of)
+
+    said = with_processes(scenario, memory_mb=700)
+    assert "NoNewPrivs:\t1" in said
+    for limit, most in (
+        ("Max address space", 700 * 2**20),
+        ("Max file size", 700 * 2**20),
+        ("Max open files", 64),
+        ("Max core file size", 0),
+    ):
+        assert re.search(rf"{limit}\s+{most}\s+{most}", said), limit
+
+
+def test_a_file_larger_than_a_child_may_write_is_the_images_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logo, source = tmp_path / "logo.png", tmp_path / "photo.png"
+    compositing.normalise_logo(FOLDER / "bundled_logo.png", logo)
+    source.write_bytes(images.png(1, (400, 300)))
+    narrow = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({2**14}, {2**14}))"
+    code = f"{narrow}\nimport watermark\nwatermark.watermark_file(*arguments)"
+
+    async def scenario(processes: PixelProcesses) -> ImageRejected:
+        arguments = (source, logo, tmp_path / "watermarked.png", Options())
+        with pytest.raises(ImageRejected) as told:
+            await processes.run(exec, code, {"arguments": arguments})
+        return told.value
+
+    told = with_processes(scenario)
+    assert told.code == "not_encodable"
+    assert "more than is allowed" in told.detail

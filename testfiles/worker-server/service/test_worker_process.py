@@ -58,7 +58,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     with (
         running_redis(folder) as (_, redis),
         Web(as_central) as central,
-        running_worker(uploads, redis, f"{central.url}/upload-final") as worker,
+        running_worker(uploads, redis, central.url, AWS_ACCESS="1") as worker,
     ):
         yield Bench(uploads, redis, central, worker)
 
@@ -236,3 +236,24 @@ def test_the_check_says_whether_it_is_at_work(bench: Bench) -> None:
     assert status() == 0
     assert status(WORKER_NAME="worker-2") == 1
     assert status(REDIS_URL="redis://127.0.0.1:1") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process' environment")
+def test_a_decoder_knows_no_address_and_no_password(bench: Bench) -> None:
+    bench.wait(bench.add(), "done")
+    parent = bench.worker.process.pid
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    assert children
+    for child in children:
+        names = {
+            line.partition(b"=")[0].decode()
+            for line in Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+        }
+        assert "PATH" in names
+        assert not names & {
+            "REDIS_URL",
+            "CENTRAL_SERVER_URL",
+            "GOOGLE_LOGO",
+            "UPLOAD_DIR",
+            "SECRET",
+        }
