@@ -27,7 +27,8 @@ KEEP = {"KEEP_ORIGINALS_DAYS": "1", "KEEP_FAILED_DAYS": "1", "KEEP_RECEIPTS_DAYS
 
 def stack_of(folder: Path, clocks: dict[str, WrongClock], **env: str) -> Stack:
     logo = {"GOOGLE_LOGO": f"{ROOT}/worker-server/bundled_logo.png", "RECONCILE_SECONDS": "1"}
-    stack = Stack(folder, {**logo, "RETRY_BACKOFF_SECONDS": "1", **KEEP, **env})
+    # What the services say is shown where a test fails.
+    stack = Stack(folder, {**logo, "RETRY_BACKOFF_SECONDS": "1", **KEEP, **env}, print)
     for name, clock in clocks.items():
         stack[name].env = {**stack[name].env, **clock.env}
     return stack
