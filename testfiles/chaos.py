@@ -137,7 +137,7 @@ def _is_quiet(where: Deployment) -> bool:
     if web_trouble(where.url) or web_trouble(where.central_url):
         return False
     with suppress(FaultMissed):
-        return where.pending() == 0
+        return where.pending() == 0 and where.lost_records() == 0
     return False
 
 

@@ -11,7 +11,6 @@ import asyncio
 import errno
 import fcntl
 import shutil
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,7 +23,7 @@ from archive.incoming import Upload
 from archive.receipts import Receipt, Receipts
 from archive.storing import Storing
 from archive.tombstones import Tombstones
-from shared import durable
+from shared import clock, durable
 from shared.contract import is_media_id
 from storage_api import refusals
 
@@ -95,12 +94,12 @@ class Archive:
 
     async def drop_receipts(self, older_than_s: float) -> int:
         """Forget the media stored before that, not their images; how many. Raises OSError."""
-        old = await asyncio.to_thread(self._receipts.older_than, time.time() - older_than_s)
+        old = await asyncio.to_thread(self._receipts.older_than, clock.now_s() - older_than_s)
         return await self._in_batches(self._forget, old)
 
     async def drop_tombstones(self, older_than_s: float) -> int:
         """Forget the media deleted before that; how many. Raises OSError."""
-        old = await asyncio.to_thread(self._tombstones.older_than, time.time() - older_than_s)
+        old = await asyncio.to_thread(self._tombstones.older_than, clock.now_s() - older_than_s)
         return await self._in_batches(self._forget_deleted, old)
 
     def find(self, media_id: str) -> Path | None:

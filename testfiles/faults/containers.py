@@ -85,6 +85,20 @@ class Containers:
         names = ("worker_activity.log", f"worker_activity.log.{self._rotated}")
         self._docker("exec", self._names["central"], "mv", *names)
 
+    def empty_record(self, pick: int) -> None:
+        listing = "ls -d /uploads/failed/*/progress.json /uploads/done/*/progress.json"
+        service = self._names["gateway"]
+        records = self._docker("exec", service, "sh", "-c", f"{listing} 2>/dev/null || true")
+        if not (paths := records.split()):
+            raise FaultMissed("no media has ended yet")
+        self._docker("exec", service, "sh", "-c", f": > {paths[pick % len(paths)]}")
+
+    def set_clock(self, service: str, ahead_s: float) -> None:
+        raise FaultMissed("containers have the host's clock")
+
+    def cut_power(self) -> None:
+        raise FaultMissed("containers have the host's disk")
+
     def dead(self) -> list[str]:
         if time.monotonic() - self._looked_at < LOOK_S:
             return []
@@ -98,6 +112,10 @@ class Containers:
 
     def pending(self) -> int:
         return len(self._docker("exec", self._names["gateway"], "ls", "/uploads/pending").split())
+
+    def lost_records(self) -> int:
+        find = ("find", "/uploads", "-name", "progress.json", "-size", "0")
+        return len(self._docker("exec", self._names["gateway"], *find).split())
 
     def evidence(self) -> Evidence:
         copy = self._run_dir / "central"

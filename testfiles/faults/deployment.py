@@ -44,6 +44,15 @@ class Deployment(Protocol):
     def rotate_log(self) -> None:
         """Rename the activity log, as logrotate does."""
 
+    def empty_record(self, pick: int) -> None:
+        """Empty a media's progress.json, as a power cut may have left it."""
+
+    def set_clock(self, service: str, ahead_s: float) -> None:
+        """Have the service's clock wrong, from now on and after a restart."""
+
+    def cut_power(self) -> None:
+        """All end at once, and what was in memory only is lost, the file system's memory too."""
+
     def dead(self) -> list[str]:
         """The services that do not run."""
         ...
@@ -53,6 +62,10 @@ class Deployment(Protocol):
 
     def pending(self) -> int:
         """How many media lie in uploads/pending/."""
+        ...
+
+    def lost_records(self) -> int:
+        """How many media have ended and have an empty record."""
         ...
 
     def evidence(self) -> Evidence:

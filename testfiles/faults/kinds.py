@@ -5,6 +5,7 @@ the function that undoes it.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
 
@@ -15,6 +16,7 @@ Inject = Callable[[Deployment, "Planned"], Undo]
 EVERYTHING = "everything"
 ALL_WORKERS = "all workers"
 FULL_REDIS_BYTES = 1
+OFFSETS_S = (-31_536_000, -7200, -420, 420, 7200, 31_536_000)
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,32 @@ def fill_redis(where: Deployment, _: Planned) -> Undo:
     limit = where.redis("CONFIG", "GET", "maxmemory")
     where.redis("CONFIG", "SET", "maxmemory", str(FULL_REDIS_BYTES))
     return lambda: where.redis("CONFIG", "SET", "maxmemory", limit)
+
+
+def kill_again(where: Deployment, planned: Planned) -> Undo:
+    """Its start is interrupted as well, where the second kill comes in time."""
+    where.signal(planned.target, SIGKILL)
+
+    def again() -> None:
+        with suppress(FaultMissed):
+            where.signal(planned.target, SIGKILL)
+
+    return again
+
+
+def empty_record(where: Deployment, planned: Planned) -> Undo:
+    where.empty_record(planned.pick)
+    return _nothing_to_undo
+
+
+def wrong_clock(where: Deployment, planned: Planned) -> Undo:
+    where.set_clock(planned.target, OFFSETS_S[planned.pick % len(OFFSETS_S)])
+    return lambda: where.set_clock(planned.target, 0)
+
+
+def cut_power(where: Deployment, _: Planned) -> Undo:
+    where.cut_power()
+    return _nothing_to_undo
 
 
 def rotate_log(where: Deployment, _: Planned) -> Undo:

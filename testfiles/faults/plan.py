@@ -9,18 +9,29 @@ from faults.kinds import (
     EVERYTHING,
     Inject,
     Planned,
+    cut_power,
+    empty_record,
     fill_redis,
     freeze,
     freeze_child,
     freeze_parent,
+    kill_again,
     kill_child,
     kill_parent,
     redis,
     rotate_log,
     signalled,
+    wrong_clock,
 )
 
 REDIS_COMMANDS = ("FLUSHALL", "CLIENT KILL TYPE normal", "DEL arq:watermark", "DEL arq:upload")
+FOREIGN_KEYS = ("SET arq:watermark mine", "SET arq:upload mine", "SET media-processor:wake mine")
+POISON = (
+    "ZADD arq:watermark 1 ../../../../tmp/evil:watermark:1",
+    "ZADD arq:upload 1 01KAP3V8Z4J5N6Q7R8S9T0VWXY:upload:1",
+    "ZADD arq:upload 1e17 \x1b[2J",
+    "SET arq:job:01KAP3V8Z4J5N6Q7R8S9T0VWXY:upload:1 {",
+)
 EACH = ("gateway", "central", "redis", "worker")
 OVERLAP_SHARE = 0.15
 
@@ -47,12 +58,18 @@ KINDS = (
     Kind("freeze parent of", freeze_parent, ("worker",), share=2, lasts_s=(1, 12)),
     Kind("freeze child of", freeze_child, ("worker",), share=2, lasts_s=(1, 12)),
     Kind("restart", signalled(SIGTERM), EACH, share=6),
+    Kind("kill twice", kill_again, EACH, share=4, lasts_s=(0.5, 4)),
     Kind("redis", redis, REDIS_COMMANDS, share=6),
+    Kind("redis", redis, FOREIGN_KEYS, share=2),
+    Kind("redis", redis, POISON, share=2),
     Kind("fill redis", fill_redis, share=2, lasts_s=(2, 8)),
     Kind("rotate log", rotate_log, share=2),
+    Kind("empty a record", empty_record, share=3),
+    Kind("clock of", wrong_clock, EACH, share=4, lasts_s=(2, 15)),
+    Kind("power cut", cut_power, (EVERYTHING,), share=2),
 )
 INJECT = {kind.name: kind.inject for kind in KINDS}
-DEADLY = ("kill", "kill parent of", "restart")
+DEADLY = ("kill", "kill twice", "kill parent of", "restart", "power cut")
 
 
 def planned_faults(seed: int, seconds: float, workers: int) -> list[Planned]:

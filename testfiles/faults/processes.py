@@ -1,11 +1,14 @@
-"""What chaos does something to: the services as processes of this machine."""
+"""What chaos does something to: the services as processes of this machine.
+
+Their files are on a disk of their own, where this machine lets one be made, whose power can be cut.
+"""
 
 import os
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from signal import Signals
+from signal import SIGSTOP, Signals
 from typing import Self
 
 from redis import Redis, RedisError
@@ -13,7 +16,11 @@ from redis import Redis, RedisError
 from faults.deployment import FaultMissed
 from faults.evidence import Evidence
 from local_stack.stack import ROOT, Stack
+from support import power_cut, wrong_clock
+from support.power_cut import Disk
+from support.wrong_clock import WrongClock
 
+DISK_MB = 4096  # what is not written takes no room
 REDIS_ANSWER_S = 1  # also of one that is frozen: the run must go on
 
 
@@ -22,8 +29,11 @@ class Processes:
 
     def __init__(self, run_dir: Path, workers: int, env: Mapping[str, str]) -> None:
         own = {"WORKERS": str(workers), "GOOGLE_LOGO": f"{ROOT}/worker-server/bundled_logo.png"}
-        self._run_dir = run_dir
-        self._stack = Stack(run_dir, {**own, **env}, self._note)
+        own |= {"RECONCILE_SECONDS": "5"}  # what is out of order is put right before the verdict
+        self._run_dir, self._cuts = run_dir, 0
+        self._disk = None if power_cut.reason_for_none() else self._new_disk()
+        folder = self._disk.folder if self._disk else run_dir
+        self._stack = Stack(folder / "stack", {**own, **env}, self._note)
         self.url, self.central_url = self._stack.url, self._stack.central_url
         self.services = ["redis", "central", "gateway"]
         self.services += [f"worker-{number}" for number in range(1, workers + 1)]
@@ -32,6 +42,11 @@ class Processes:
         )
 
     def __enter__(self) -> Self:
+        self._clocks = {}
+        if wrong_clock.is_to_be_had():
+            for name in self.services:
+                clock = self._clocks[name] = WrongClock(self._run_dir / f"{name}.clock")
+                self._stack[name].env = {**self._stack[name].env, **clock.env}
         self._stack.start()
         for service in self.services:
             self._stack[service].forget = lambda: None  # it would wait for a Redis that is frozen
@@ -41,6 +56,8 @@ class Processes:
         for service in self.services:
             self._stack[service].kill()  # what is frozen would not end otherwise
         self._stack.stop()
+        if self._disk:
+            self._disk.unmount()
 
     def signal(self, service: str, signal: Signals) -> None:
         self._send(os.killpg, self._pid(service), signal)
@@ -72,6 +89,37 @@ class Processes:
         except FileNotFoundError as error:
             raise FaultMissed("rotated just now") from error
 
+    def empty_record(self, pick: int) -> None:
+        ended = [*self._stack.upload_dir.glob("failed/*"), *self._stack.upload_dir.glob("done/*")]
+        try:
+            sorted(ended)[pick % len(ended)].joinpath("progress.json").write_bytes(b"")
+        except (ZeroDivisionError, FileNotFoundError) as error:
+            raise FaultMissed("no media has ended yet, or it moves right now") from error
+
+    def set_clock(self, service: str, ahead_s: float) -> None:
+        if service not in self._clocks:
+            raise FaultMissed("there is no libfaketime here")
+        self._clocks[service].set(ahead_s)
+
+    def cut_power(self) -> None:
+        if self._disk is None:
+            raise FaultMissed(power_cut.reason_for_none())
+        for service in self.services:
+            with suppress(FaultMissed):
+                self.signal(service, SIGSTOP)
+        self._cuts += 1
+        copy = self._run_dir / f"disk-{self._cuts}.img"
+        self._disk.copy(copy)
+        for service in self.services:
+            self._stack[service].kill()
+        self._disk.unmount(lazily=True)  # this process holds the stack's locks
+        self._disk.image.unlink()
+        self._disk = Disk(copy, self._disk.folder)
+        self._disk.mount()
+
+    def _new_disk(self) -> Disk:
+        return Disk.new(self._run_dir / "disk.img", self._run_dir / "disk", DISK_MB)
+
     def dead(self) -> list[str]:
         return [service for service in self.services if not self._stack[service].running]
 
@@ -80,7 +128,11 @@ class Processes:
         self._stack[service].spawn()
 
     def pending(self) -> int:
-        return len([*self._stack.upload_dir.joinpath("pending").iterdir()])
+        return len([*self._stack.upload_dir.joinpath("pending").glob("[!.]*")])
+
+    def lost_records(self) -> int:
+        records = self._stack.upload_dir.glob("*/*/progress.json")
+        return sum(1 for path in records if path.exists() and path.stat().st_size == 0)
 
     def evidence(self) -> Evidence:
         return Evidence(self._stack.upload_dir, self._stack.storage_dir, self._logs())

@@ -7,14 +7,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
-_SIZE_MB = 256
-
 
 def reason_for_none() -> str:
     """Why there can be none here; empty where there can."""
     if os.geteuid() != 0:
         return "to mount a file system one must be root"
-    missing = [tool for tool in ("mkfs.ext4", "mount", "losetup") if not shutil.which(tool)]
+    missing = [tool for tool in ("mkfs.ext4", "mount", "losetup", "cmp") if not shutil.which(tool)]
     if missing:
         return f"there is no {' and no '.join(missing)} here"
     free = subprocess.run(["losetup", "--find"], capture_output=True, check=False)
@@ -29,9 +27,9 @@ class Disk:
         folder.mkdir(exist_ok=True)
 
     @classmethod
-    def new(cls, image: Path, folder: Path) -> "Disk":
+    def new(cls, image: Path, folder: Path, size_mb: int) -> "Disk":
         with image.open("wb") as file:
-            file.truncate(_SIZE_MB * 2**20)
+            file.truncate(size_mb * 2**20)
         # No lazy initialisation: it would write to the device all the while.
         lazy = "lazy_itable_init=0,lazy_journal_init=0"
         _run("mkfs.ext4", "-q", "-F", "-E", lazy, str(image))
@@ -43,18 +41,19 @@ class Disk:
         """Also after a cut: the journal is read first, as at any start."""
         _run("mount", "-o", "loop", str(self.image), str(self.folder))
 
-    def unmount(self) -> None:
-        _run("umount", str(self.folder))
+    def unmount(self, *, lazily: bool = False) -> None:
+        """Lazily where somebody has files of it open still: they keep what is no longer seen."""
+        _run("umount", *(["--lazy"] if lazily else []), str(self.folder))
 
     def copy(self, image: Path) -> None:
         """What is on the device now. Nobody may write to the file system meanwhile.
 
         The kernel may write on its own; then two copies differ, and it is copied again.
         """
-        shutil.copyfile(self.image, image)
         again = image.with_suffix(".again")
+        _run("cp", "--sparse=always", str(self.image), str(image))
         for _ in range(20):
-            shutil.copyfile(self.image, again)
+            _run("cp", "--sparse=always", str(self.image), str(again))
             if _run("cmp", "--silent", str(image), str(again), check=False) == 0:
                 again.unlink()
                 return

@@ -56,6 +56,18 @@ class Imagined:
             self.limit = command[-1]
         return self.limit
 
+    def empty_record(self, pick: int) -> None:
+        pass
+
+    def set_clock(self, service: str, ahead_s: float) -> None:
+        pass
+
+    def cut_power(self) -> None:
+        pass
+
+    def lost_records(self) -> int:
+        return 0
+
     def rotate_log(self) -> None:
         pass
 

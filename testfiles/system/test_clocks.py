@@ -1,11 +1,13 @@
 """Clocks that are wrong by minutes, hours or years: nothing waits for them, nothing is deleted."""
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from redis import Redis
 
 from local_stack.stack import ROOT, Stack
 from support import images, wrong_clock
@@ -54,9 +56,10 @@ def stored(stack: Stack, media_id: str) -> bool:
 def passes(stack: Stack, number: int) -> None:
     """Wait until the reconciler has made so many more passes over the volume."""
     turn = stack.upload_dir / ".reconcile.lock"
+    seen = {turn.read_bytes(), b""}
     for _ in range(number):
-        before = turn.read_bytes()
-        until(lambda before=before: turn.read_bytes() not in (before, b""))
+        until(lambda: turn.read_bytes() not in seen)
+        seen.add(turn.read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +167,22 @@ def test_an_upload_that_is_still_coming_in_is_not_swept(
             passes(stack, 3)
             call.sendall(body[-300_000:])
             assert call.recv(1000).startswith(b"HTTP/1.1 202 ")
+
+
+def test_what_was_queued_while_redis_was_ahead_does_not_wait_for_that_time(
+    tmp_path: Path, clocks: dict[str, WrongClock]
+) -> None:
+    clocks["redis"].set(7 * MINUTE_S)
+    with stack_of(tmp_path, clocks) as stack:
+        stack["worker-1"].stop()
+        media_id = post(stack, PHOTO)
+        clocks["redis"].set(0)
+        until(lambda: redis_time(stack) < time.time() + MINUTE_S)
+        stack["worker-1"].start()
+        until(lambda: stored(stack, media_id))
+
+
+def redis_time(stack: Stack) -> float:
+    with Redis.from_url(stack.redis_url) as redis:
+        seconds, _ = redis.time()
+        return float(seconds)

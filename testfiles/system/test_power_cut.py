@@ -32,7 +32,7 @@ SERVICES = ("redis", "central", "gateway", "worker-1", "worker-2")
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    made = Disk.new(tmp_path / "disk.img", tmp_path / "disk")
+    made = Disk.new(tmp_path / "disk.img", tmp_path / "disk", size_mb=256)
     yield made
     made.unmount()
 
@@ -87,10 +87,8 @@ def assert_kept(stack: Stack, media_id: str, lines: Counter[str], *, is_good: bo
         return
     assert told["status"] == "stored", told
     receipt = json.loads((stack.storage_dir / ".receipts" / f"{media_id}.json").read_bytes())
-    assert (told["stored"]["name"], told["stored"]["sha256"]) == (
-        receipt["name"],
-        receipt["sha256"],
-    )
+    for fact in ("name", "sha256"):
+        assert told["stored"][fact] == receipt[fact]
     assert (stack.storage_dir / receipt["name"]).stat().st_size == receipt["size"]
     assert lines[receipt["name"]] == 1
 

@@ -59,7 +59,9 @@ class Reconciler:
         self._central = central
         self._settings = settings
         self._repairs = repairs
-        self._stalled = StalledJobs(spool, redis, attempts.longest_wait_s(settings))
+        self._stalled = StalledJobs(spool, redis)
+        self._longest_wait_s = attempts.longest_wait_s(settings)
+        self._redis_epoch_s = math.inf  # when this machine was started, by Redis' clock
         self._retention = Retention(spool, settings.keep_originals_days, settings.keep_failed_days)
         self._must_pass = True
         self._began_at = -math.inf
@@ -74,9 +76,9 @@ class Reconciler:
 
     async def _look(self) -> None:
         try:
-            await self._measure_clock()
+            set_back = await self._measure_clock()
             await self._stalled.free()
-            await self._stalled.bring_forward()
+            await self._stalled.bring_forward(0 if set_back else self._longest_wait_s)
             must_pass = self._must_pass or not await self._redis.exists(PASSED_KEY)
             least_s = _LOOK_S if must_pass else self._settings.reconcile_seconds
             if await asyncio.to_thread(self._take_turn, least_s):
@@ -89,13 +91,16 @@ class Reconciler:
                 await jobs.put_aside_foreign_keys(self._redis)
             raise
 
-    async def _measure_clock(self) -> None:
+    async def _measure_clock(self) -> bool:
+        """Whether Redis' clock may have been set back: what was due then, waits for that time."""
         asked_at = time.monotonic()
         try:
             jobs.measure(await self._redis.time(), asked_at)
         except Exception:
             clock.lose()
             raise
+        before_s, self._redis_epoch_s = self._redis_epoch_s, clock.now_s() - time.monotonic()
+        return self._redis_epoch_s < before_s - _LOOK_S
 
     async def _repair_records(self) -> None:
         for repair in self._repairs:

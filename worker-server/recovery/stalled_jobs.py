@@ -42,18 +42,17 @@ return late
 class StalledJobs:
     """Found by looking again and again."""
 
-    def __init__(self, spool: Spool, redis: ArqRedis, longest_wait_s: float) -> None:
+    def __init__(self, spool: Spool, redis: ArqRedis) -> None:
         self._spool = spool
         self._redis = redis
-        self._longest_wait_ms = int(longest_wait_s * 1000)
         self._ask = redis.register_script(_IN_PROGRESS)
         self._bring_forward = redis.register_script(_BRING_FORWARD)
         self._in_progress: set[bytes] = set()
 
-    async def bring_forward(self) -> None:
-        """Make due what is put off beyond the longest retry."""
+    async def bring_forward(self, most_s: float) -> None:
+        """Make due what is put off for longer. A job that comes too early is put off again."""
         late = await self._bring_forward(
-            keys=[WATERMARK_QUEUE, UPLOAD_QUEUE], args=[self._longest_wait_ms, _QUEUE_HEAD]
+            keys=[WATERMARK_QUEUE, UPLOAD_QUEUE], args=[int(most_s * 1000), _QUEUE_HEAD]
         )
         if late:
             detail = "brought forward jobs that a wrong clock had put off"

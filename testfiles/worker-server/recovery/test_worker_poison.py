@@ -154,7 +154,8 @@ def test_a_foreign_key_with_one_of_our_names_is_put_aside(
     until(lambda: state_of(uploads, media_id) == "done")
     if key != "media-processor:reconciled-at":  # which is only ever replaced
         aside = [*redis.scan_iter(f"{key}:put-aside:*")]
-        assert [redis.type(name).decode() for name in aside] == [kind]
+        kinds: list[Any] = [redis.type(name) for name in aside]
+        assert kinds == [kind.encode()]
 
 
 @pytest.mark.parametrize("prefix", ["arq:job:", "arq:retry:", "arq:in-progress:"])
@@ -178,7 +179,8 @@ def test_a_name_in_a_record_that_is_no_files_counts_as_no_record(
 ) -> None:
     before = contents(outside)
     status = "watermarked" if field == "watermarked" else "stored"
-    media_id = add_media(uploads, status=status, **{field: {**MARK, "name": name}})
+    record: dict[str, Any] = {field: {**MARK, "name": name}}
+    media_id = add_media(uploads, status=status, **record)
     enqueue(redis, media_id, "upload")
     until(lambda: state_of(uploads, media_id) == "done")
     assert contents(outside) == before

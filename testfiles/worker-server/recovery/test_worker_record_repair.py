@@ -19,12 +19,13 @@ from recovery.record_repair import RecordRepair
 from shared import clock
 from shared.contract import FileRecord
 from shared.jobs import Job
+from shared.records import is_in_order
 from shared.spool import Spool
 from support.worker import add_media, state_of
 
 RECEIPT: FileRecord = {"name": "watermarked_photo-7.jpg", "sha256": "a" * 64, "size": 7}
 ERROR = {"code": "corrupt_image", "detail": "It is damaged."}
-STORED = {"status": "stored", "stored": RECEIPT}
+STORED: dict[str, Any] = {"status": "stored", "stored": RECEIPT}
 DAY_S = 86_400.0
 
 
@@ -214,7 +215,6 @@ def test_later_looks_are_at_what_has_changed_since(
     for path in uploads.glob("done/*/progress.json"):  # long ago, but for the time it takes
         os.utime(path, (1, 1))
     looked_at: list[str] = []
-    is_in_order = record_repair.is_in_order
 
     def noted(path: Path) -> bool:
         looked_at.append(path.name)
