@@ -51,8 +51,8 @@ def main() -> int:
         kind = Containers if args.compose else Processes
         with kind(run_dir, args.workers, dict(args.env)) as where:
             outcome = _run(args, where, console)
-        status = 1 if outcome.wrong else 0
-        show(console, outcome)
+            status = 1 if outcome.wrong else 0
+            show(console, outcome)  # of files that go with the deployment
     except KeyboardInterrupt:
         return 130
     except (StackError, FaultMissed, subprocess.SubprocessError) as error:
@@ -89,7 +89,8 @@ def _conclude(console: Console, args: argparse.Namespace, run_dir: Path, *, keep
         return
     again = f"--seed {args.seed} --seconds {args.seconds:g} --images {args.images}"
     again += f" --workers {args.workers}{' --compose' * args.compose}"
-    console.print(f"The run's files are kept in {run_dir}. The same faults again:")
+    images = ", uploads/ and storage in its disk*.img" if [*run_dir.glob("disk*.img")] else ""
+    console.print(f"The run's files are kept in {run_dir}{images}. The same faults again:")
     console.print(f'    make chaos ARGS="{again}"', soft_wrap=True)
 
 
