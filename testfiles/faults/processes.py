@@ -42,12 +42,18 @@ class Processes:
         )
 
     def __enter__(self) -> Self:
-        self._clocks = {}
+        self._clocks: dict[str, WrongClock] = {}
         if wrong_clock.is_to_be_had():
             for name in self.services:
                 clock = self._clocks[name] = WrongClock(self._run_dir / f"{name}.clock")
                 self._stack[name].env = {**self._stack[name].env, **clock.env}
-        self._stack.start()
+        if self._disk:
+            self._disk.mount()
+        try:
+            self._stack.start()
+        except BaseException:
+            self._unmount()
+            raise
         for service in self.services:
             self._stack[service].forget = lambda: None  # it would wait for a Redis that is frozen
         return self
@@ -56,6 +62,9 @@ class Processes:
         for service in self.services:
             self._stack[service].kill()  # what is frozen would not end otherwise
         self._stack.stop()
+        self._unmount()
+
+    def _unmount(self) -> None:
         if self._disk:
             self._disk.unmount()
 

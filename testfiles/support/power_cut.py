@@ -20,7 +20,7 @@ def reason_for_none() -> str:
 
 
 class Disk:
-    """A file system in a file, mounted at folder."""
+    """A file system in a file, to be mounted at folder."""
 
     def __init__(self, image: Path, folder: Path) -> None:
         self.image, self.folder = image, folder
@@ -33,9 +33,7 @@ class Disk:
         # No lazy initialisation: it would write to the device all the while.
         lazy = "lazy_itable_init=0,lazy_journal_init=0"
         _run("mkfs.ext4", "-q", "-F", "-E", lazy, str(image))
-        disk = cls(image, folder)
-        disk.mount()
-        return disk
+        return cls(image, folder)
 
     def mount(self) -> None:
         """Also after a cut: the journal is read first, as at any start."""

@@ -33,6 +33,7 @@ SERVICES = ("redis", "central", "gateway", "worker-1", "worker-2")
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
     made = Disk.new(tmp_path / "disk.img", tmp_path / "disk", size_mb=256)
+    made.mount()
     yield made
     made.unmount()
 

@@ -26,7 +26,7 @@ from shared.records import is_in_order, next_stage
 from shared.spool import MediaBusy, MediaGone, Spool
 
 _SLICE = 500  # records looked at in one go; the worker's own jobs have as much time in between
-_SHARE = 100  # of the time goes into it, where a folder is so full that a look takes seconds
+_SHARE = 100  # of the time goes into looking, where a folder is so full that it takes seconds
 _DAY_S = 86_400
 
 
@@ -42,13 +42,14 @@ class RecordRepair:
         self._started_ns = 0  # as the next, by the clock of the file system
         self._looked_ns = 0
         self._not_before = 0.0
+        self._looking_s = 0.0
         self._is_waiting = False
 
     async def run(self) -> list[Job]:
         """Put right what there is; the jobs of what is pending again. Raises OSError."""
-        started = time.monotonic()
-        if started < self._not_before:
+        if time.monotonic() < self._not_before:
             return []
+        self._looking_s = 0.0
         fd = durable.open_file(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             return await self._look_over(fd)
@@ -59,7 +60,7 @@ class RecordRepair:
             return []
         finally:
             os.close(fd)
-            self._not_before = time.monotonic() + _SHARE * (time.monotonic() - started)
+            self._not_before = time.monotonic() + _SHARE * self._looking_s
 
     async def _look_over(self, fd: int) -> list[Job]:
         """fd is the lock's file, which says when the last look began. Raises BlockingIOError."""
@@ -86,13 +87,20 @@ class RecordRepair:
         records = self._records(self._looked_ns)
         while True:
             started = time.monotonic()
-            looked_at = await asyncio.to_thread(lambda: list(islice(records, _SLICE)))
+            looked_at = await asyncio.to_thread(self._next_slice, records)
             if not looked_at:
                 return
             for media_id in looked_at:
                 if media_id is not None:
                     yield media_id
             await asyncio.sleep(time.monotonic() - started)
+
+    def _next_slice(self, records: Iterator[str | None]) -> list[str | None]:
+        # Processor time: a worker that is frozen or waits for central meanwhile is not looking.
+        started = time.thread_time()
+        looked_at = list(islice(records, _SLICE))
+        self._looking_s += time.thread_time() - started
+        return looked_at
 
     def _records(self, since_ns: int) -> Iterator[str | None]:
         """The media's id for a record that is out of order, None for every other one."""

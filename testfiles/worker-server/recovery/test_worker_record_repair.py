@@ -36,16 +36,18 @@ class FakeCentral:
         self.remembered = set(remembered)
         self.days = days
         self.answers = True
+        self.answers_after_s = 0.0
 
     async def receipt(self, media_id: str) -> FileRecord | None:
-        self._answer()
+        await self._answer()
         return RECEIPT if media_id in self.remembered else None
 
     async def keeps_receipts_days(self) -> float | None:
-        self._answer()
+        await self._answer()
         return self.days
 
-    def _answer(self) -> None:
+    async def _answer(self) -> None:
+        await asyncio.sleep(self.answers_after_s)
         if not self.answers:
             raise Unavailable("central_unreachable", "Central is not there.")
 
@@ -205,6 +207,26 @@ def test_without_central_it_waits_and_says_so_once(
     assert len(asyncio.run(scenario())) == 1
     assert state_of(uploads, media_id) == "pending"
     assert capsys.readouterr().out.count("wait for central") == 1
+
+
+def test_waiting_for_central_is_not_looking(
+    uploads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that takes long is followed by a long pause, not one that waits or is frozen."""
+    monkeypatch.setattr(record_repair, "_SHARE", 1000)
+    media_id, central = add_media(uploads, state="failed"), FakeCentral()
+    central.answers, central.answers_after_s = False, 0.1
+    repair = repair_of("failed", uploads, central)
+
+    async def scenario() -> None:
+        assert await repair.run() == []
+        central.answers = True
+        async with asyncio.timeout(20):  # a thousand times what the wait took is 100 s
+            while not await repair.run():
+                await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+    assert state_of(uploads, media_id) == "pending"
 
 
 def test_later_looks_are_at_what_has_changed_since(
