@@ -58,16 +58,16 @@ check: .venv/dev.stamp ## lint, format, types, tests
 	@MYPYPATH=testfiles:fast-server:worker-server:central-server $(PY) -m mypy --config-file .mypy.ini testfiles
 	@$(MAKE) --no-print-directory test
 
-shared: ## copy what the services share from fast-server/shared, the original
-	@for folder in worker-server central-server; do for copy in $$folder/shared/*.*; do \
-		cp fast-server/shared/$${copy##*/} $$copy || exit; done; done
+shared: $(PY) ## copy what the services share from fast-server/shared, the original
+	@$(PY) testfiles/shared_copies.py
 
 lock: .venv/lock.stamp ## pin what the requirements.in files name; ARGS=--upgrade for newer versions
 	@for file in $(PINNED); do echo "pinning $$file.txt"; \
 		(cd $$(dirname $$file) && ../$(PY) -m $(COMPILE) $(ARGS) $$(basename $$file).in) || exit; done
 
 clean: ## remove .venv, .run and caches; images and logs stay
-	@rm -rf .venv .run .samples .bench .hypothesis .ruff_cache .pytest_cache */.pytest_cache */.mypy_cache */__pycache__
+	@rm -rf .venv .run .samples .bench .hypothesis
+	@find . \( -name '.?*_cache' -o -name __pycache__ \) -prune -exec rm -rf {} +
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -1,7 +1,7 @@
 """worker-server: watermarks what fast-server accepted and ships it to central-server.
 
     python worker.py           work until SIGTERM or SIGINT, then finish what runs
-    python worker.py --check   exit 0 if this worker is at work, for health checks
+    python worker.py --check   exit 0 if this worker is at work, else say so
 
 Nothing is imported at the top: every pixel process executes this file once more
 (anyio.to_process), and needs neither arq nor httpx.
@@ -17,7 +17,7 @@ if __name__ == "__main__":
     if "--check" in sys.argv:
         from service import health
 
-        sys.exit(health.check())
+        sys.exit(health.trouble())
     from service import supervisor
 
     supervisor.main()

@@ -31,7 +31,8 @@ FILES = {
 }
 REDIS = {"REDIS_URL", "REDIS_HOST", "REDIS_PORT"}
 OWN = {*PORTS, *FILES, *REDIS, "BIND", "WORKERS", "WORKER_NAME", "CENTRAL_SERVER_URL"}
-REDIS_OPTIONS = "--appendonly yes --maxmemory-policy noeviction --loglevel warning"
+# Nothing on the disk: all can be rebuilt, and what a power cut leaves could not be read.
+REDIS_OPTIONS = "--appendonly no --maxmemory-policy noeviction --loglevel warning"
 WEB_OPTIONS = "--no-access-log --log-level warning --timeout-graceful-shutdown 10"
 # Whoever takes work in ends before whoever it is handed to. After so many seconds the next is
 # asked to end as well: nobody needs to wait for, say, the end of a slow upload.
@@ -79,7 +80,7 @@ class Stack:
             self._lock()
             check_ports(self._env, PORTS)
             if self._embeds_redis:
-                self._start_redis()
+                self["redis"].start()
             elif trouble := redis_trouble(self._redis):
                 raise StackError(f"{trouble} Start it, or set no REDIS_ variable.")
             services = [service for service in self._services.values() if not service.running]
@@ -106,21 +107,6 @@ class Stack:
                 self._locks.enter_context(lock(path, settings))
             except OSError as error:
                 raise StackError(f"{settings}={path.parent}: {error.strerror}.") from error
-
-    def _start_redis(self) -> None:
-        """Without its data where it cannot read them: all that is in them can be rebuilt."""
-        folder = self["redis"].folder
-        try:
-            self["redis"].start()
-        except StackError as error:
-            if not any(folder.iterdir()):
-                raise
-            self["redis"].kill()
-            aside = folder.with_name(f"redis.unreadable-{time.time_ns()}")
-            self._say("stack", f"{error}\nIts data are put aside: {aside}")
-            folder.rename(aside)
-            folder.mkdir()
-            self["redis"].start()
 
     def supervise(self) -> None:
         """Restart whatever dies, for ever."""

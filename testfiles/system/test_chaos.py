@@ -38,6 +38,7 @@ def test_a_short_run_finds_nothing_wrong() -> None:
 
 
 @pytest.mark.compose
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("docker") is None, reason="there is no docker here")
 def test_a_short_run_with_containers_finds_nothing_wrong() -> None:
     ended = chaos("--compose", "--seconds", "12", "--images", "20", "--seed", "3")

@@ -21,7 +21,7 @@ from support.services import until
 
 # without the operator's own .env
 COMPOSE = ["docker", "compose", "--progress", "plain", "--env-file", os.devnull]
-pytestmark = pytest.mark.compose
+pytestmark = [pytest.mark.compose, pytest.mark.slow]
 
 
 class Deployment:
@@ -153,6 +153,7 @@ def test_a_service_has_no_more_rights_than_it_needs(deployment: Deployment, serv
         assert host["ReadonlyRootfs"]
         assert host["CapDrop"] == ["ALL"]
         assert "no-new-privileges:true" in host["SecurityOpt"]
+        assert host["PidsLimit"] == 512
         assert host["RestartPolicy"]["Name"] == "unless-stopped"
 
 

@@ -64,8 +64,8 @@ def test_every_make_target_it_names_exists() -> None:
 def test_its_layout_shows_every_package_and_what_it_shows_exists() -> None:
     shown, service = set(), ROOT
     for line in README.split("## Layout")[1].split("```")[1].splitlines():
-        if top := re.match(r"([a-z-]+)/ ", line):
-            service = folder = ROOT / top[1]
+        if service_name := re.match(r"([a-z-]+)/ ", line):
+            service = folder = ROOT / service_name[1]
             shown.add(folder)
         elif package := re.match(r"  ([a-z_]+)/ ", line):
             folder = service / package[1]
@@ -73,7 +73,8 @@ def test_its_layout_shows_every_package_and_what_it_shows_exists() -> None:
         for name in re.findall(r"\b[a-z_]+\.py\b", line):
             assert (folder / name).is_file(), f"{folder}/{name}"
     tops = {ROOT / name for name in (*SERVICES, "testfiles")}
-    packages = {sign.parent for name in SERVICES for sign in (ROOT / name).glob("*/__init__.py")}
+    packages = {sign.parent for top in tops for sign in top.glob("*/__init__.py")}
+    packages.add(ROOT / "testfiles" / "system")
     copies = {ROOT / "worker-server" / "shared", ROOT / "central-server" / "shared"}
     assert shown == (tops | packages) - copies
 

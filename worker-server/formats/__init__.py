@@ -1,4 +1,4 @@
 """The image formats, a package or a module each; registry.py lists them.
 
-Imports drawing, metadata, options and errors.
+Imports drawing, metadata, options, errors and shared.
 """

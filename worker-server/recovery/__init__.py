@@ -1,4 +1,4 @@
 """What no job leads to: media without a job, jobs without a worker, files past their time.
 
-Imports pipeline, settings and shared.
+Imports pipeline, settings, errors and shared.
 """

@@ -154,7 +154,7 @@ class Reconciler:
         media_ids = {job: media_id_of(job) for job in queued}
         with_job = set(media_ids.values())
         missing = [media_id for media_id in self._media_in(PENDING) if media_id not in with_job]
-        return missing, [job for job, media_id in media_ids.items() if media_id is None]
+        return sorted(missing), [job for job, media_id in media_ids.items() if media_id is None]
 
     def _next_stages(self, media_ids: Iterable[str]) -> list[Job]:
         stages = []

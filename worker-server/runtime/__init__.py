@@ -1,4 +1,4 @@
-"""The machine: child processes for pixels, time limits, memory. Knows nothing of images.
+"""The machine: child processes for pixels, time limits, memory.
 
 Imports errors.
 """

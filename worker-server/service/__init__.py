@@ -1,4 +1,4 @@
 """The worker process: two arq queues on one event loop, its health, its name.
 
-Imports every package below.
+Imports recovery, pipeline, formats, settings, runtime and shared.
 """

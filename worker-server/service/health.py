@@ -1,6 +1,6 @@
 """Whether a worker is at work, as Redis knows it. Imported by health checks, so kept light."""
 
-from redis import Redis
+from redis import Redis, RedisError
 
 from service import worker_name
 from settings import Settings
@@ -15,10 +15,15 @@ def key(queue: str, worker: str) -> str:
     return f"{queue}:health-check:{worker}"
 
 
-def check() -> int:
-    """0 if both queues of this worker have reported lately, else 1."""
+def trouble() -> str | None:
+    """None if both queues of this worker have reported lately, else a sentence."""
     settings = environment.load(Settings)
     name = worker_name.resolve(settings)
     keys = [key(queue, name) for queue in (WATERMARK_QUEUE, UPLOAD_QUEUE)]
-    with Redis.from_url(settings.redis_dsn, socket_timeout=_ANSWER_S) as redis:
-        return 0 if redis.exists(*keys) == len(keys) else 1
+    try:
+        with Redis.from_url(settings.redis_dsn, socket_timeout=_ANSWER_S) as redis:
+            if redis.exists(*keys) == len(keys):
+                return None
+    except RedisError as error:
+        return f"Redis does not answer, so nobody knows whether {name} is at work: {error}"
+    return f"{name} has not told Redis lately that it is at work; see its console."

@@ -228,14 +228,19 @@ def test_small_images_overtake_a_large_one(bench: Bench) -> None:
 
 
 def test_the_check_says_whether_it_is_at_work(bench: Bench) -> None:
-    def status(**env: str) -> int:
+    def check(**env: str) -> tuple[int, str]:
         command = [sys.executable, "worker.py", "--check"]
-        ended = subprocess.run(command, cwd=FOLDER, env={**bench.worker.env, **env})
-        return ended.returncode
+        environ = {**bench.worker.env, **env}
+        ended = subprocess.run(command, cwd=FOLDER, env=environ, capture_output=True, text=True)
+        return ended.returncode, ended.stderr
 
-    assert status() == 0
-    assert status(WORKER_NAME="worker-2") == 1
-    assert status(REDIS_URL="redis://127.0.0.1:1") == 1
+    assert check() == (0, "")
+    status, told = check(WORKER_NAME="worker-2")
+    assert (status, told.splitlines()[1:]) == (1, [])
+    assert told.startswith("worker-2 has not told Redis")
+    status, told = check(REDIS_URL="redis://127.0.0.1:1")
+    assert (status, told.splitlines()[1:]) == (1, [])
+    assert told.startswith("Redis does not answer")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process' environment")

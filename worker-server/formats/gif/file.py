@@ -4,7 +4,6 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from PIL import Image
@@ -132,13 +131,6 @@ def read(path: Path) -> Gif:
                 control = Control.parse(data[begin:end])
     ending = b";" if data.endswith(b"\0") else b"\0;"
     return Gif(data[:start], blocks, data[end:] or ending)
-
-
-def frame_count(path: Path, enough: int) -> int:
-    """How many pictures there are; counting ends at enough."""
-    data = path.read_bytes()
-    pictures = (kind for kind, _, _ in _spans(data, _start(data)) if kind == _IMAGE)
-    return sum(1 for _ in islice(pictures, enough))
 
 
 def _start(data: bytes) -> int:

@@ -1,5 +1,5 @@
 """JPEG, and the first picture of an MPO or Ultra HDR file: only the coefficients of blocks that the
-logo touches change (jpeg_recoding, jpeg_picture); all else is carried over.
+logo touches change (recode.py, region.py); all else is carried over.
 """
 
 from functools import partial
@@ -109,7 +109,7 @@ def _shown(stored: Image.Image, colours: str) -> Image.Image:
     if colours == "YCbCr":
         return stored.convert("RGB")
     if colours == "YCCK":
-        # jpeg_picture leaves them inverted, and so are the colours that they stand for.
+        # region.py leaves them inverted, and so are the colours that they stand for.
         inks = Image.merge("YCbCr", [ImageChops.invert(band) for band in bands[:3]])
         return Image.merge("CMYK", [*inks.convert("RGB").split(), bands[3]])
     return stored

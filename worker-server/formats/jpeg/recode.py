@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from math import gcd
 
-from formats.jpeg import segments as jpeg_stream
 from formats.jpeg import splice
 from formats.jpeg.libjpeg.coefficients import BLOCK, Box, Coefficients
 from formats.jpeg.region import Picture
-from formats.jpeg.segments import FRAMES, SEQUENTIAL, SOS, Frame, Jpeg, Segment
+from formats.jpeg.segments import FRAMES, SEQUENTIAL, SOS, Frame, Jpeg, Segment, assemble, parse
 
 _Change = Callable[[Picture], None]
 _LEAST_SHARE = 4096  # bytes
@@ -56,7 +55,7 @@ def _as_a_whole(jpeg: Jpeg, box: Box, change: _Change) -> list[Segment]:
         change(Picture(coefficients, frame, box))
         interleaved = frame.progressive or len(jpeg.scans) == 1
         stream = coefficients.encoded(progressive=frame.progressive, interleaved=interleaved)
-    written = jpeg_stream.parse(stream)
+    written = parse(stream)
     header = jpeg.frame._replace(marker=written.frame.marker, components=written.frame.components)
     return [header.segment() if s.marker in FRAMES else s for s in written.segments]
 
@@ -82,9 +81,9 @@ def _stream(jpeg: Jpeg, frame: Frame, data: bytes | None = None) -> bytes:
     segments = [frame.segment() if s.marker in FRAMES else s for s in jpeg.of_picture]
     if data is not None:
         segments = [s._replace(data=data) if s.marker == SOS else s for s in segments]
-    return jpeg_stream.assemble(segments)
+    return assemble(segments)
 
 
 def _data(coefficients: Coefficients) -> bytes:
-    [scan] = jpeg_stream.parse(coefficients.encoded(progressive=False, interleaved=True)).scans
+    [scan] = parse(coefficients.encoded(progressive=False, interleaved=True)).scans
     return scan.data

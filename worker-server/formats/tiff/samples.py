@@ -1,6 +1,6 @@
 """The logo on a box of a TIFF picture's samples, whatever they are (TIFF 6.0 sections 3-6, 18, 23).
 
-A box is rows of samples, packed as tiff_codec leaves them.
+A box is rows of samples, packed as codec/ leaves them.
 """
 
 from array import array

@@ -113,10 +113,3 @@ def test_a_picture_larger_than_the_limit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(errors.ImageRejected) as told:
         marked(tmp_path, bytes(before))
     assert told.value.code == "too_many_pixels"
-
-
-def test_frames_are_counted_without_decoding(tmp_path: Path) -> None:
-    path = tmp_path / "film.gif"
-    path.write_bytes(films.gif([Shot(BLUE)] * 5))
-    assert file.frame_count(path, 100) == 5
-    assert file.frame_count(path, 3) == 3

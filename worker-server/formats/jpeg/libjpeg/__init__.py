@@ -1,1 +1,1 @@
-"""Pillow's own libjpeg by ctypes: coefficients read and written without their pixels."""
+"""Pillow's own libjpeg, called by cffi: coefficients read and written without their pixels."""
