@@ -148,10 +148,12 @@ async def health() -> dict[str, str]:
 )
 async def ready(request: Request) -> dict[str, str]:
     """Uploads can be taken: Redis takes jobs, and the uploads folder does what it must."""
-    await request.app.state.queues.look()
+    state = request.app.state
+    await state.queues.look()
     with refusals.translated():
-        admission.require_room(request.app.state.settings)
-        await asyncio.to_thread(request.app.state.spool.probe)
+        await admission.admit(state.queues, state.settings)
+        await asyncio.to_thread(state.spool.probe)
+        await asyncio.to_thread(state.claims.probe)
     return {"status": "ready"}
 
 

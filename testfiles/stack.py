@@ -30,7 +30,8 @@ def main() -> int:
             terminal.say("stack", f"ready at {stack.url}, try: {to_try}")
             stack.supervise()
     except StackError as error:
-        print(f"error: {error}", file=sys.stderr)
+        text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(error))
+        print(f"error: {text}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass

@@ -17,6 +17,8 @@ class StageError(Exception):
     patience = 1.0  # the backoff is multiplied by this
 
     def __init__(self, code: str, detail: str, retry_after_s: float = 0) -> None:
+        # It may quote a stranger, and is written to a record and a console.
+        detail = detail.encode(errors="backslashreplace").decode()
         super().__init__(code, detail, retry_after_s)  # all of them, for pickle
         self.code = code
         self.detail = detail

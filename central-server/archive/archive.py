@@ -10,12 +10,13 @@ photo.jpg      an image (how it gets there: storing.py)
 import asyncio
 import errno
 import fcntl
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 from archive.activity_log import ActivityLog
 from archive.deleting import Deleting
@@ -118,8 +119,18 @@ class Archive:
             raise refusals.deleted(media_id)
         return self._receipts.stored(media_id)
 
+    def _require_folders(self) -> None:
+        """Raises OSError where a link leads out of the storage folder."""
+        durable.make_folder(self.incoming)  # somebody may have tidied it up
+        for folder in (*self._receipts.folders, self._tombstones.folder):
+            durable.require_folder(folder)
+
     async def _written(self, write: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, write)
+        def checked() -> Result:
+            self._require_folders()
+            return write()
+
+        return await asyncio.get_running_loop().run_in_executor(self._writer, checked)
 
     async def _in_batches(self, drop: Callable[[list[str]], None], media_ids: list[str]) -> int:
         for start in range(0, len(media_ids), _BATCH):
@@ -138,9 +149,9 @@ class Archive:
         self._tombstones.drop(media_ids)
 
 
-def _lock(path: Path) -> TextIO:
+def _lock(path: Path) -> BinaryIO:
     """Raises OSError where another process holds it: two would destroy each other's work."""
-    file = path.open("a")
+    file = os.fdopen(durable.open_own(path), "r+b")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

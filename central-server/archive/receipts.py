@@ -16,8 +16,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypedDict, cast, get_type_hints
 
+from ulid import ULID
+
+from archive import activity_log
 from shared import durable
-from shared.contract import is_file_name, is_media_id
+from shared.contract import is_file_name, is_media_id, safe_line
 
 _NOBODY = "nobody"
 
@@ -77,11 +80,14 @@ class Receipts:
         and finds everything done.
         """
         name = f"{media_id}.json"
+        durable.put_aside(self._stored / name)
         os.replace(self._intents / name, self._stored / name)
 
     def drop(self, media_id: str) -> None:
         """Forget an intent."""
-        (self._intents / f"{media_id}.json").unlink(missing_ok=True)
+        path = self._intents / f"{media_id}.json"
+        durable.put_aside(path)
+        path.unlink(missing_ok=True)
 
     def erase(self, media_id: str) -> None:
         """Drop both, of a media that has a tombstone."""
@@ -148,19 +154,28 @@ def older_than(folder: Path, before: float) -> list[str]:
     with os.scandir(folder) as entries:
         old = (e.name for e in entries if e.stat(follow_symlinks=False).st_mtime < before)
         media_ids = (name.removesuffix(".json") for name in old)
-        return [media_id for media_id in media_ids if is_media_id(media_id)]
+        # By its id, too, which is older still: a file's time is by this machine's clock alone.
+        return [m for m in media_ids if is_media_id(m) and ULID.from_str(m).timestamp < before]
 
 
 def _read(path: Path) -> Receipt | None:
     """None where there is none, or one that is damaged: the media is then delivered anew."""
     try:
         record = json.loads(durable.read_bytes(path))
-    except (FileNotFoundError, ValueError, RecursionError):
+    except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError):
         return None
     is_whole = isinstance(record, dict) and all(
         isinstance(record.get(name), kind) for name, kind in get_type_hints(Receipt).items()
     )
-    return cast(Receipt, record) if is_whole and is_image_name(record["name"]) else None
+    return cast(Receipt, record) if is_whole and _is_true(record) else None
+
+
+def _is_true(receipt: Receipt) -> bool:
+    """Whether its line is one of ours, and could stand where it says."""
+    worker, timestamp = safe_line(receipt["worker"]), safe_line(receipt["timestamp"])
+    line = activity_log.format_line(timestamp, worker, receipt["name"])
+    fits = receipt["line"] == line and 0 <= receipt["log_offset"] < 2**62
+    return fits and is_image_name(receipt["name"]) and safe_line(receipt["name"]) == receipt["name"]
 
 
 def is_image_name(name: str) -> bool:

@@ -47,6 +47,11 @@ class Claims:
         durable.make_folder(self._folder)
         durable.fsync_dir(self._spool.root)
 
+    def probe(self) -> None:
+        """Try what a key needs. Raises OSError."""
+        durable.make_folder(self._folder)
+        durable.probe(self._folder)
+
     @contextmanager
     def claiming(self, record: MediaRecord) -> Iterator[str | None]:
         """Around the commit of an upload with a key: the media that it repeats, else None.
@@ -54,7 +59,7 @@ class Claims:
         With None the key is the upload's own once the block has ended without an exception.
         Raises Problem where the key was another upload's.
         """
-        self._folder.mkdir(exist_ok=True)
+        durable.make_folder(self._folder)
         with self._locked(record["idempotency_key"], os.O_CREAT) as fd:
             claim = self._standing(fd)
             if claim is None:
@@ -71,14 +76,14 @@ class Claims:
 
     def free(self, key: str, media_id: str) -> None:
         """Let the key go of a media that is to be removed."""
-        with suppress(FileNotFoundError), self._locked(key) as fd:
+        with suppress(FileNotFoundError, IsADirectoryError), self._locked(key) as fd:
             claim, _ = _read(fd)
             if claim is not None and claim["media_id"] == media_id:
                 self._path(key).unlink()
 
     def free_key_of(self, media_id: str) -> None:
         """The same for a media whose record, and its key with it, is gone already."""
-        if not _is_over(media_id):
+        if clock.now() - ULID.from_str(media_id).datetime < KEPT_FOR:
             self.prepare()
             for path in self._folder.iterdir():
                 self.free(path.name, media_id)
@@ -88,8 +93,9 @@ class Claims:
         self.prepare()
         may_delete = clock.may_delete()
         for path in self._folder.iterdir():
-            with suppress(FileNotFoundError), self._locked(path.name) as fd:
-                if may_delete and clock.now_s() - os.fstat(fd).st_mtime > KEPT_FOR.total_seconds():
+            with suppress(FileNotFoundError, IsADirectoryError), self._locked(path.name) as fd:
+                claim, _ = _read(fd)
+                if may_delete and _is_over(fd, claim):
                     path.unlink()
                 else:
                     self._standing(fd)
@@ -120,7 +126,7 @@ class Claims:
     def _standing(self, fd: int) -> _Claim | None:
         """The claim, if it is one of the last 24 hours and its upload was accepted."""
         claim, is_accepted = _read(fd)
-        if claim is None or _is_over(claim["media_id"]):
+        if claim is None or _is_over(fd, claim):
             return None
         if not is_accepted:
             try:
@@ -159,5 +165,9 @@ def _accept(fd: int) -> None:
         os.write(fd, _ACCEPTED + b"\n")
 
 
-def _is_over(media_id: str) -> bool:
-    return clock.now() - ULID.from_str(media_id).datetime > KEPT_FOR
+def _is_over(fd: int, claim: _Claim | None) -> bool:
+    """By the claim's own time and by its media's id, of which one may be of a wrong clock."""
+    written_s = os.fstat(fd).st_mtime
+    if claim is not None:
+        written_s = max(written_s, ULID.from_str(claim["media_id"]).timestamp)
+    return clock.now_s() - written_s > KEPT_FOR.total_seconds()

@@ -187,6 +187,7 @@ class _Upload:
 
     def _make_folder(self) -> None:
         try:
+            durable.require_folder(self._spool.root / INCOMING)
             os.mkdir(self._folder)
         except FileNotFoundError:  # somebody made room with rm -r
             self._spool.prepare()

@@ -5,6 +5,7 @@ from urllib.parse import urljoin
 
 import httpx
 
+from shared.central_answer import answer_to
 from shared.problems import Problem
 from upload_api.refusals import CENTRAL_UNREACHABLE, RETRY_AFTER_S
 
@@ -24,17 +25,19 @@ class Central:
     async def remove(self, media_id: str) -> bool:
         """Whether central had it. Raises Problem where it does not say."""
         url = urljoin(self._upload_url, f"media/{media_id}")
+        request = self._client.build_request("DELETE", url)
         try:
             async with asyncio.timeout(_ANSWER_S):
-                response = await self._client.delete(url)
+                answer = await answer_to(self._client, request)
         except TimeoutError as error:
             raise _unreachable(url, f"gave no answer within {_ANSWER_S:g} s") from error
         except httpx.RequestError as error:
             reason = str(error) or type(error).__name__
             raise _unreachable(url, f"cannot be reached: {reason}") from error
-        if response.status_code not in (httpx.codes.NO_CONTENT, httpx.codes.NOT_FOUND):
-            raise _unreachable(url, f"answered {response.status_code}")
-        return response.status_code == httpx.codes.NO_CONTENT
+        is_unknown = answer.own_code == "media_not_found"  # any other 404 is somebody else's
+        if answer.status != httpx.codes.NO_CONTENT and not is_unknown:
+            raise _unreachable(url, f"answered {answer.status}")
+        return not is_unknown
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -3,8 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from ulid import ULID
-
 from shared import clock
 from shared.contract import (
     TAKEN_UP_AGAIN,
@@ -15,7 +13,7 @@ from shared.contract import (
     Status,
     timestamp,
 )
-from shared.records import next_stage
+from shared.records import next_stage, received_at
 from shared.spool import Spool
 
 _VERB = {Stage.WATERMARK: "watermark it", Stage.UPLOAD: "send it to central"}
@@ -26,15 +24,17 @@ def describe(spool: Spool, media_id: str) -> dict[str, Any]:
     known = spool.describe(media_id)
     known.pop("idempotency_key", None)  # a hash for the gateway's own use
     progress: ProgressRecord = {key: known[key] for key in ProgressRecord.__annotations__}  # type: ignore[assignment]
-    return {**known, "next": what_next(media_id, progress, clock.now())}
+    until = received_at(spool.find(media_id)) + TAKEN_UP_FOR
+    return {**known, "next": what_next(media_id, progress, clock.now(), until)}
 
 
-def what_next(media_id: str, progress: ProgressRecord, now: datetime) -> str:
+def what_next(media_id: str, progress: ProgressRecord, now: datetime, until: datetime) -> str:
+    """until is when what failed for want of central is no longer taken up by itself."""
     if progress["status"] == Status.STORED:
         stored = progress["stored"]
         return f"Nothing: central has stored it as {stored['name']}." if stored else "Nothing."
     if progress["status"] == Status.FAILED:
-        return _after_failure(media_id, progress, now)
+        return _after_failure(media_id, progress, now, until)
     if progress["attempts"] and progress["attempts"][-1]["ended_at"] is None:
         return _under_way(progress)
     stage = next_stage(progress)
@@ -51,9 +51,9 @@ def _under_way(progress: ProgressRecord) -> str:
     return f"{attempt['worker']} is at attempt {number} to {verb} since {attempt['started_at']}."
 
 
-def _after_failure(media_id: str, progress: ProgressRecord, now: datetime) -> str:
+def _after_failure(media_id: str, progress: ProgressRecord, now: datetime, until: datetime) -> str:
     retry = f"POST /media/{media_id}/retry"
-    error, until = progress["error"], ULID.from_str(media_id).datetime + TAKEN_UP_FOR
+    error = progress["error"]
     if error and error["code"] in TAKEN_UP_AGAIN and now < until:
         by_itself = f"It is queued again by itself once central answers, until {timestamp(until)}"
         return f"{by_itself}; {retry} does it now."

@@ -40,8 +40,9 @@ MEDIA_ID_FIELD = "media_id"
 MAX_NAME_BYTES = 255  # what common POSIX file systems take
 _to_json = json.JSONEncoder(default=repr).encode
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_MEDIA_ID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
-_JOB_ID = re.compile(rb"([0-7][0-9A-HJKMNP-TV-Z]{25}):(?:watermark|upload):[0-9]+")
+# Those that begin with 7 are of years that no datetime has.
+_MEDIA_ID = re.compile(r"[0-6][0-9A-HJKMNP-TV-Z]{25}")
+_JOB_ID = re.compile(rb"([0-6][0-9A-HJKMNP-TV-Z]{25}):(?:watermark|upload):[0-9]+")
 # An upload's name may grow by a prefix here and by -<media_id> on central.
 MAX_FILENAME_BYTES = MAX_NAME_BYTES - len(WATERMARKED_PREFIX) - len("-") - 26
 

@@ -24,6 +24,7 @@ class Active:
 
     until: float
     undo: Undo
+    deadly_to: list[str]  # the second kill of two is its undoing
     trouble: str = ""
 
 
@@ -87,10 +88,9 @@ class Timeline:
             self.missed[str(planned)] += 1
             return
         self.injected[str(planned)] += 1
-        if planned.name in DEADLY:
-            told = affected(self._where, planned.target)
-            self._told_at |= dict.fromkeys(told, time.monotonic())
-        self._active.append(Active(time.monotonic() + planned.lasts_s, undo))
+        deadly_to = affected(self._where, planned.target) if planned.name in DEADLY else []
+        self._told_at |= dict.fromkeys(deadly_to, time.monotonic())
+        self._active.append(Active(time.monotonic() + planned.lasts_s, undo, deadly_to))
 
     def _undo_what_is_due(self) -> None:
         for active in [a for a in self._active if a.until <= time.monotonic()]:
@@ -101,3 +101,4 @@ class Timeline:
                 active.trouble = str(error)
             else:
                 self._active.remove(active)
+                self._told_at |= dict.fromkeys(active.deadly_to, time.monotonic())

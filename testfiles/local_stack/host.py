@@ -1,5 +1,6 @@
 """What the local stack takes of this machine: ports, a folder, a Redis binary, the terminal."""
 
+import errno
 import fcntl
 import importlib.util
 import os
@@ -7,6 +8,7 @@ import random
 import shutil
 import signal
 import socket
+import stat
 import sys
 import threading
 from collections import defaultdict
@@ -78,7 +80,12 @@ def check_ports(env: Mapping[str, str], names: Iterable[str]) -> None:
 
 def lock(path: Path, settings: str) -> IO[str]:
     """One stack for each folder of data, for as long as the file is open. settings name others."""
-    file = path.open("a+")
+    # No link is followed, which would lead out of the folder, and no pipe is waited for.
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, f"{path.name} is no regular file")
+    file = os.fdopen(fd, "r+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

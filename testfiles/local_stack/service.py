@@ -80,12 +80,12 @@ class Service:
     def is_ready(self) -> bool:
         """Raises StackError when the process has ended by itself, or its time is over.
 
-        One that somebody killed is as good as one that died later: it is started again.
+        One that somebody ended is as good as one that died later: it is started again.
         """
         trouble = self.trouble()
         if not trouble:
             return True
-        if self.status is not None and self.status >= 0:
+        if self.status is not None and self.status > 0:
             self._reader.join(1)
             raise StackError(f"{self.name} {self._end()}; it said:{self._last_lines()}")
         if time.monotonic() > self._started_at + READY_S:

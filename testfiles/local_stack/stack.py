@@ -83,12 +83,12 @@ class Stack:
                 self["redis"].start()
             elif trouble := redis_trouble(self._redis):
                 raise StackError(f"{trouble} Start it, or set no REDIS_ variable.")
-            services = [service for service in self._services.values() if not service.running]
-            for service in services:
-                service.spawn()
+            for service in self._services.values():
+                if not service.running:
+                    service.spawn()
             ready = [False]
             while not all(ready):
-                ready = [service.is_ready() for service in services]
+                ready = [service.is_ready() for service in self._services.values()]
                 time.sleep(0.03)
         except BaseException:
             self.stop()

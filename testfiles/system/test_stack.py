@@ -173,6 +173,46 @@ def test_what_is_killed_while_the_stack_starts_is_started_again(
         assert wait_until(lambda: httpx.get(url).json()["status"] == "stored", 20)
 
 
+@pytest.mark.parametrize("victim", ["redis", "worker-1"])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_what_ends_late_in_the_start_is_started_again(
+    tmp_path: Path, victim: str, how: signal.Signals
+) -> None:
+    stack = Stack(tmp_path, {"GOOGLE_LOGO": f"{ROOT}/worker-server/bundled_logo.png"})
+    spawn = stack["worker-1"].spawn  # the last that is started
+    ended: list[int] = []
+
+    def spawn_and_end() -> None:
+        spawn()
+        if not ended:
+            ended.append(stack[victim].pid)
+            os.kill(stack[victim].pid, how)
+
+    stack["worker-1"].spawn = spawn_and_end  # type: ignore[method-assign]
+    with stack:
+        answer = httpx.post(f"{stack.url}/media", files={"file": images.jpeg()})
+        url = f"{stack.url}/media/{answer.json()['media_id']}"
+        assert wait_until(lambda: httpx.get(url).json()["status"] == "stored", 20)
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_in_a_locks_place_ends_it_with_a_sentence_and_stays(
+    tmp_path: Path, kind: str
+) -> None:
+    lock, other = tmp_path / "uploads" / ".stack.lock", tmp_path / "other"
+    lock.parent.mkdir()
+    other.write_text("precious")
+    if kind == "link":
+        lock.symlink_to(other)
+    elif kind == "pipe":
+        os.mkfifo(lock)
+    else:
+        lock.mkdir()
+    with pytest.raises(StackError, match=r"UPLOAD_DIR=.*: \S+"):
+        Stack(tmp_path / "run", {"UPLOAD_DIR": str(tmp_path / "uploads")}).start()
+    assert other.read_text() == "precious"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("WORKERS", "three"), ("PORT", "70000"), ("SIMULATED_LATENCY", "long"), ("REDIS_PORT", "1")],

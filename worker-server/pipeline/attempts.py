@@ -5,8 +5,7 @@ arq counts too, but it charges interrupted runs and loses its count with Redis.
 
 from contextlib import suppress
 from datetime import datetime, timedelta
-
-from ulid import ULID
+from pathlib import Path
 
 from errors import StageError
 from settings import Settings
@@ -20,6 +19,7 @@ from shared.contract import (
     Status,
     timestamp,
 )
+from shared.records import received_at
 from shared.spool import HeldMedia
 
 _MAX_UNENDED = 10
@@ -94,15 +94,15 @@ def excuse(media: HeldMedia, stage: Stage, code: str, detail: str) -> None:
 def after_failure(media: HeldMedia) -> str:
     """What comes next for a media that has failed, as a sentence."""
     media_id, error = media.record["media_id"], media.progress["error"]
-    if error is not None and error["code"] in TAKEN_UP_AGAIN and is_taken_up(media_id):
-        until = timestamp(ULID.from_str(media_id).datetime + TAKEN_UP_FOR)
+    if error is not None and error["code"] in TAKEN_UP_AGAIN and is_taken_up(media.path):
+        until = timestamp(received_at(media.path) + TAKEN_UP_FOR)
         return f"taken up again when central answers, until {until}"
     return f"POST /media/{media_id}/retry or DELETE /media/{media_id}"
 
 
-def is_taken_up(media_id: str) -> bool:
-    """Whether a media received then is queued again by itself, once central answers."""
-    return clock.now() - ULID.from_str(media_id).datetime < TAKEN_UP_FOR
+def is_taken_up(path: Path) -> bool:
+    """Whether the media in path is queued again by itself, once central answers."""
+    return clock.now() - received_at(path) < TAKEN_UP_FOR
 
 
 def wait_s(media: HeldMedia, longest_s: float) -> float:

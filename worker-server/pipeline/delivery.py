@@ -1,11 +1,12 @@
 """Shipping a watermarked image to central-server: one attempt, and what its outcome means."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from urllib.parse import urljoin
 
 import httpx
@@ -14,6 +15,7 @@ from errors import CentralRefused, Unavailable
 from pipeline.attempts import LONGEST_RETRY_AFTER_S
 from runtime.deadlines import within
 from shared import clock, durable
+from shared.central_answer import CentralAnswer, answer_to
 from shared.contract import (
     CENTRAL_FULL,
     CENTRAL_UNREACHABLE,
@@ -30,6 +32,7 @@ _ABOUT_THE_IMAGE = (410, 413, 415, 422)
 _IN_TROUBLE = (408, 429)  # and every 5xx
 _DISK_FULL = "disk_full"  # central's code
 _PIECE_BYTES = 256 * 1024
+_SHA256 = re.compile("[0-9a-f]{64}")
 _HINT = "If that is no central-server, or a proxy before it, see CENTRAL_SERVER_URL."
 
 
@@ -45,65 +48,72 @@ class Central:
         limits = httpx.Limits(keepalive_expiry=2)
         self._client = httpx.AsyncClient(timeout=None, limits=limits, trust_env=False)  # noqa: S113
 
-    async def deliver(self, path: Path, media_id: str, content_type: str) -> FileRecord:
+    async def deliver(
+        self, path: Path, media_id: str, content_type: str, sha256: str
+    ) -> FileRecord:
         """Send the file; what central says it has stored is the answer.
 
-        Raises Unavailable or CentralRefused, and OSError where the file cannot be read.
+        That is this file, unless central had stored the media before. Raises Unavailable or
+        CentralRefused, and OSError where the file cannot be read.
         """
         try:
-            response = await within(self._timeout_s, self._post(path, media_id, content_type))
+            answer = await within(self._timeout_s, self._post(path, media_id, content_type))
         except TimeoutError:
             raise self._unavailable(f"gave no answer within {self._timeout_s:g} s") from None
         except httpx.RequestError as error:
             reason = str(error) or type(error).__name__
             raise self._unavailable(f"cannot be reached: {reason}") from error
-        if response.status_code != httpx.codes.OK:
-            raise self._refusal(response)
-        return {**self._file_record(response), "stored_at": timestamp(clock.now())}
+        if answer.status != httpx.codes.OK:
+            raise self._refusal(answer)
+        stored = self._file_record(answer)
+        is_other = stored["sha256"] != sha256 and answer.fields.get("duplicate") is not True
+        if is_other or media_id not in answer.headers.get("Content-Location", media_id):
+            raise self._unavailable(f"answered for another image than it was sent. {_HINT}")
+        return {**stored, "stored_at": timestamp(clock.now())}
 
     async def receipt(self, media_id: str) -> FileRecord | None:
         """What central remembers of a media; None where it has forgotten it, or never had it.
 
         Raises Unavailable.
         """
-        response = await self._get(f"media/{media_id}/receipt")
-        if response.status_code == httpx.codes.OK:
-            return self._file_record(response)
-        if _own_code(response) in ("media_not_found", "media_deleted"):
+        answer = await self._get(f"media/{media_id}/receipt")
+        if answer.status == httpx.codes.OK:
+            return self._file_record(answer)
+        if answer.own_code in ("media_not_found", "media_deleted"):
             return None
-        raise self._unavailable(f"answered {response.status_code}: {_reason(response)}")
+        raise self._unavailable(f"answered {answer.status}: {answer.reason}")
 
     async def keeps_receipts_days(self) -> float | None:
         """How long it remembers what it has stored; None for ever. Raises Unavailable."""
-        response = await self._get("ready")
-        try:
-            days: float | None = response.json()["keep_receipts_days"]
-            return None if days is None else float(days)
-        except (ValueError, KeyError, TypeError):
-            raise self._unavailable("does not say how long it keeps receipts") from None
+        answer = await self._get("ready")
+        days = answer.fields.get("keep_receipts_days", "unsaid")
+        if days is None or isinstance(days, int | float):
+            return days
+        raise self._unavailable("does not say how long it keeps receipts")
 
     async def is_ready(self) -> bool:
         """Whether central's GET /ready says that it can store."""
         try:
-            response = await self._get("ready")
+            answer = await self._get("ready")
         except Unavailable:
             return False
-        return response.status_code == httpx.codes.OK
+        return answer.status == httpx.codes.OK
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _get(self, path: str) -> httpx.Response:
+    async def _get(self, path: str) -> CentralAnswer:
         """Raises Unavailable."""
+        request = self._client.build_request("GET", urljoin(self._url, path))
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._client.get(urljoin(self._url, path))
+                return await answer_to(self._client, request)
         except TimeoutError:
             raise self._unavailable(f"gave no answer within {self._timeout_s:g} s") from None
         except httpx.RequestError as error:
             raise self._unavailable(f"cannot be reached: {error!r}") from error
 
-    async def _post(self, path: Path, media_id: str, content_type: str) -> httpx.Response:
+    async def _post(self, path: Path, media_id: str, content_type: str) -> CentralAnswer:
         with durable.reading(path) as file:
             request = self._client.build_request(
                 "POST",
@@ -114,27 +124,24 @@ class Central:
                 files={FILE_FIELD: (path.name, file, content_type)},
             )
             request.stream = _LargePieces(cast(httpx.SyncByteStream, request.stream))
-            return await self._client.send(request)
+            return await answer_to(self._client, request)
 
-    def _file_record(self, response: httpx.Response) -> FileRecord:
+    def _file_record(self, answer: CentralAnswer) -> FileRecord:
         """Raises Unavailable where it is none of central's."""
-        try:
-            answer = response.json()
-            name, sha256, size = str(answer["name"]), str(answer["sha256"]), int(answer["size"])
-        except (ValueError, KeyError, TypeError):
-            raise self._unavailable(
-                f"answered 200, but not as central-server does. {_HINT}"
-            ) from None
-        if not is_file_name(name):
-            raise self._unavailable(f"answered with {name!r}, which is no file's name. {_HINT}")
+        name, sha256, size = (answer.fields.get(field) for field in ("name", "sha256", "size"))
+        if not isinstance(name, str) or not isinstance(sha256, str) or not isinstance(size, int):
+            raise self._unavailable(f"answered 200, but not as central-server does. {_HINT}")
+        if not is_file_name(name) or not _SHA256.fullmatch(sha256):
+            detail = f"answered with {name!r} and {sha256!r}, no file's name and SHA-256. {_HINT}"
+            raise self._unavailable(detail)
         return {"name": name, "sha256": sha256, "size": size}
 
-    def _refusal(self, response: httpx.Response) -> Unavailable | CentralRefused:
-        status, code = response.status_code, _own_code(response)
-        said = f"answered {status}: {_reason(response)}"
+    def _refusal(self, answer: CentralAnswer) -> Unavailable | CentralRefused:
+        status, code = answer.status, answer.own_code
+        said = f"answered {status}: {answer.reason}"
         if code and status in _ABOUT_THE_IMAGE:
             return CentralRefused("central_refused", f"Central ({self._url}) {said}")
-        wait_s = _retry_after_s(response)
+        wait_s = _retry_after_s(answer.headers)
         if code == _DISK_FULL:
             return Unavailable(CENTRAL_FULL, f"Central ({self._url}) {said}", wait_s)
         in_trouble = code and (status >= 500 or status in _IN_TROUBLE)
@@ -161,44 +168,19 @@ class _LargePieces(httpx.AsyncByteStream):
         yield b"".join(gathered)
 
 
-def _problem(response: httpx.Response) -> dict[str, Any]:
-    """The problem document (RFC 9457), empty where the body is none."""
-    if not response.headers.get("Content-Type", "").startswith("application/problem+json"):
-        return {}
-    try:
-        body = response.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _own_code(response: httpx.Response) -> str:
-    """The code of a problem that central itself has; empty where anybody else answers."""
-    problem = _problem(response)
-    code = problem.get("code")
-    own = isinstance(code, str) and problem.get("type") == f"urn:problem:{code}"
-    return code if isinstance(code, str) and own else ""
-
-
-def _reason(response: httpx.Response) -> str:
-    """The problem document's sentence, or whatever came instead; not all of a long one."""
-    detail = _problem(response).get("detail")
-    return str(detail)[:500] if detail else response.text[:200] or response.reason_phrase
-
-
-def _retry_after_s(response: httpx.Response) -> float:
+def _retry_after_s(headers: Mapping[str, str]) -> float:
     """Retry-After as seconds: a number or an HTTP date (RFC 9110 section 10.2.3), within reason.
 
     A date is by the clock of who sent it, which is in its Date.
     """
-    value = response.headers.get("Retry-After", "")
+    value = headers.get("Retry-After", "")
     if value.isdecimal():
         return min(float(value), LONGEST_RETRY_AFTER_S)
     try:
         until, sent_at = parsedate_to_datetime(value), datetime.now(UTC)
-        if "Date" in response.headers:
-            sent_at = parsedate_to_datetime(response.headers["Date"])
+        if "Date" in headers:
+            sent_at = parsedate_to_datetime(headers["Date"])
         wait_s = (until - sent_at).total_seconds()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
     return min(max(0.0, wait_s), LONGEST_RETRY_AFTER_S)

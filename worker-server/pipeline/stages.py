@@ -90,7 +90,10 @@ class Stages:
         if (wait_s := attempts.wait_s(media, longest_s)) > 0:
             raise Postponed(wait_s)
         attempts.begin(media, stage, self.worker)
-        await (self._watermark(media) if stage is Stage.WATERMARK else self._upload(media))
+        if stage is Stage.WATERMARK:
+            await self._watermark(media)
+        elif output := media.progress["watermarked"]:
+            await self._upload(media, output)
         return Stage.UPLOAD if media.progress["status"] == Status.WATERMARKED else None
 
     async def _watermark(self, media: HeldMedia) -> None:
@@ -134,15 +137,15 @@ class Stages:
             **({"note": " ".join(notes)} if notes else {}),
         )
 
-    async def _upload(self, media: HeldMedia) -> None:
+    async def _upload(self, media: HeldMedia, output: FileRecord) -> None:
         """Stage 2: the watermarked image to central."""
         started = time.monotonic()
         console.event(console.UPLOADING, **self._fields(media))
-        output, content_type = media.progress["watermarked"], media.record["content_type"]
-        if output is not None:
-            content_type = output.get("content_type", content_type)
         stored = await self.central.deliver(
-            media.watermarked, media.record["media_id"], content_type
+            media.watermarked,
+            media.record["media_id"],
+            output.get("content_type", media.record["content_type"]),
+            output["sha256"],
         )
         media.progress["stored"] = stored
         attempts.end(media, Stage.UPLOAD, Status.STORED)

@@ -10,8 +10,10 @@ import fcntl
 import math
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 from arq.connections import ArqRedis
 
@@ -29,7 +31,6 @@ from shared.contract import (
     TAKEN_UP_AGAIN,
     UPLOAD_QUEUE,
     WATERMARK_QUEUE,
-    ProgressRecord,
     is_media_id,
     media_id_of,
     timestamp,
@@ -40,6 +41,7 @@ from shared.spool import MediaBusy, MediaGone, Spool
 
 PASSED_KEY = "media-processor:reconciled-at"
 _LOOK_S = 2.0
+Result = TypeVar("Result")
 _BATCH = 200  # media handled at once, so that the worker's own jobs go on in between
 
 
@@ -69,10 +71,12 @@ class Reconciler:
     async def run(self) -> None:
         """Look after look, for ever. Whatever goes wrong ends only the look."""
         pause_s = self._settings.reconcile_seconds
-        async with asyncio.TaskGroup() as both:
-            both.create_task(repeat("reconciler", self._look, min(_LOOK_S, pause_s)))
+        async with asyncio.TaskGroup() as all_of_it:
+            all_of_it.create_task(repeat("reconciler", self._look, min(_LOOK_S, pause_s)))
             # A look at a folder that is full takes longer than what Redis lost may go unnoticed.
-            both.create_task(repeat("record repair", self._repair_records, pause_s))
+            for repair in self._repairs:
+                each = partial(self._repair_records, repair)
+                all_of_it.create_task(repeat("record repair", each, pause_s))
 
     async def _look(self) -> None:
         try:
@@ -102,10 +106,9 @@ class Reconciler:
         before_s, self._redis_epoch_s = self._redis_epoch_s, clock.now_s() - time.monotonic()
         return self._redis_epoch_s < before_s - _LOOK_S
 
-    async def _repair_records(self) -> None:
-        for repair in self._repairs:
-            if rerun := await repair.run():
-                await jobs.enqueue(self._redis, rerun)
+    async def _repair_records(self, repair: RecordRepair) -> None:
+        if rerun := await repair.run():
+            await jobs.enqueue(self._redis, rerun)
 
     def _take_turn(self, least_s: float) -> bool:
         """Whether the last pass, of any worker, began least_s seconds ago; then this one's begins.
@@ -115,7 +118,7 @@ class Reconciler:
         """
         path = self._spool.root / ".reconcile.lock"
         try:
-            fd = durable.open_file(path, os.O_RDWR | os.O_CREAT, 0o644)
+            fd = durable.open_own(path)
             try:
                 return _note_turn(fd, least_s)
             finally:
@@ -157,12 +160,11 @@ class Reconciler:
         return sorted(missing), [job for job, media_id in media_ids.items() if media_id is None]
 
     def _next_stages(self, media_ids: Iterable[str]) -> list[Job]:
-        stages = []
-        for media_id in media_ids:
-            progress = self._progress(PENDING, media_id)
-            if progress is not None:
-                stages.append((media_id, next_stage(progress), progress["run"]))
-        return stages
+        return list(_of_each(media_ids, self._next_stage))
+
+    def _next_stage(self, media_id: str) -> Job:
+        progress = read_progress(self._spool.folder(PENDING, media_id))
+        return media_id, next_stage(progress), progress["run"]
 
     async def _rerun_unreachable(self) -> None:
         """Take up again what failed because central was not there, if it is now."""
@@ -176,37 +178,45 @@ class Reconciler:
         console.event(console.NOTICE, detail=detail, media=len(failed))
 
     def _unreachable(self) -> list[str]:
-        return [
-            media_id
-            for media_id in self._media_in(FAILED)
-            if attempts.is_taken_up(media_id) and self._code(media_id) in TAKEN_UP_AGAIN
-        ]
+        return list(_of_each(self._media_in(FAILED), self._if_unreachable))
 
-    def _code(self, media_id: str) -> str | None:
-        progress = self._progress(FAILED, media_id)
-        return progress["error"]["code"] if progress and progress["error"] else None
+    def _if_unreachable(self, media_id: str) -> str | None:
+        path = self._spool.folder(FAILED, media_id)
+        if not attempts.is_taken_up(path):
+            return None
+        error = read_progress(path)["error"]
+        return media_id if error and error["code"] in TAKEN_UP_AGAIN else None
 
     def _rerun(self, media_ids: Iterable[str]) -> list[Job]:
-        rerun = []
-        for media_id in media_ids:
-            # Busy or gone: somebody retries or deletes it right now.
-            with suppress(MediaBusy, MediaGone), self._spool.hold(media_id) as media:
-                if media.state == FAILED:
-                    media.rerun()
-                    rerun.append((media_id, next_stage(media.progress), media.progress["run"]))
-        return rerun
+        return list(_of_each(media_ids, self._rerun_one))
 
-    def _progress(self, state: str, media_id: str) -> ProgressRecord | None:
-        """None where it cannot be read, which is no reason to leave the others."""
-        try:
-            return read_progress(self._spool.folder(state, media_id))
-        except OSError as error:
-            console.event(console.NOTICE, media_id=media_id, detail=str(error))
-            return None
+    def _rerun_one(self, media_id: str) -> Job | None:
+        # Busy or gone: somebody retries or deletes it right now.
+        with suppress(MediaBusy, MediaGone), self._spool.hold(media_id) as media:
+            if media.state == FAILED:
+                media.rerun()
+                return media_id, next_stage(media.progress), media.progress["run"]
+        return None
 
     def _media_in(self, state: str) -> list[str]:
-        paths = (self._spool.root / state).iterdir()
-        return [path.name for path in paths if is_media_id(path.name)]
+        with os.scandir(self._spool.root / state) as entries:
+            return [e.name for e in entries if is_media_id(e.name) and _is_folder(e)]
+
+
+def _of_each(media_ids: Iterable[str], do: Callable[[str], Result | None]) -> Iterator[Result]:
+    """What do makes of each. One at which it fails is no reason to leave the others."""
+    for media_id in media_ids:
+        try:
+            result = do(media_id)
+        except Exception as error:
+            console.event(console.NOTICE, media_id=media_id, detail=repr(error))
+        else:
+            if result is not None:
+                yield result
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False)
 
 
 def _note_turn(fd: int, least_s: float) -> bool:

@@ -50,7 +50,7 @@ class RecordRepair:
         if time.monotonic() < self._not_before:
             return []
         self._looking_s = 0.0
-        fd = durable.open_file(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
+        fd = durable.open_own(self._lock)
         try:
             return await self._look_over(fd)
         except BlockingIOError:  # another worker is at it
@@ -74,10 +74,14 @@ class RecordRepair:
         async for media_id in self._out_of_order():
             try:
                 queued += await self._put_right(media_id)
-            except (MediaBusy, OSError):
-                is_all = False
             except MediaGone:
                 pass
+            except Unavailable:
+                raise
+            except Exception as error:  # no reason to leave the others
+                is_all = False
+                if not isinstance(error, MediaBusy):
+                    console.event(console.NOTICE, media_id=media_id, detail=repr(error))
         if is_all:
             self._looked_ns, self._is_waiting = now_ns, False
             os.pwrite(fd, f"{now_ns:32}".encode(), 0)
@@ -107,13 +111,18 @@ class RecordRepair:
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 suspect = is_media_id(entry.name) and self._changed(entry.name, since_ns)
-                out_of_order = suspect and not is_in_order(self._folder / entry.name)
-                yield entry.name if out_of_order else None
+                yield entry.name if suspect and not self._is_in_order(entry.name) else None
 
     def _changed(self, media_id: str, since_ns: int) -> bool:
         with suppress(OSError):  # there is none: it has changed
             return os.lstat(f"{self._folder}/{media_id}/{PROGRESS_RECORD}").st_ctime_ns >= since_ns
         return True
+
+    def _is_in_order(self, media_id: str) -> bool:
+        try:
+            return is_in_order(self._folder / media_id)
+        except OSError:  # _put_right says what it is
+            return False
 
     async def _put_right(self, media_id: str) -> list[Job]:
         """Raises Unavailable, MediaBusy, MediaGone, OSError."""

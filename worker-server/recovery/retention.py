@@ -5,16 +5,19 @@ the reception, and by the times of its files. Where two of them disagree, it sta
 """
 
 import fcntl
+import math
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from ulid import ULID
 
 from shared import clock, console, durable
 from shared.contract import DONE, FAILED, INCOMING, MEDIA_RECORD, PENDING, is_media_id
+from shared.records import read_progress
 from shared.spool import MediaBusy, MediaGone, Spool
 
 _UNFINISHED_KEPT_S = 3600
@@ -45,8 +48,9 @@ class Retention:
                 self._remove(path.name, DONE)
         if self._keep_failed_days is not None:
             for path in self._received_before(FAILED, self._keep_failed_days):
-                if _age_s(path) > self._keep_failed_days * _DAY_S:
-                    self._remove(path.name, FAILED)
+                with suppress(OSError):  # no reason to leave the others
+                    if min(_age_s(path), _failed_ago_s(path)) > self._keep_failed_days * _DAY_S:
+                        self._remove(path.name, FAILED)
 
     def _probes(self) -> Iterator[Path]:
         """What a killed try of the disk left (durable.probe)."""
@@ -94,6 +98,16 @@ def _age_s(folder: Path) -> float:
     except (FileNotFoundError, NotADirectoryError):
         return 0
     return clock.now_s() - changed_s
+
+
+def _failed_ago_s(folder: Path) -> float:
+    """By its record, which has Redis' time."""
+    ended = [attempt["ended_at"] for attempt in read_progress(folder)["attempts"]]
+    try:
+        failed_s = max(datetime.fromisoformat(at).timestamp() for at in ended if at)
+    except ValueError:  # it never had an attempt, or somebody wrote nonsense
+        return math.inf
+    return clock.now_s() - failed_s
 
 
 def _is_being_received(folder: Path) -> bool:

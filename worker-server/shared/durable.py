@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Mapping
 from io import BufferedReader
 from pathlib import Path
@@ -55,6 +56,21 @@ def open_file(path: Path | str, flags: int, mode: int = 0o666) -> int:
     raise FileNotFoundError(errno.ENOENT, _IRREGULAR, str(path))
 
 
+def open_own(path: Path | str) -> int:
+    """A regular file of ours to read and write, made where it is missing. Raises OSError.
+
+    What has its name and is none, a folder or a link, is put aside.
+    """
+    put_aside(path)
+    return open_file(path, os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def put_aside(path: Path | str) -> None:
+    """Rename what is there, unless it is a regular file. Raises OSError."""
+    if not is_file(path) and os.path.lexists(path):
+        os.rename(path, f"{path}.put-aside-{time.time_ns()}")
+
+
 def reading(path: Path | str) -> BufferedReader:
     """A regular file, opened to be read. Raises OSError as open_file does."""
     return open(open_file(path, os.O_RDONLY), "rb")
@@ -86,18 +102,19 @@ def _kind(path: Path | str, is_so: Callable[[int], bool]) -> bool:
 def make_folder(path: Path) -> None:
     """Have a folder there. Raises OSError where something else, such as a link, has its name."""
     path.mkdir(parents=True, exist_ok=True)
-    if not is_folder(path):
-        raise NotADirectoryError(errno.ENOTDIR, "a link, where a folder must be", str(path))
+    require_folder(path)
+
+
+def require_folder(path: Path | str) -> None:
+    """Raises OSError where there is none, or a link to one: it would lead out of ours."""
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "no folder, where one must be", str(path))
 
 
 def _write_file(path: Path | str, content: bytes, *, fsync: bool) -> None:
     """Have a file with that content; an error, or a crash, may leave half of it."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    try:
-        fd = open_file(path, flags)
-    except FileNotFoundError:
-        Path(path).unlink()  # a link, unless the folder is gone
-        fd = open_file(path, flags)
+    put_aside(path)
+    fd = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         write_all(fd, [content])
         if fsync:
@@ -116,6 +133,7 @@ def write_json(path: Path, record: Mapping[str, Any], *, fsync: bool) -> None:
     The caller holds whatever lock guards path. The folder is not fsynced here.
     """
     temporary = _temporary(path)
+    put_aside(path)
     _write_file(temporary, as_json(record), fsync=fsync)
     if fsync or not _exchanged(temporary, path):
         os.replace(temporary, path)

@@ -5,13 +5,16 @@ is of the type that the contract gives it.
 """
 
 import json
+import os
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+
+from ulid import ULID
 
 from shared import durable
 from shared.contract import (
@@ -21,6 +24,7 @@ from shared.contract import (
     MEDIA_RECORD,
     PROGRESS_RECORD,
     RECORD_LOST,
+    WATERMARKED_PREFIX,
     FileRecord,
     MediaRecord,
     ProgressRecord,
@@ -65,10 +69,24 @@ def read_progress(path: Path) -> ProgressRecord:
     if not _is_true_in(state, progress):
         if state == DONE:
             progress["status"] = Status.STORED
-        else:
+        elif state == FAILED:
             progress["status"] = Status.FAILED
             progress["error"] = {"code": RECORD_LOST, "detail": _LOST}
+        else:
+            progress["status"] = Status.WATERMARKED if progress["watermarked"] else Status.QUEUED
     return progress
+
+
+def received_at(path: Path) -> datetime:
+    """When the media in path was received: by its id or its media.json, whichever is later.
+
+    Both were made then, by two clocks, of which one may have been behind.
+    """
+    by_id = ULID.from_str(path.name).datetime
+    try:
+        return max(by_id, datetime.fromtimestamp(os.lstat(path / MEDIA_RECORD).st_mtime, UTC))
+    except OSError:
+        return by_id
 
 
 def is_in_order(path: Path) -> bool:
@@ -99,7 +117,9 @@ def _is_true_in(state: str, progress: ProgressRecord) -> bool:
         return progress["status"] == Status.STORED
     if state == FAILED:
         return progress["status"] == Status.FAILED and progress["error"] is not None
-    return True
+    if progress["status"] == Status.STORED:
+        return progress["stored"] is not None
+    return progress["status"] != Status.FAILED or progress["error"] is not None
 
 
 def _whole(path: Path) -> ProgressRecord | None:
@@ -114,7 +134,10 @@ def _whole(path: Path) -> ProgressRecord | None:
         and _is_time(progress["next_attempt_at"])
         and all(_is_usable(file) for file in (progress["watermarked"], progress["stored"]) if file)
     )
-    return progress if whole else None
+    output = progress["watermarked"]
+    if whole and (output is None or output["name"].startswith(WATERMARKED_PREFIX)):
+        return progress  # else the original would be taken for it
+    return None
 
 
 def _is_usable(file: FileRecord) -> bool:
@@ -125,10 +148,17 @@ def _is_usable(file: FileRecord) -> bool:
 def _read_json(path: Path) -> Any:
     """A JSON object; an empty one where there is none, or half of one, or something else."""
     try:
-        read = json.loads(durable.read_bytes(path))
-    except (FileNotFoundError, ValueError, RecursionError):
+        content = durable.read_bytes(path)
+        read = json.loads(content, parse_constant=_no_number)
+        if b"\\u" in content:
+            durable.as_json(read)  # half of a character, which could not be written again
+    except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _fits(value: Any, hint: Any) -> bool:

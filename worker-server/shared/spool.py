@@ -94,6 +94,7 @@ class HeldMedia:
         """Give the media another state. The lock goes with the folder."""
         durable.tidy(self.path / PROGRESS_RECORD)
         target = self.path.parent.parent / state / self.path.name
+        durable.require_folder(target.parent)
         self.path.rename(target)
         self.path = target
 
@@ -127,6 +128,7 @@ class Spool:
         incoming = self.path(INCOMING, media_id)
         durable.fsync_dir(incoming)
         try:
+            durable.require_folder(f"{self.root}/{PENDING}")
             os.rename(incoming, self.path(PENDING, media_id))
         except FileNotFoundError:  # somebody made room with rm -r
             self.prepare()
@@ -143,6 +145,7 @@ class Spool:
                 for state in (PENDING, FAILED, DONE):
                     path = self.folder(state, media_id)
                     if durable.is_folder(path):
+                        durable.require_folder(path.parent)
                         return path
         raise MediaGone(media_id)
 
@@ -160,11 +163,9 @@ class Spool:
         """Lock the media's folder. Raises MediaGone or, at once, MediaBusy."""
         path = self.find(media_id)
         try:
-            fd = durable.open_file(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except FileNotFoundError as error:
-            if os.path.lexists(path / ".lock"):  # a link: whoever made it is none of us
-                raise MediaGone(media_id) from error
-            raise MediaBusy(media_id) from error  # moving right now: its holder has the lock
+            fd = durable.open_own(path / ".lock")
+        except FileNotFoundError as error:  # moving right now: its holder has the lock
+            raise MediaBusy(media_id) from error
         try:
             self._lock(fd, path, media_id)
             yield HeldMedia(path)

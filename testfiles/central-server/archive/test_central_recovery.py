@@ -5,6 +5,8 @@ process is gone) or on a full disk (the process goes on: test_central_full_disk.
 """
 
 import itertools
+import json
+import os
 from pathlib import Path
 from unittest.mock import patch
 
@@ -13,6 +15,7 @@ import pytest
 from support.archive import (
     Crash,
     Steps,
+    delete,
     deliver,
     failing_at,
     interrupted,
@@ -110,3 +113,69 @@ def test_a_damaged_intent_does_not_keep_the_service_from_starting(tmp_path: Path
     with opened(tmp_path) as archive:
         assert deliver(archive)[1] is False
     assert logged(tmp_path) == ["photo.jpg"]
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        {"log_offset": 10**30},
+        {"log_offset": -5},
+        {"line": "\ud800\n"},
+        {"line": "\x1b[31mEVIL\nLINE2\n"},
+        {"worker": "me\n[2026-01-15 14:30:45] WORKER: you"},
+        {"name": "../photo.jpg"},
+    ],
+)
+def test_an_intent_that_is_none_of_ours_is_forgotten(
+    tmp_path: Path, poison: dict[str, object]
+) -> None:
+    assert interrupted(tmp_path, failing_from=step_of("write", 2))
+    [path] = (tmp_path / "storage" / ".intents").iterdir()
+    path.write_text(json.dumps({**json.loads(path.read_text()), **poison}))
+    with opened(tmp_path) as archive:
+        assert log(tmp_path) == ""
+        receipt, duplicate = deliver(archive)
+        assert not duplicate
+    assert log(tmp_path) == receipt["line"]
+
+
+@pytest.mark.parametrize("folder", [".intents", ".receipts"])
+def test_a_folder_in_an_intents_or_a_receipts_place_stops_nothing(
+    tmp_path: Path, folder: str
+) -> None:
+    with opened(tmp_path):
+        pass
+    (tmp_path / "storage" / folder / f"{MEDIA_ID}.json").mkdir()
+    with opened(tmp_path) as archive:
+        receipt, _ = deliver(archive)
+    with opened(tmp_path) as archive:
+        assert deliver(archive) == (receipt, True)
+    assert log(tmp_path) == receipt["line"]
+
+
+@pytest.mark.parametrize("folder", [".intents", ".receipts", ".names", ".deleted"])
+def test_a_link_in_a_folders_place_leads_nothing_outside(tmp_path: Path, folder: str) -> None:
+    with opened(tmp_path) as archive:
+        (tmp_path / "storage" / folder).rmdir()
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "storage" / folder).symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(OSError, match="no folder, where one must be"):
+            deliver(archive)
+        with pytest.raises(OSError, match="no folder, where one must be"):
+            delete(archive)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_in_the_locks_place_is_put_aside(tmp_path: Path, kind: str) -> None:
+    lock = tmp_path / "storage" / ".lock"
+    lock.parent.mkdir()
+    if kind == "link":
+        lock.symlink_to(tmp_path / "elsewhere")
+    elif kind == "pipe":
+        os.mkfifo(lock)
+    else:
+        lock.mkdir()
+    with opened(tmp_path) as archive:
+        deliver(archive)
+    assert not (tmp_path / "elsewhere").exists()

@@ -1,5 +1,6 @@
 """DELETE /media/{media_id}: from central first, then from the uploads volume, or nowhere."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,17 @@ UPLOAD: dict[str, Any] = {
     "headers": {"Idempotency-Key": "k"},
 }
 UNKNOWN = "01KAP3V8Z4J5N6Q7R8S9T0VWXY"
+
+
+def knows(request: Request) -> None:
+    request.respond(204)
+
+
+def knows_nothing(request: Request) -> None:
+    """As central says it; a proxy's 404 says nothing of central."""
+    problem = {"type": "urn:problem:media_not_found", "code": "media_not_found"}
+    headers = {"Content-Type": "application/problem+json"}
+    request.respond(404, json.dumps(problem).encode(), **headers)
 
 
 class DeletingRequest(Request):
@@ -75,7 +87,7 @@ def left_of(media_id: str, uploads: Path) -> list[Path]:
 def test_a_finished_media_is_removed_at_both(
     fast: InProcess, central: Web, tmp_path: Path, state: str, at_central: int
 ) -> None:
-    central.answer = lambda request: request.respond(at_central)
+    central.answer = knows if at_central == 204 else knows_nothing
     media_id = media_in(state, fast, tmp_path)
     answer = fast.delete(f"/media/{media_id}")
     assert (answer.status_code, answer.content) == (204, b"")
@@ -93,7 +105,7 @@ def test_a_media_that_only_central_has_is_removed_there(fast: InProcess, central
 def test_a_media_that_neither_has_is_not_found(
     fast: InProcess, central: Web, media_id: str
 ) -> None:
-    central.answer = lambda request: request.respond(404)
+    central.answer = knows_nothing
     assert_problem(fast.delete(f"/media/{media_id}"), 404, "media_not_found")
     assert len(central.requests) == (media_id == UNKNOWN)
 
@@ -114,7 +126,7 @@ def test_a_media_that_somebody_holds_is_busy(fast: InProcess, central: Web, tmp_
     assert central.requests == []
 
 
-@pytest.mark.parametrize("status", [200, 301, 405, 409, 500, 503])
+@pytest.mark.parametrize("status", [200, 301, 404, 405, 409, 500, 503])
 def test_nothing_is_removed_where_central_does_not_say_that_it_did(
     fast: InProcess, central: Web, tmp_path: Path, status: int
 ) -> None:

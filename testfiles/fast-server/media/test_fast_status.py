@@ -1,6 +1,7 @@
 """GET /media/{media_id}: the member next says in a sentence what comes next, whatever is there."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from ulid import ULID
 
 from shared.contract import Attempt, ErrorRecord, MediaRecord, Stage, timestamp
-from support.fast import RedisServer, assert_problem, redis_server
+from shared.records import received_at
+from support.fast import RedisServer, redis_server
 from support.services import InProcess, in_process
 
 T1, T2 = "2026-01-15T14:30:45.150Z", "2026-01-15T14:31:05.150Z"
@@ -120,8 +122,10 @@ def test_after_an_outage_of_central_it_goes_on_by_itself_for_a_day(
 ) -> None:
     progress = {"status": "failed", "error": UNREACHABLE}
     media_id = media(tmp_path, "failed", progress, timedelta(hours=hours))
+    received = (datetime.now(UTC) - timedelta(hours=hours)).timestamp()
+    os.utime(tmp_path / "failed" / media_id / "media.json", (received, received))
     said = fast.get(f"/media/{media_id}").json()["next"]
-    until = timestamp(ULID.from_str(media_id).datetime + timedelta(hours=24))
+    until = timestamp(received_at(tmp_path / "failed" / media_id) + timedelta(hours=24))
     assert (f"by itself once central answers, until {until}" in said) == is_taken_up
     assert f"POST /media/{media_id}/retry" in said
     assert ("DELETE" in said) != is_taken_up
@@ -153,9 +157,43 @@ def test_a_damaged_record_is_answered_with_what_is_known(
     assert known["next"] == "It waits for a worker to watermark it."
 
 
-def test_a_record_that_is_no_file_is_told(fast: InProcess, tmp_path: Path) -> None:
+OUTPUT = {"name": "watermarked_photo.jpg", "sha256": "0" * 64, "size": 1}
+
+
+@pytest.mark.parametrize(
+    ("progress", "status"),
+    [
+        ({"status": "stored"}, "queued"),  # but nobody has told where
+        ({"status": "failed"}, "queued"),
+        ({"status": "stored", "watermarked": OUTPUT}, "watermarked"),
+        ({"status": "watermarked", "watermarked": {**OUTPUT, "name": "photo.jpg"}}, "queued"),
+        ({"status": "stored", "stored": OUTPUT}, "stored"),  # about to move
+    ],
+)
+def test_a_record_in_pending_is_believed_only_with_its_proof(
+    fast: InProcess, tmp_path: Path, progress: Mapping[str, object], status: str
+) -> None:
+    media_id = media(tmp_path, "pending", progress)
+    assert fast.get(f"/media/{media_id}").json()["status"] == status
+
+
+@pytest.mark.parametrize("name", ["media.json", "progress.json"])
+def test_a_record_that_is_no_file_is_as_good_as_none(
+    fast: InProcess, tmp_path: Path, name: str
+) -> None:
     media_id = media(tmp_path, "pending", {})
-    path = tmp_path / "pending" / media_id / "progress.json"
+    path = tmp_path / "pending" / media_id / name
     path.unlink()
     path.mkdir()
-    assert_problem(fast.get(f"/media/{media_id}"), 503, "storage_unavailable")
+    assert fast.get(f"/media/{media_id}").json()["status"] == "queued"
+
+
+@pytest.mark.parametrize("poison", [r'"\ud800"', "NaN", "-Infinity", "1e999"])
+def test_what_could_not_be_answered_is_not_taken_from_a_record(
+    fast: InProcess, tmp_path: Path, poison: str
+) -> None:
+    media_id = media(tmp_path, "pending", {})
+    for name in ("media.json", "progress.json"):
+        path = tmp_path / "pending" / media_id / name
+        path.write_text(path.read_text().replace("{", f'{{"x": {poison}, ', 1))
+    assert fast.get(f"/media/{media_id}").status_code == 200

@@ -101,14 +101,14 @@ def test_a_name_becomes(sent: str, kept: str) -> None:
     assert contract.safe_filename(sent) == kept
 
 
-@pytest.mark.parametrize("text", [MEDIA_ID, "0" * 26, "7" + "Z" * 25])
+@pytest.mark.parametrize("text", [MEDIA_ID, "0" * 26, "6" + "Z" * 25])
 def test_a_media_id_is_a_canonical_ulid(text: str) -> None:
     assert contract.is_media_id(text)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", MEDIA_ID.lower(), MEDIA_ID[:-1], MEDIA_ID + "0", MEDIA_ID + "\n", "8" + "0" * 25]
+    ["", MEDIA_ID.lower(), MEDIA_ID[:-1], MEDIA_ID + "0", MEDIA_ID + "\n", "7" + "0" * 25]
     + [f"{MEDIA_ID[:-1]}{char}" for char in "ILOU/.\0٣"],
 )
 def test_nothing_else_is_a_media_id(text: str) -> None:

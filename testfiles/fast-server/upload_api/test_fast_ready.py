@@ -70,9 +70,31 @@ def test_what_cannot_be_a_folder_is_told_by_both(
         (tmp_path / "elsewhere").mkdir()
         (uploads / name).symlink_to(tmp_path / "elsewhere")
     assert_problem(fast.get("/ready"), 503, "storage_unavailable")
+    assert_problem(fast.post("/media", files=UPLOAD), 503, "storage_unavailable")
+    assert not list(tmp_path.glob("elsewhere/*"))
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_only_a_key_needs_is_tried_too(
+    fast: InProcess, uploads: Path, tmp_path: Path, kind: str
+) -> None:
+    shutil.rmtree(uploads / ".idempotency")
     if kind == "file":
-        assert_problem(fast.post("/media", files=UPLOAD), 503, "storage_unavailable")
-    assert not list(tmp_path.glob("elsewhere/.*"))
+        (uploads / ".idempotency").touch()
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        (uploads / ".idempotency").symlink_to(tmp_path / "elsewhere")
+    assert_problem(fast.get("/ready"), 503, "storage_unavailable")
+    answer = fast.post("/media", files=UPLOAD, headers={"Idempotency-Key": "k"})
+    assert_problem(answer, 503, "storage_unavailable")
+    assert not list(tmp_path.glob("elsewhere/*"))
+
+
+def test_a_queue_that_is_full_is_told(env: dict[str, str]) -> None:
+    with in_process("fast-server", {**env, "MAX_QUEUE_DEPTH": "1"}) as fast:
+        assert fast.post("/media", files=UPLOAD).status_code == 202
+        assert_problem(fast.post("/media", files=UPLOAD), 503, "queue_full")
+        assert_problem(fast.get("/ready"), 503, "queue_full")
 
 
 def test_the_uploads_folder_itself_may_be_a_link(env: dict[str, str], tmp_path: Path) -> None:

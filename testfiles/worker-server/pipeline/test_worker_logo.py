@@ -1,6 +1,7 @@
 """Which logo is used, and that no image ever gets another than the one that was asked for."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -164,6 +165,17 @@ def test_a_logo_the_user_set_and_that_cannot_be_had_is_never_replaced(
 )
 def test_a_source_that_is_not_there_is_never_replaced(folder: Path, source: str) -> None:
     reason_for_none(source, folder)
+
+
+def test_a_pipe_is_no_logo(folder: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "no regular file" in reason_for_none(str(tmp_path / "pipe"), folder)
+
+
+def test_a_link_to_a_logo_is_one(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "logo.png").write_bytes(RED)
+    (tmp_path / "link").symlink_to(tmp_path / "logo.png")
+    assert used(str(tmp_path / "link"), folder)[:3] == (255, 0, 0)
 
 
 def test_a_bomb_is_no_logo(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,8 +37,9 @@ def test_the_real_central_understands_it(tmp_path: Path, name: str) -> None:
         client = Central("http://central/upload-final", "wörker 1", 20)
         client._client = httpx.AsyncClient(transport=httpx.ASGITransport(app))
         async with app.router.lifespan_context(app):
-            stored = await client.deliver(tmp_path / name, MEDIA_ID, "image/jpeg")
-            again = await client.deliver(tmp_path / name, MEDIA_ID, "image/jpeg")
+            sha256 = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+            stored = await client.deliver(tmp_path / name, MEDIA_ID, "image/jpeg", sha256)
+            again = await client.deliver(tmp_path / name, MEDIA_ID, "image/jpeg", sha256)
         await client.close()
         assert again["name"] == stored["name"], "the media_id arrived"
         return stored

@@ -220,7 +220,7 @@ def failed(uploads: Path, code: str, hours_ago: float = 1) -> str:
     error = {"code": code, "detail": "It did not work."}
     attempt = {"stage": "upload", "worker": "w", "error": error, "started_at": "", "ended_at": ""}
     media_id = ulid_of(days_ago=hours_ago / 24)
-    return add_media(
+    add_media(
         uploads,
         state="failed",
         media_id=media_id,
@@ -230,6 +230,9 @@ def failed(uploads: Path, code: str, hours_ago: float = 1) -> str:
         attempts=[attempt] * 6,
         watermarked=WATERMARKED,
     )
+    received_at = time.time() - hours_ago * 3600
+    os.utime(uploads / "failed" / media_id / "media.json", (received_at, received_at))
+    return media_id
 
 
 def test_what_failed_for_want_of_central_is_taken_up_once_it_is_ready(
@@ -255,6 +258,45 @@ def test_only_that_is_taken_up_and_only_for_a_day(uploads: Path, redis: Redis) -
         one_pass(uploads, redis, FakeCentral(ready=True))
     assert [state_of(uploads, each) for each in (*others, in_use)] == ["failed"] * 4
     assert queued(redis) == set()
+
+
+@pytest.mark.parametrize("damage", ["lock", "record", "half", "year"])
+def test_one_that_cannot_be_taken_up_does_not_keep_others_waiting(
+    uploads: Path, redis: Redis, damage: str
+) -> None:
+    media_ids = [failed(uploads, "central_unreachable") for _ in range(3)]
+    broken = uploads / "failed" / media_ids[1]
+    if damage == "lock":
+        (broken / ".lock").mkdir()
+    elif damage == "record":
+        (broken / "progress.json").unlink()
+        (broken / "progress.json").mkdir()
+    elif damage == "half":
+        text = (broken / "progress.json").read_text()
+        (broken / "progress.json").write_text(text.replace('"detail": "', '"detail": "\\ud800'))
+    else:
+        broken.rename(broken.with_name("7" + "Z" * 25))
+    one_pass(uploads, redis, FakeCentral(ready=True))
+    assert {state_of(uploads, media_ids[number]) for number in (0, 2)} == {"pending"}
+
+
+def test_a_link_or_a_file_in_pending_is_no_media(
+    uploads: Path, redis: Redis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (uploads / "pending" / str(ULID())).symlink_to(uploads / "done")
+    (uploads / "pending" / str(ULID())).touch()
+    one_pass(uploads, redis)
+    assert queued(redis) == set()
+    assert "without a job" not in capsys.readouterr().out
+
+
+def test_what_failed_is_taken_up_though_redis_clock_was_behind_at_its_reception(
+    uploads: Path, redis: Redis
+) -> None:
+    media_id = failed(uploads, "central_unreachable", hours_ago=48)
+    os.utime(uploads / "failed" / media_id / "media.json")  # by this machine's clock, just now
+    one_pass(uploads, redis, FakeCentral(ready=True))
+    assert state_of(uploads, media_id) == "pending"
 
 
 @pytest.mark.parametrize("record", ["media.json", "progress.json"])
@@ -356,6 +398,18 @@ def test_what_failed_is_kept_for_as_long_as_the_setting_says(uploads: Path, redi
     one_pass(uploads, redis, KEEP_FAILED_DAYS="1")
     assert state_of(uploads, long_ago) is None
     assert state_of(uploads, lately) == "failed", "though received long ago"
+
+
+def test_what_has_just_failed_stays_though_its_files_look_old(uploads: Path, redis: Redis) -> None:
+    """This machine's clock was behind; the record has Redis' time."""
+    media_id = failed(uploads, "corrupt_image", hours_ago=240)
+    record = uploads / "failed" / media_id / "progress.json"
+    ended_at = datetime.now(UTC).isoformat()
+    record.write_text(record.read_text().replace('"ended_at": ""', f'"ended_at": "{ended_at}"'))
+    for path in (record, record.parent):
+        os.utime(path, (1, 1))
+    one_pass(uploads, redis, KEEP_FAILED_DAYS="7")
+    assert state_of(uploads, media_id) == "failed"
 
 
 def test_what_a_killed_probe_left_is_swept(uploads: Path, redis: Redis) -> None:

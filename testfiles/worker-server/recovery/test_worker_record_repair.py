@@ -209,6 +209,20 @@ def test_without_central_it_waits_and_says_so_once(
     assert capsys.readouterr().out.count("wait for central") == 1
 
 
+@pytest.mark.parametrize("state", ["done", "failed"])
+def test_a_folder_in_a_records_or_the_locks_place_stops_nothing(uploads: Path, state: str) -> None:
+    broken, other = (add_media(uploads, state=state) for _ in range(2))
+    record = uploads / state / broken / "progress.json"
+    record.unlink(missing_ok=True)
+    record.mkdir()
+    (uploads / state / broken / ".lock").mkdir()
+    (uploads / f".{state}-looked-at.lock").mkdir()
+    repaired(state, uploads, FakeCentral(broken, other))
+    expected = {"done": ("done", "stored"), "failed": ("pending", "queued")}[state]
+    for media_id in (broken, other):
+        assert (state_of(uploads, media_id), record_of(uploads, media_id)["status"]) == expected
+
+
 def test_waiting_for_central_is_not_looking(uploads: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look that takes long is followed by a long pause, not one that waits or is frozen."""
     monkeypatch.setattr(record_repair, "_SHARE", 1000)
