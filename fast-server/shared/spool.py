@@ -68,9 +68,11 @@ class HeldMedia:
         durable.write_json(self.path / PROGRESS_RECORD, self.progress, fsync=False)
 
     def save_durably(self) -> None:
-        """The same, on the disk: for a record that a move relies on."""
+        """The same, its bytes on the disk: for a record that a move relies on.
+
+        Its name needs no fsync of its own: file systems keep renames in their order.
+        """
         durable.write_json(self.path / PROGRESS_RECORD, self.progress, fsync=True)
-        durable.fsync_dir(self.path)
 
     def settle(self, state: str) -> None:
         """Move it to where it ends, failed/ or done/, with its record on the disk before."""
