@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel
 
 from archive import startup
@@ -16,10 +16,12 @@ from archive.activity_log import ActivityLog
 from archive.archive import Archive
 from archive.expiry import Expiry
 from archive.incoming import receive
-from shared import console, environment, problems
-from shared.lingering_close import Lingering
-from shared.problems import Problem
-from shared.request_body import open_form
+from shared import console, environment
+from shared.web import problems
+from shared.web.door import Door
+from shared.web.lingering_close import Lingering
+from shared.web.problems import Problem
+from shared.web.request_body import open_form
 from storage_api import disk_space, openapi, refusals
 from storage_api.settings import Settings
 from storage_api.stored_image import OpenedImage
@@ -70,7 +72,12 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.archive.close()
 
 
-app = FastAPI(title="Media processor: central storage", lifespan=lifespan)
+app = FastAPI(
+    title="Media processor: central storage",
+    lifespan=lifespan,
+    redirect_slashes=False,
+)
+app.add_middleware(Door)
 app.add_middleware(Lingering)
 problems.install(app)
 
@@ -118,7 +125,7 @@ async def post_upload_final(request: Request) -> Response:
     response_class=FileResponse,
     responses={
         **openapi.IMAGE,
-        **problems.responses(refusals.NOT_FOUND, refusals.STORAGE_UNAVAILABLE),
+        **problems.responses(*refusals.READ_REFUSALS),
     },
     openapi_extra=openapi.MEDIA_ID_PARAMETER,
 )
@@ -136,9 +143,7 @@ def get_media(request: Request) -> FileResponse:
 
 @app.get(
     "/media/{media_id}/receipt",
-    responses=problems.responses(
-        refusals.NOT_FOUND, refusals.MEDIA_DELETED, refusals.STORAGE_UNAVAILABLE
-    ),
+    responses=problems.responses(*refusals.READ_REFUSALS, refusals.MEDIA_DELETED),
     openapi_extra=openapi.MEDIA_ID_PARAMETER,
 )
 def get_receipt(request: Request) -> MediaReceipt:
@@ -155,9 +160,7 @@ def get_receipt(request: Request) -> MediaReceipt:
 @app.delete(
     "/media/{media_id}",
     status_code=204,
-    responses=problems.responses(
-        refusals.NOT_FOUND, refusals.STORAGE_UNAVAILABLE, refusals.DISK_FULL
-    ),
+    responses=problems.responses(*refusals.REMOVAL_REFUSALS),
     openapi_extra=openapi.MEDIA_ID_PARAMETER,
 )
 async def delete_media(request: Request) -> None:
@@ -178,15 +181,16 @@ async def delete_media(request: Request) -> None:
     response_class=Response,
     responses={
         **openapi.LOG_LINES,
-        **problems.responses(refusals.INVALID_REQUEST, refusals.STORAGE_UNAVAILABLE),
+        **problems.responses(*refusals.LOG_REFUSALS),
     },
 )
 def get_activity(request: Request, tail: Annotated[int, Query(ge=1, le=100_000)] = 100) -> Response:
     """The last lines of worker_activity.log."""
     log: ActivityLog = request.app.state.log
     with refusals.translated():
-        text = log.tail(tail).decode(errors="replace")
-    return Response(text, media_type="text/plain; charset=utf-8")
+        lines = log.tail(tail)
+    headers = {"X-Content-Type-Options": "nosniff"}
+    return StreamingResponse(lines, headers=headers, media_type="text/plain; charset=utf-8")
 
 
 @app.get("/health")
@@ -195,7 +199,7 @@ async def get_health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@app.get("/ready", responses=problems.responses(refusals.STORAGE_UNAVAILABLE))
+@app.get("/ready", responses=problems.responses(*refusals.READY_REFUSALS))
 async def get_ready(request: Request) -> Ready:
     """Images can be stored and logged: both folders do what they must, and have room."""
     state = request.app.state

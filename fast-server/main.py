@@ -15,12 +15,14 @@ from ingest.idempotency_store import SWEEP_S, Claims
 from ingest.upload_response import Accepted
 from media import deletion, retry, status
 from media.central_client import Central
-from shared import console, environment, jobs, problems
+from shared import console, environment, jobs
 from shared.background import repeat
 from shared.contract import WATERMARK_QUEUE, is_media_id
-from shared.lingering_close import Lingering
-from shared.request_body import open_form
 from shared.spool import Spool
+from shared.web import connection, problems
+from shared.web.door import Door
+from shared.web.lingering_close import Lingering
+from shared.web.request_body import open_form
 from upload_api import admission, openapi, queues, refusals
 from upload_api.queues import Queues
 from upload_api.settings import Settings
@@ -32,6 +34,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     try:
         config = state.settings = environment.load(Settings)
+        most = connection.max_connections()
         _open_uploads(app)
         state.redis = jobs.connect(
             config.redis_dsn, WATERMARK_QUEUE, timeout_s=queues.REDIS_ANSWER_S, retries=1
@@ -44,14 +47,20 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.central = Central(str(config.central_server_url))
     sweep = partial(asyncio.to_thread, state.claims.sweep)
     sweeping = asyncio.create_task(repeat("sweeping .idempotency", sweep, SWEEP_S))
-    console.event(console.READY, service="fast-server", uploads=config.upload_dir.resolve())
+    uploads = config.upload_dir.resolve()
+    console.event(console.READY, service="fast-server", uploads=uploads, connections=most)
     yield
     sweeping.cancel()
     await state.central.close()
     await state.redis.aclose(close_connection_pool=True)
 
 
-app = FastAPI(title="Media processor: uploads", lifespan=lifespan)
+app = FastAPI(
+    title="Media processor: uploads",
+    lifespan=lifespan,
+    redirect_slashes=False,
+)
+app.add_middleware(Door)
 app.add_middleware(Lingering)
 problems.install(app)
 

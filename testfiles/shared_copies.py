@@ -10,40 +10,42 @@ ORIGINALS = ROOT / "fast-server" / "shared"
 COPYING = ("worker-server", "central-server")
 
 
-def needed(service: str) -> set[str]:
-    """The modules of shared/ that this service imports, and those that they import in turn."""
-    code = (ROOT / service).rglob("*.py")
-    missing = {name for path in code if path.parent.name != "shared" for name in imported(path)}
-    found = {"__init__"}
+def needed(service: str) -> set[Path]:
+    """The files of shared/ that this service imports, and those that they import in turn."""
+    own = [p for p in (ROOT / service).rglob("*.py") if "shared" not in p.parts]
+    missing = {file for path in own for file in imported(path)}
+    found: set[Path] = set()
     while missing:
         found |= missing
-        missing = {name for m in missing for name in imported(ORIGINALS / f"{m}.py")} - found
-    return found
+        missing = {file for m in missing for file in imported(ORIGINALS / m)} - found
+    return found | {folder / "__init__.py" for file in found for folder in file.parents}
 
 
-def imported(path: Path) -> Iterator[str]:
-    """The modules of shared/ that this file imports."""
+def imported(path: Path) -> Iterator[Path]:
+    """The files of shared/ that this one imports."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module == "shared":
-            names = [f"shared.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = [node.module or ""]
+            names = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module or ""]
         else:
             continue
-        yield from (name.split(".")[1] for name in names if name.startswith("shared."))
+        for name in names:
+            top, *inside = name.split(".")
+            file = Path(*inside).with_suffix(".py") if inside else Path()
+            if top == "shared" and (ORIGINALS / file).is_file():
+                yield file
 
 
 def main() -> None:
     for service in COPYING:
-        folder = ROOT / service / "shared"
-        names = {f"{name}.py" for name in needed(service)}
-        for copy in folder.glob("*.py"):
-            if copy.name not in names:
+        folder, files = ROOT / service / "shared", needed(service)
+        for copy in folder.rglob("*.py"):
+            if copy.relative_to(folder) not in files:
                 copy.unlink()
-        for name in names:
-            shutil.copyfile(ORIGINALS / name, folder / name)
+        for file in files:
+            folder.joinpath(file).parent.mkdir(exist_ok=True)
+            shutil.copyfile(ORIGINALS / file, folder / file)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ StageError
 └── CentralRefused     central will not take it: final at once
 """
 
+from shared import secrets
+
 
 class StageError(Exception):
     """code is stable and for programs, detail a sentence for people."""
@@ -18,7 +20,7 @@ class StageError(Exception):
 
     def __init__(self, code: str, detail: str, retry_after_s: float = 0) -> None:
         # It may quote a stranger, and is written to a record and a console.
-        detail = detail.encode(errors="backslashreplace").decode()
+        detail = secrets.masked(detail).encode(errors="backslashreplace").decode()
         super().__init__(code, detail, retry_after_s)  # all of them, for pickle
         self.code = code
         self.detail = detail

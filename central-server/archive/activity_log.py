@@ -9,16 +9,16 @@ truncating, need not tell this service.
 import errno
 import glob
 import os
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from shared import durable
 
 _BLOCK_BYTES = 64 * 1024
-_MAX_TAIL_BLOCKS = 512  # of a file that turns out to have no lines
+_MAX_TAIL_BYTES = 64 * 1024 * 1024  # of a file that turns out to have no lines
 
 
 def now() -> str:
@@ -96,25 +96,17 @@ class ActivityLog:
         rotated = self.path.parent.glob(f"{glob.escape(self.path.name)}?*")
         return any(_holds(path, line, offset) for path in rotated)
 
-    def tail(self, lines: int) -> bytes:
-        """The last lines, read from the end; empty where there is no log yet."""
+    def tail(self, lines: int) -> Iterator[bytes]:
+        """The last lines, found from the end, a block at a time; none where there is no log yet.
+
+        What is appended meanwhile is not among them.
+        """
         try:
             file = durable.reading(self._file)
         except FileNotFoundError:
-            return b""
-        with file:
-            blocks: deque[bytes] = deque()
-            position = file.seek(0, os.SEEK_END)
-            newlines = 0
-            while position > 0 and newlines <= lines and len(blocks) < _MAX_TAIL_BLOCKS:
-                start = max(0, position - _BLOCK_BYTES)
-                file.seek(start)
-                blocks.appendleft(file.read(position - start))
-                newlines += blocks[0].count(b"\n")
-                position = start
-        text = b"".join(blocks)
-        wanted = lines + text.endswith(b"\n")
-        return b"\n".join(text.rsplit(b"\n", wanted)[-wanted:])
+            return iter(())
+        start, end = _last_lines(file, lines)
+        return _blocks(file, start, end)
 
     @contextmanager
     def _open(self) -> Iterator[int]:
@@ -129,6 +121,34 @@ class ActivityLog:
             yield fd
         finally:
             os.close(fd)
+
+
+def _last_lines(file: BinaryIO, lines: int) -> tuple[int, int]:
+    """Where they begin and end."""
+    end = position = file.seek(0, os.SEEK_END)
+    while position > 0 and end - position < _MAX_TAIL_BYTES:
+        start = max(0, position - _BLOCK_BYTES)
+        file.seek(start)
+        block = file.read(position - start)
+        if position == end:
+            block = block.removesuffix(b"\n")  # which ends the last line and begins none
+        newlines = block.count(b"\n")
+        if newlines >= lines:
+            before = len(block)
+            for _ in range(lines):
+                before = block.rindex(b"\n", 0, before)
+            return start + before + 1, end
+        lines -= newlines
+        position = start
+    return position, end
+
+
+def _blocks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        while start < end and (block := file.read(min(_BLOCK_BYTES, end - start))):
+            start += len(block)
+            yield block
 
 
 def _holds(path: Path, line: bytes, offset: int) -> bool:

@@ -20,8 +20,8 @@ from shared.contract import (
     safe_filename,
     safe_line,
 )
-from shared.multipart import Chunk, FormStream
-from shared.problems import Problem
+from shared.web.multipart import Chunk, FormStream
+from shared.web.problems import Problem
 from storage_api import refusals
 
 _BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much

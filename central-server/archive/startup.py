@@ -7,6 +7,7 @@ from pathlib import Path
 from archive.activity_log import ActivityLog
 from archive.archive import Archive
 from shared import console
+from shared.web import connection
 from storage_api.settings import Settings
 
 
@@ -23,7 +24,10 @@ def open_archive(settings: Settings) -> tuple[Archive, ActivityLog]:
     with _named("STORAGE_DIR", settings.storage_dir):
         archive.open()
     storage, path = settings.storage_dir.resolve(), log.path.resolve()
-    console.event(console.READY, service="central-server", storage=storage, log=path)
+    most = connection.max_connections()
+    console.event(
+        console.READY, service="central-server", storage=storage, log=path, connections=most
+    )
     return archive, log
 
 

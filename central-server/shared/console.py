@@ -8,6 +8,9 @@ import time
 from functools import lru_cache
 from typing import Any
 
+from shared import secrets
+from shared.contract import is_hostile
+
 RECEIVED = "📥 received"
 REFUSED = "🚫 refused"
 WATERMARKING = "🎨 watermarking"
@@ -31,17 +34,18 @@ class _Escaping(logging.Formatter):
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        record.message = _printable(record.message)
+        record.message = _printable(secrets.masked(record.message))
         return super().formatMessage(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         return "\n".join(
-            f"  {_printable(line)}" for line in super().formatException(ei).split("\n")
+            f"  {_printable(secrets.masked(line))}"
+            for line in super().formatException(ei).split("\n")
         )
 
 
 def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() and not is_hostile(c) else ascii(c)[1:-1] for c in text)
 
 
 def configure() -> None:
@@ -81,6 +85,8 @@ def _second(second: int) -> str:
 
 
 def _value(value: object) -> str:
-    text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    plain = text.isprintable() and not any(char in ' "=' for char in text)
-    return text if text and plain else json.dumps(text, ensure_ascii=not text.isprintable())
+    text = f"{value:.3f}" if isinstance(value, float) else secrets.masked(str(value))
+    shown = text.isascii() or not any(is_hostile(char) for char in text)
+    shown = shown and text.isprintable()
+    plain = shown and not any(char in ' "=' for char in text)
+    return text if text and plain else json.dumps(text, ensure_ascii=not shown)

@@ -2,7 +2,7 @@
 
 import shutil
 
-from shared.problems import Problem
+from shared.web.problems import Problem
 from storage_api import refusals
 from storage_api.settings import MIB, Settings
 

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect
 
-from shared.multipart import FormError, NotMultipart
-from shared.problems import Problem, ProblemType
+from shared.web import door
+from shared.web.multipart import FormError, NotMultipart
+from shared.web.problems import Problem, ProblemType
 
 UPLOAD_ABORTED = ProblemType(
     "upload_aborted", 400, "The client went away", "The connection closed before the end."
@@ -19,7 +20,10 @@ NOT_FOUND = ProblemType(
     "No image of media 01KA0000000000000000000000 is stored.",
 )
 UPLOAD_STALLED = ProblemType(
-    "upload_stalled", 408, "The upload stalled", "No data came for a minute. Send the file again."
+    "upload_stalled",
+    408,
+    "The upload is too slow",
+    "Less than 1 KB a second came for a minute. Send the file again.",
 )
 MEDIA_DELETED = ProblemType(
     "media_deleted",
@@ -74,6 +78,7 @@ DISK_FULL = ProblemType(
 DISK_FULL_RETRY_AFTER_S = 30
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 UPLOAD_REFUSALS = (
+    *door.WRITE_REFUSALS,
     UPLOAD_STALLED,
     MEDIA_DELETED,
     TOO_LARGE,
@@ -87,6 +92,10 @@ UPLOAD_REFUSALS = (
     STORAGE_UNAVAILABLE,
     DISK_FULL,
 )
+READ_REFUSALS = (*door.READ_REFUSALS, NOT_FOUND, STORAGE_UNAVAILABLE)
+REMOVAL_REFUSALS = (*door.WRITE_REFUSALS, NOT_FOUND, STORAGE_UNAVAILABLE, DISK_FULL)
+LOG_REFUSALS = (*door.READ_REFUSALS, INVALID_REQUEST, STORAGE_UNAVAILABLE)
+READY_REFUSALS = (*door.READ_REFUSALS, STORAGE_UNAVAILABLE)
 
 
 def deleted(media_id: str) -> Problem:

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 from pydantic import Field, NonNegativeInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.web.door import DoorSettings
 
 MIB = 1024 * 1024
 
 
-class Settings(BaseSettings):
+class Settings(DoorSettings):
     """central-server's settings; the README's table explains each."""
-
-    model_config = SettingsConfigDict(env_ignore_empty=True)
 
     storage_dir: Path = Path("central_storage")
     activity_log: Path = Path("worker_activity.log")

@@ -9,7 +9,7 @@ import re
 
 from starlette.datastructures import Headers
 
-from shared.problems import Problem
+from shared.web.problems import Problem
 from upload_api.refusals import BAD_IDEMPOTENCY_KEY
 
 KEY_HEADER = "Idempotency-Key"

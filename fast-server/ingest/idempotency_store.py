@@ -19,8 +19,8 @@ from ulid import ULID
 
 from shared import clock, durable
 from shared.contract import MediaRecord, is_media_id
-from shared.problems import Problem
 from shared.spool import MediaGone, Spool
+from shared.web.problems import Problem
 from upload_api.refusals import IDEMPOTENCY_KEY_REUSED
 
 KEPT_FOR = timedelta(hours=24)

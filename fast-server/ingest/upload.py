@@ -25,9 +25,9 @@ from shared.contract import (
     safe_filename,
     timestamp,
 )
-from shared.multipart import Chunk, FormStream
-from shared.problems import Problem
 from shared.spool import Spool
+from shared.web.multipart import Chunk, FormStream
+from shared.web.problems import Problem
 from upload_api import unsupported
 from upload_api.refusals import (
     FILE_EMPTY,

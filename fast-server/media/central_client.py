@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 import httpx
 
 from shared.central_answer import answer_to
-from shared.problems import Problem
+from shared.web.problems import Problem
 from upload_api.refusals import CENTRAL_UNREACHABLE, RETRY_AFTER_S
 
 _ANSWER_S = 10.0

@@ -9,8 +9,8 @@ from media.central_client import Central
 from shared import durable
 from shared.background import in_thread
 from shared.contract import DONE, FAILED, INCOMING
-from shared.problems import Problem
 from shared.spool import HeldMedia, MediaGone, Spool
+from shared.web.problems import Problem
 from upload_api.refusals import NOT_FINISHED
 
 

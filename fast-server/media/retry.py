@@ -7,9 +7,9 @@ from itertools import islice
 
 from shared.contract import FAILED, is_media_id
 from shared.jobs import Job
-from shared.problems import Problem
 from shared.records import next_stage, read_progress
 from shared.spool import HeldMedia, MediaBusy, MediaGone, Spool
+from shared.web.problems import Problem
 from upload_api.queues import Queues
 from upload_api.refusals import NOT_FAILED
 

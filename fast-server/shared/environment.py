@@ -1,11 +1,12 @@
 """Settings out of the environment, and a plain sentence for each that is wrong."""
 
-import re
 from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
+
+from shared import secrets
 
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
@@ -13,12 +14,16 @@ AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 def load(settings: type[AnySettings]) -> AnySettings:
     """Build the settings. Raises SystemExit that names each variable that is wrong."""
     try:
-        return settings()
+        loaded = settings()
     except ValidationError as error:
         raise SystemExit("\n".join(_sentence(problem) for problem in error.errors())) from None
+    secrets.learn(*(str(value) for _, value in loaded if "://" in str(value)))
+    return loaded
 
 
 def _sentence(problem: ErrorDetails) -> str:
-    value = re.sub("//.*@", "//***@", str(problem["input"]))  # no password into the log
+    name, value = str(problem["loc"][0]).upper(), str(problem["input"])
     what = problem["msg"].removeprefix("Value error, ")  # pydantic's words, not ours
-    return f"{str(problem['loc'][0]).upper()}={value}: {what}"
+    if secrets.may_hold_one(value):  # and may stand in those words, too
+        return f"{name} is no address that can be used: it is not shown, it may hold a password."
+    return f"{name}={value}: {what}"

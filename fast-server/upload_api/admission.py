@@ -2,7 +2,7 @@
 
 import shutil
 
-from shared.problems import Problem
+from shared.web.problems import Problem
 from upload_api.queues import Queues
 from upload_api.refusals import DISK_FULL, QUEUE_FULL, RETRY_AFTER_S
 from upload_api.settings import MIB, Settings

@@ -16,9 +16,10 @@ from redis.exceptions import (
 )
 from starlette.requests import ClientDisconnect
 
-from shared.multipart import FormError, NotMultipart
-from shared.problems import Problem, ProblemType
 from shared.spool import MediaBusy, MediaGone
+from shared.web import door
+from shared.web.multipart import FormError, NotMultipart
+from shared.web.problems import Problem, ProblemType
 from upload_api import unsupported
 from upload_api.settings import MIB
 
@@ -48,7 +49,10 @@ MEDIA_BUSY = ProblemType(
     "Somebody else is at media 01KAP3V8Z4J5N6Q7R8S9T0VWXY. Try again in a few seconds.",
 )
 UPLOAD_STALLED = ProblemType(
-    "upload_stalled", 408, "The upload stalled", "No data came for 60 s. Send the file again."
+    "upload_stalled",
+    408,
+    "The upload is too slow",
+    "Less than 1 KB a second came for a minute. Send the file again.",
 )
 TOO_LARGE = ProblemType(
     "upload_too_large",
@@ -141,6 +145,7 @@ CENTRAL_UNREACHABLE = ProblemType(
     "within 10 s. Nothing was removed.",
 )
 UPLOAD_REFUSALS = (
+    *door.WRITE_REFUSALS,
     UPLOAD_ABORTED,
     UPLOAD_STALLED,
     TOO_LARGE,
@@ -159,11 +164,25 @@ UPLOAD_REFUSALS = (
     STORAGE_UNAVAILABLE,
     DISK_FULL,
 )
-READY_REFUSALS = (REDIS_UNAVAILABLE, QUEUE_FULL, STORAGE_UNAVAILABLE, DISK_FULL)
-READ_REFUSALS = (NOT_FOUND, STORAGE_UNAVAILABLE)
-RETRY_REFUSALS = (NOT_FOUND, NOT_FAILED, MEDIA_BUSY, STORAGE_UNAVAILABLE, DISK_FULL)
-RETRY_ALL_REFUSALS = (STORAGE_UNAVAILABLE, DISK_FULL)
+READY_REFUSALS = (
+    *door.READ_REFUSALS,
+    REDIS_UNAVAILABLE,
+    QUEUE_FULL,
+    STORAGE_UNAVAILABLE,
+    DISK_FULL,
+)
+READ_REFUSALS = (*door.READ_REFUSALS, NOT_FOUND, STORAGE_UNAVAILABLE)
+RETRY_REFUSALS = (
+    *door.WRITE_REFUSALS,
+    NOT_FOUND,
+    NOT_FAILED,
+    MEDIA_BUSY,
+    STORAGE_UNAVAILABLE,
+    DISK_FULL,
+)
+RETRY_ALL_REFUSALS = (*door.WRITE_REFUSALS, STORAGE_UNAVAILABLE, DISK_FULL)
 REMOVAL_REFUSALS = (
+    *door.WRITE_REFUSALS,
     NOT_FOUND,
     NOT_FINISHED,
     MEDIA_BUSY,

@@ -6,12 +6,13 @@ from typing import Annotated
 from pydantic import AnyHttpUrl, Field, NonNegativeInt, PositiveInt
 
 from shared.jobs import RedisAddress
+from shared.web.door import DoorSettings
 
 MIB = 1024 * 1024
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(RedisAddress):
+class Settings(RedisAddress, DoorSettings):
     """fast-server's settings; the README's table explains each."""
 
     upload_dir: Path = Path("uploads")

@@ -22,8 +22,8 @@ from archive.receipts import Receipt, Receipts
 from benchmarks.client import CONTENT_TYPE, Form
 from ingest import image_header
 from shared import contract, durable, jobs, writeback
-from shared.multipart import Chunk, FormStream
 from shared.spool import Spool
+from shared.web.multipart import Chunk, FormStream
 from support.fast import redis_server
 from upload_api import admission
 from upload_api.queues import Queues

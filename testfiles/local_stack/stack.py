@@ -34,6 +34,7 @@ OWN = {*PORTS, *FILES, *REDIS, "BIND", "WORKERS", "WORKER_NAME", "CENTRAL_SERVER
 # Nothing on the disk: all can be rebuilt, and what a power cut leaves could not be read.
 REDIS_OPTIONS = "--appendonly no --maxmemory-policy noeviction --loglevel warning"
 WEB_OPTIONS = "--no-access-log --log-level warning --timeout-graceful-shutdown 10"
+WEB_OPTIONS += " --http shared.web.connection:Connection"
 # Whoever takes work in ends before whoever it is handed to. After so many seconds the next is
 # asked to end as well: nobody needs to wait for, say, the end of a slow upload.
 STOP_ORDER_S = {"gateway": 1, "worker": 31, "central": 1, "redis": 1}
@@ -131,18 +132,23 @@ class Stack:
             self._locks.close()
 
     def _definitions(self) -> Iterator[Service]:
-        service = partial(Service, env=self._env, say=self._say)
+        service = partial(Service, say=self._say)
         if self._embeds_redis:
             folder, port = self._run_dir / "redis", str(urlsplit(self.redis_url).port)
             command = [redis_binary(), "--bind", "127.0.0.1", "--port", port, "--save", ""]
             command += ["--dir", str(folder), *REDIS_OPTIONS.split()]
-            yield service("redis", command, folder, trouble=partial(redis_trouble, self._redis))
+            yield service(
+                "redis", command, folder, self._env, trouble=partial(redis_trouble, self._redis)
+            )
         for name, url in (("central", self.central_url), ("gateway", self.url)):
             folder = ROOT / ("fast-server" if name == "gateway" else "central-server")
             command = [sys.executable, "-m", "uvicorn", "main:app", "--host", self._env["BIND"]]
             command += ["--port", str(urlsplit(url).port), *WEB_OPTIONS.split()]
             command += ["--workers", "1"]  # whatever WEB_CONCURRENCY says
-            yield service(name, command, folder, trouble=partial(web_trouble, url))
+            env = dict(self._env)
+            if name == "central":  # the gateway's is not its own
+                env["PUBLIC_URL"] = env.get("CENTRAL_PUBLIC_URL", "")
+            yield service(name, command, folder, env, trouble=partial(web_trouble, url))
         count, base = _number(self._env, "WORKERS", 0, 99), self._env.get("WORKER_NAME", "worker")
         for number in range(1, count + 1):
             alone = count == 1 and "WORKER_NAME" in self._env

@@ -51,6 +51,9 @@ class InProcess:
     def post(self, url: str, **options: Any) -> httpx.Response:
         return self._portal.call(partial(self._client.post, url, **options))
 
+    def options(self, url: str, **options: Any) -> httpx.Response:
+        return self._portal.call(partial(self._client.options, url, **options))
+
     def delete(self, url: str, **options: Any) -> httpx.Response:
         return self._portal.call(partial(self._client.delete, url, **options))
 
@@ -80,6 +83,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self._console = cwd / f"{folder}.console"
         options = ["--port", str(self.port), "--no-access-log"]
+        options += ["--http", "shared.web.connection:Connection"]
         with self._console.open("wb") as console:
             self.process = subprocess.Popen(
                 [sys.executable, *launcher, "--app-dir", ROOT / folder, "main:app", *options],

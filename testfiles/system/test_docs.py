@@ -44,7 +44,7 @@ def test_the_table_has_every_setting_with_its_default(service: str) -> None:
     actual = {name.upper(): field.default for name, field in fields.items()}
     assert documented.keys() == actual.keys()
     for name, default in actual.items():
-        assert documented[name] == ("unset" if default is None else str(default)), name
+        assert documented[name] == ("unset" if default in (None, ()) else str(default)), name
 
 
 def test_compose_passes_every_setting_of_the_table_that_it_does_not_set_itself() -> None:

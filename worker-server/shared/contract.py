@@ -39,7 +39,18 @@ MEDIA_ID_FIELD = "media_id"
 
 MAX_NAME_BYTES = 255  # what common POSIX file systems take
 _to_json = json.JSONEncoder(default=repr).encode
-_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_HOSTILE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# Letters and marks that are blank (Unicode's Default_Ignorable_Code_Point, and two more).
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\ufffe\uffff\U00016fe4\U000e0000-\U000e0fff]"
+)
+_JOINERS = "\u200c\u200d\ufe0e\ufe0f"
+# They change what stands beside them, in scripts and in emoji: nothing beside ASCII, but keycaps.
+_JOINING_NOTHING = re.compile(
+    "(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])|(?<=[\u200c\u200d])[\u200c\u200d]"
+    "|(?<![^\x00-\x7f])[\ufe0e\ufe0f](?!\u20e3)|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]"
+)
 # Those that begin with 7 are of years that no datetime has.
 _MEDIA_ID = re.compile(r"[0-6][0-9A-HJKMNP-TV-Z]{25}")
 _JOB_ID = re.compile(rb"([0-6][0-9A-HJKMNP-TV-Z]{25}):(?:watermark|upload):[0-9]+")
@@ -163,10 +174,12 @@ def timestamp(at: datetime) -> str:
 
 
 def safe_line(text: str) -> str:
-    """The text in NFC without anything that could break, split or reorder a line of the log."""
+    """The text in NFC without anything that could break, split or reorder a line of the log, or
+    that nobody would see in it."""
     if text.isascii() and text.isprintable():  # as nearly all names are, and a fifth of the time
         return text.replace("|", "_").strip()
-    kept = "".join(char for char in text if not _is_hostile(char))
+    kept = "".join(char for char in text if not is_hostile(char))
+    kept = _JOINING_NOTHING.sub("", kept)
     return unicodedata.normalize("NFC", kept).replace("|", "_").strip()
 
 
@@ -181,12 +194,14 @@ def safe_filename(name: str, max_bytes: int = MAX_FILENAME_BYTES) -> str:
     if len(extension.encode()) > 32:
         stem, extension = base, ""
     room = max_bytes - len(extension.encode())
-    base = (stem.encode()[:room].decode(errors="ignore") + extension).strip()
+    base = safe_line(stem.encode()[:room].decode(errors="ignore") + extension)
     # Some file systems take MEDIA.JSON and media.json for one name.
     is_record = base.casefold() in (MEDIA_RECORD, PROGRESS_RECORD)
     return f"upload_{base}" if is_record else base or "upload"
 
 
-def _is_hostile(char: str) -> bool:
-    """Control characters, line and paragraph separators, lone surrogates, bidi overrides."""
-    return unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in _BIDI_CONTROLS
+def is_hostile(char: str) -> bool:
+    """What breaks a line, reorders it or is not seen; words and emoji need their joiners."""
+    if char in _JOINERS:
+        return False
+    return unicodedata.category(char) in _HOSTILE or _BLANK.match(char) is not None

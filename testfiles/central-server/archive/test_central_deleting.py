@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from archive.archive import Archive
-from shared import durable, problems
+from shared import durable
+from shared.web import problems
 from storage_api import stored_image
 from support.archive import (
     OTHER_ID,

@@ -1,9 +1,12 @@
 """central-server as a process: connections that break, kill -9, a start that must fail."""
 
 import os
+import re
 import select
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -39,6 +42,24 @@ def test_a_form_as_curl_sends_it_is_stored_under_the_working_directory(tmp_path:
         assert "📦 stored media_id=" in server.console()
     assert (tmp_path / "central_storage" / "photo.jpg").read_bytes() == b"bytes"
     assert logged_names(tmp_path) == ["photo.jpg"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process' memory")
+def test_clients_that_do_not_read_the_log_cost_no_memory(tmp_path: Path) -> None:
+    line = f"[2026-01-15 14:30:45] WORKER: worker-1 | IMAGE: {'x' * 400}.jpg\n"
+    (tmp_path / "worker_activity.log").write_text(line * 100_001)
+    request = b"GET /activity?tail=100000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with running("central-server", tmp_path, {}) as server, ExitStack() as opened:
+        for _ in range(40):
+            opened.enter_context(dial(server)).sendall(request)
+        url = f"{server.url}/activity?tail=100000"
+        answer = httpx.get(url, trust_env=False, timeout=60)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.text == line * 100_000
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+    [most_kb] = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    assert int(most_kb) < 100 * 1024
 
 
 def test_an_aborted_upload_leaves_nothing_and_no_traceback(tmp_path: Path) -> None:

@@ -139,11 +139,13 @@ def test_the_documentation_offers_the_form_and_every_refusal(central: InProcess)
     form = post["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["file", "worker_name"]
     assert set(form["properties"]) == {"file", "worker_name", "media_id"}
-    assert set(post["responses"]) == {"200", "408", "410", "413", "415", "422", "503", "507"}
+    assert set(post["responses"]) == {
+        *("200", "403", "408", "410", "413", "415", "421", "422", "503", "507")
+    }
     examples = post["responses"]["422"]["content"]["application/problem+json"]["examples"]
     assert examples["worker_missing"]["value"]["status"] == 422
     delete = openapi["paths"]["/media/{media_id}"]["delete"]
-    assert set(delete["responses"]) == {"204", "404", "503", "507"}
+    assert set(delete["responses"]) == {"204", "403", "404", "421", "503", "507"}
     assert "HTTPValidationError" not in str(openapi)
 
 

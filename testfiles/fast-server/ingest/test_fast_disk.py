@@ -13,9 +13,10 @@ import pytest
 
 from ingest import image_header, upload
 from ingest.idempotency_store import Claims
-from shared import durable, lingering_close, request_body, writeback
-from shared.multipart import FormStream
+from shared import durable, writeback
 from shared.spool import Spool
+from shared.web import lingering_close, request_body
+from shared.web.multipart import FormStream
 from support import images
 from support.fast import FORM_TYPE, MIB, RedisServer, assert_problem, form, redis_server
 from support.services import in_process, until
@@ -127,7 +128,8 @@ def test_an_upload_that_stalls_is_ended(
         yield form(PHOTO)[:300]
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(request_body, "_STALL_S", 0.05)
+    monkeypatch.setattr(request_body, "_OVER_S", 0.05)
+    monkeypatch.setattr(request_body, "_TICK_S", 0.01)
     monkeypatch.setattr(lingering_close, "_PAUSE_S", 0.05)
     with in_process("fast-server", env) as fast:
         headers = {"Content-Type": FORM_TYPE}
@@ -191,6 +193,23 @@ def test_a_request_cancelled_while_it_commits_is_accepted_whole(
     assert (folder / "photo.jpg").read_bytes() == PHOTO
     assert (folder / "media.json").exists()
     assert list((tmp_path / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_want_of_memory_is_told_and_the_upload_may_come_again(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    with in_process("fast-server", env) as fast:
+        with monkeypatch.context() as failing:
+            failing.setattr(image_header, "read_size", fail)
+            answer = fast.post("/media", files=FILE)
+        assert_problem(answer, 503, "out_of_memory")
+        assert int(answer.headers["Retry-After"]) > 0
+        assert_nothing_is_in(Path(env["UPLOAD_DIR"]))
+        assert fast.post("/media", files=FILE).status_code == 202
 
 
 def test_a_fault_that_nobody_thought_of_is_told_as_one_of_the_service(

@@ -12,7 +12,24 @@ from shared import contract
 
 MEDIA_ID = "01KAP3V8Z4J5N6Q7R8S9T0VWXY"
 RECORDS = {contract.MEDIA_RECORD, contract.PROGRESS_RECORD}
-PIECES = ["..", "/", "\\", ".", " ", "\xa0", "|", "\n", "\u2028", "\u202e", "media.json", ".lock"]
+# Marks that turn a line around, blanks and tags: none shows, each can make two names look one.
+INVISIBLE = "\u061c\u200e\u200f\ufeff\u202a\u2069\u00ad\u2060\u180e\u3164\u2800\U000e0001\U000e0041"
+INVISIBLE += "\ufe00\U000e0100\u17b4\u2065\uffff"
+PIECES = [
+    *INVISIBLE,
+    "..",
+    "/",
+    "\\",
+    ".",
+    " ",
+    "\xa0",
+    "|",
+    "\n",
+    "\u2028",
+    "\u202e",
+    "media.json",
+    ".lock",
+]
 # Any text, and what an attacker would put together.
 names = strategies.text(max_size=400) | strategies.lists(
     strategies.sampled_from([*PIECES, "ش", "👩‍👩‍👧", "e\u0301", ".jpg"])
@@ -68,6 +85,7 @@ def test_a_safe_line_is_one_field_of_one_line(text: str) -> None:
     assert "|" not in line
     assert line == line.strip()
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", line)
+    assert not set(line) & set(INVISIBLE)
     assert contract.safe_line(line) == line
 
 
@@ -80,9 +98,17 @@ def test_a_safe_line_is_one_field_of_one_line(text: str) -> None:
         ("a | IMAGE: b.jpg", "a _ IMAGE: b.jpg"),
         ("\x1b[31mred.png", "[31mred.png"),
         ("gpj.\u202etxt.exe", "gpj.txt.exe"),
+        *((f"ph{char}oto.jpg", "photo.jpg") for char in INVISIBLE),
         ("e\u0301.jpg", "\xe9.jpg"),
         ("صورة العائلة.jpg", "صورة العائلة.jpg"),
         ("👩‍👩‍👧.jpg", "👩‍👩‍👧.jpg"),
+        ("❤️‍🔥.jpg", "❤️‍🔥.jpg"),
+        ("1️⃣.jpg", "1️⃣.jpg"),
+        ("می\u200cخواهم.jpg", "می\u200cخواهم.jpg"),
+        ("me\u200ddia.jp\ufe0fg\u200d", "media.jpg"),
+        ("\u200d.htaccess", "htaccess"),
+        ("media.json\ufe0f", "upload_media.json"),
+        ("\u200d\ufe0f", "upload"),
         ("x" * 300 + ".jpg", "x" * (contract.MAX_FILENAME_BYTES - 4) + ".jpg"),
         ("", "upload"),
         ("/", "upload"),

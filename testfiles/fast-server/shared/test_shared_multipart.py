@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 import pytest
 from hypothesis import given, settings, strategies
 
-from shared.multipart import FormError, FormStream, NotMultipart
+from shared.web.multipart import FormError, FormStream, NotMultipart
 from support.fast import FORM_TYPE
 
 TRICKY = b"\r\n--\r\n--y\r\n-\r\r\n\n--x\r--x--\x00\xff\r"  # all but the boundary itself

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.problems import ProblemType
+from shared.web import door
+from shared.web.problems import ProblemType
 from support.fast import RedisServer, assert_problem, redis_server
 from support.services import InProcess, Server, in_process
 from upload_api import refusals
@@ -98,7 +99,7 @@ def test_every_kind_of_refusal_is_one_of_those_that_are_shown() -> None:
     values = vars(refusals).items()
     kinds = {each for _, each in values if isinstance(each, ProblemType)}
     shown = {kind for name, listed in values if name.endswith("_REFUSALS") for kind in listed}
-    assert kinds == shown
+    assert kinds == shown - {*door.WRITE_REFUSALS}
 
 
 def test_settings_that_cannot_be_used_are_all_named(tmp_path: Path) -> None:
@@ -123,7 +124,7 @@ def test_an_upload_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 def test_a_password_in_a_url_that_cannot_be_used_is_not_shown(tmp_path: Path) -> None:
     said = refused_start(tmp_path, {"REDIS_URL": "redis://me:secret@localhost:port"})
-    assert "REDIS_URL=redis://***@localhost:port: " in said
+    assert "REDIS_URL is no address that can be used" in said
     assert "secret" not in said
 
 

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from shared import console
+from shared import console, secrets
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -36,6 +36,15 @@ class ProblemType:
             "detail": detail,
             "code": self.code,
         }
+
+
+RETRY_AFTER_S = 5
+OUT_OF_MEMORY = ProblemType(
+    "out_of_memory",
+    503,
+    "The service is short of memory",
+    "There is no memory for this just now. Try again in a few seconds.",
+)
 
 
 class Problem(Exception):
@@ -102,6 +111,16 @@ def install(app: FastAPI) -> None:
         detail = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())
         return _answer(request, kind, detail, None)
 
+    @app.exception_handler(MemoryError)
+    async def _memory(request: Request, _: MemoryError) -> JSONResponse:
+        return answer_to(request, Problem(OUT_OF_MEMORY, OUT_OF_MEMORY.example, RETRY_AFTER_S))
+
+    @app.exception_handler(RuntimeError)
+    async def _thread(request: Request, error: RuntimeError) -> JSONResponse:
+        if "can't start new thread" not in str(error):
+            raise error
+        return await _memory(request, MemoryError())
+
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, _: Exception) -> JSONResponse:
         return answer_to_unexpected(request)
@@ -114,6 +133,7 @@ def _answer(
     headers: Mapping[str, str] | None,
     cause: str = "",
 ) -> JSONResponse:
+    detail = secrets.masked(detail)
     console.event(
         console.REFUSED,
         path=request.url.path,

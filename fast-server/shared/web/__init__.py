@@ -1,0 +1,1 @@
+"""What the two HTTP services have in common, from the connection to the form and the refusals."""
