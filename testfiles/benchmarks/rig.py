@@ -151,12 +151,12 @@ def process(
 
 @contextmanager
 def uvicorn(
-    app: str, url: str, env: Mapping[str, str], cwd: Path
+    app: str, url: str, env: Mapping[str, str], cwd: Path, *options: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """An app that answers."""
     port = str(urlsplit(url).port)
     arguments = ["-m", "uvicorn", app, "--port", port, "--no-access-log", "--log-level", "warning"]
-    with process(arguments, env, cwd) as running:
+    with process([*arguments, *options], env, cwd) as running:
         until(lambda: running.poll() is not None or _answers(url))
         if running.poll() is not None:
             raise StackError(f"uvicorn {app} ended with status {running.returncode}.")

@@ -148,7 +148,8 @@ def _centrals(bench: Bench) -> Iterator[Sides]:
 
 def _started(opened: ExitStack, app: str, cwd: Path, env: dict[str, str]) -> str:
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
-    opened.enter_context(uvicorn(app, url, env, cwd))
+    own = ("--http", "shared.web.connection:Connection") if app == "main:app" else ()
+    opened.enter_context(uvicorn(app, url, env, cwd, *own))
     return url
 
 
