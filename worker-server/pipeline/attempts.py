@@ -23,6 +23,7 @@ from shared.records import received_at
 from shared.spool import HeldMedia
 
 _MAX_UNENDED = 10
+_ROUNDED_S = 1.0
 _DURING = {Stage.WATERMARK: Status.WATERMARKING, Stage.UPLOAD: Status.UPLOADING}
 LONGEST_RETRY_AFTER_S = 3600.0
 
@@ -106,13 +107,17 @@ def is_taken_up(path: Path) -> bool:
 
 
 def wait_s(media: HeldMedia, longest_s: float) -> float:
-    """Seconds until the next attempt is due; 0 if it is now, or later than any can be: the
-    clock was wrong when it was noted."""
+    """Seconds until the next attempt is due; 0 if it is now, or later than it was put off for: the
+    clock was wrong when that was noted, and has been set back since."""
     due = media.progress["next_attempt_at"]
     if due is None:
         return 0
-    left_s = (datetime.fromisoformat(due) - clock.now()).total_seconds()
-    return left_s if 0 < left_s <= longest_s else 0
+    due_at, put_off_s = datetime.fromisoformat(due), longest_s
+    with suppress(IndexError, TypeError, ValueError):  # no attempt has ended, or nobody knows when
+        ended_at = datetime.fromisoformat(media.progress["attempts"][-1]["ended_at"] or "")
+        put_off_s = min(longest_s, (due_at - ended_at).total_seconds() + _ROUNDED_S)
+    left_s = (due_at - clock.now()).total_seconds()
+    return left_s if 0 < left_s <= put_off_s else 0
 
 
 def longest_wait_s(settings: Settings) -> float:

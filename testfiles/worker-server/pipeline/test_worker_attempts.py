@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from pipeline.logo import Logo
 from pipeline.stages import Postponed, Stages
 from runtime.decoder_processes import PixelProcesses
 from settings import Settings
-from shared import records
+from shared import clock, records
 from shared.contract import Stage, Status
 from shared.spool import HeldMedia, Spool
 from support.services import until
@@ -75,6 +76,17 @@ def test_a_wait_that_was_asked_for_counts_if_it_is_longer(
     due = datetime.fromisoformat(saved(media)["next_attempt_at"])
     assert due <= datetime.now(UTC) + timedelta(seconds=waited_s)
     assert attempts.wait_s(media, 3600) == pytest.approx(waited_s, abs=5)
+
+
+def test_no_wait_is_longer_than_it_was_meant_to_be_though_redis_clock_was_set_back(
+    media: HeldMedia,
+) -> None:
+    ahead = time.time() + 400
+    clock.measure(ahead, time.monotonic())
+    fail(media, UNREACHABLE)
+    assert attempts.wait_s(media, 3600) == pytest.approx(10, abs=5)
+    clock.measure(time.time(), time.monotonic())
+    assert attempts.wait_s(media, 3600) == 0
 
 
 @pytest.mark.parametrize(
