@@ -89,6 +89,8 @@ class Connection(H11Protocol):
             return
         if self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]:
             data = data.lstrip(b"\r\n")  # before a request line (RFC 9112, section 2.2)
+            if not data:  # which to h11 would be the end of the connection
+                return
         try:
             super().data_received(data)
         except MemoryError:
