@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
-from pydantic import BaseModel
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
 
 from archive import startup
 from archive.activity_log import ActivityLog
@@ -17,44 +16,15 @@ from archive.archive import Archive
 from archive.expiry import Expiry
 from archive.incoming import receive
 from shared import console, environment
-from shared.web import problems
-from shared.web.door import Door
-from shared.web.lingering_close import Lingering
+from shared.web import door, problems
+from shared.web.application import Application
 from shared.web.problems import Problem
 from shared.web.request_body import open_form
+from shared.web.schemas import Alive
 from storage_api import disk_space, openapi, refusals
+from storage_api.answers import MediaReceipt, Ready, Stored
 from storage_api.settings import Settings
 from storage_api.stored_image import OpenedImage
-
-
-class Stored(BaseModel):
-    """What POST /upload-final answers; the timestamp is the log line's own."""
-
-    status: str = "stored_and_logged"
-    worker: str
-    timestamp: str
-    name: str
-    sha256: str
-    size: int
-    duplicate: bool
-
-
-class MediaReceipt(BaseModel):
-    """What GET /media/{media_id}/receipt answers; the timestamp is the log line's own."""
-
-    media_id: str
-    worker: str
-    timestamp: str
-    name: str
-    sha256: str
-    size: int
-
-
-class Ready(BaseModel):
-    """keep_receipts_days: how long a media is remembered; null for ever."""
-
-    status: str = "ready"
-    keep_receipts_days: float | None
 
 
 @asynccontextmanager
@@ -72,19 +42,23 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.archive.close()
 
 
-app = FastAPI(
-    title="Media processor: central storage",
-    lifespan=lifespan,
-    redirect_slashes=False,
+app = Application(
+    "Media processor: central storage",
+    "Stores the watermarked images, each once, and logs which worker delivered it.",
+    lifespan,
+    command="curl {url}/activity",
+    links={
+        "/activity": "the log's last 100 lines",
+        "/docs": "every request, to be tried in the browser",
+        "/ready": "whether images can be stored now",
+    },
 )
-app.add_middleware(Door)
-app.add_middleware(Lingering)
-problems.install(app)
 
 
 @app.post(
     "/upload-final",
     response_model=Stored,
+    tags=["media"],
     responses=problems.responses(*refusals.UPLOAD_REFUSALS),
     openapi_extra=openapi.UPLOAD_FORM,
 )
@@ -123,10 +97,8 @@ async def post_upload_final(request: Request) -> Response:
 @app.get(
     "/media/{media_id}",
     response_class=FileResponse,
-    responses={
-        **openapi.IMAGE,
-        **problems.responses(*refusals.READ_REFUSALS),
-    },
+    tags=["media"],
+    responses={**openapi.IMAGE, **problems.responses(*refusals.READ_REFUSALS)},
     openapi_extra=openapi.MEDIA_ID_PARAMETER,
 )
 def get_media(request: Request) -> FileResponse:
@@ -143,10 +115,12 @@ def get_media(request: Request) -> FileResponse:
 
 @app.get(
     "/media/{media_id}/receipt",
+    response_model=MediaReceipt,
+    tags=["media"],
     responses=problems.responses(*refusals.READ_REFUSALS, refusals.MEDIA_DELETED),
     openapi_extra=openapi.MEDIA_ID_PARAMETER,
 )
-def get_receipt(request: Request) -> MediaReceipt:
+def get_receipt(request: Request) -> Response:
     """What is remembered of a stored image, also where the image itself is gone."""
     media_id: str = request.path_params["media_id"]
     archive: Archive = request.app.state.archive
@@ -154,12 +128,14 @@ def get_receipt(request: Request) -> MediaReceipt:
         receipt = archive.receipt(media_id)
     if receipt is None:
         raise _not_found(media_id)
-    return MediaReceipt.model_validate({**receipt, "media_id": media_id})
+    fields = {name: receipt[name] for name in MediaReceipt.model_fields if name in receipt}
+    return JSONResponse({"media_id": media_id, **fields})
 
 
 @app.delete(
     "/media/{media_id}",
     status_code=204,
+    tags=["media"],
     responses=problems.responses(*refusals.REMOVAL_REFUSALS),
     openapi_extra=openapi.MEDIA_ID_PARAMETER,
 )
@@ -178,11 +154,9 @@ async def delete_media(request: Request) -> None:
 
 @app.get(
     "/activity",
-    response_class=Response,
-    responses={
-        **openapi.LOG_LINES,
-        **problems.responses(*refusals.LOG_REFUSALS),
-    },
+    response_class=PlainTextResponse,
+    tags=["log"],
+    responses={**openapi.LOG_LINES, **problems.responses(*refusals.LOG_REFUSALS)},
 )
 def get_activity(request: Request, tail: Annotated[int, Query(ge=1, le=100_000)] = 100) -> Response:
     """The last lines of worker_activity.log."""
@@ -193,13 +167,13 @@ def get_activity(request: Request, tail: Annotated[int, Query(ge=1, le=100_000)]
     return StreamingResponse(lines, headers=headers, media_type="text/plain; charset=utf-8")
 
 
-@app.get("/health")
-async def get_health() -> dict[str, str]:
+@app.get("/health", tags=["service"], responses=problems.responses(*door.READ_REFUSALS))
+async def get_health() -> Alive:
     """The process lives."""
-    return {"status": "ok"}
+    return Alive()
 
 
-@app.get("/ready", responses=problems.responses(*refusals.READY_REFUSALS))
+@app.get("/ready", tags=["service"], responses=problems.responses(*refusals.READY_REFUSALS))
 async def get_ready(request: Request) -> Ready:
     """Images can be stored and logged: both folders do what they must, and have room."""
     state = request.app.state

@@ -6,24 +6,25 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 
 from ingest import idempotency_key, upload, upload_response
 from ingest.idempotency_store import SWEEP_S, Claims
-from ingest.upload_response import Accepted
 from media import deletion, retry, status
 from media.central_client import Central
 from shared import console, environment, jobs
 from shared.background import repeat
-from shared.contract import WATERMARK_QUEUE, is_media_id
+from shared.contract import FAILURE_CODES, REF_FIELD, WATERMARK_QUEUE, is_media_id
 from shared.spool import Spool
-from shared.web import connection, problems
-from shared.web.door import Door
-from shared.web.lingering_close import Lingering
+from shared.web import connection, door, problems
+from shared.web.application import Application
+from shared.web.problems import Problem
 from shared.web.request_body import open_form
+from shared.web.schemas import Alive
 from upload_api import admission, openapi, queues, refusals
+from upload_api.answers import Accepted, Media, Ready, Retried
 from upload_api.queues import Queues
 from upload_api.settings import Settings
 
@@ -55,25 +56,31 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     await state.redis.aclose(close_connection_pool=True)
 
 
-app = FastAPI(
-    title="Media processor: uploads",
-    lifespan=lifespan,
-    redirect_slashes=False,
+app = Application(
+    "Media processor: uploads",
+    "Drop an image in, get it back watermarked, stored and logged.",
+    lifespan,
+    command="curl -F file=@photo.jpg {url}/media",
+    links={
+        "/docs": "every request, to be tried in the browser",
+        "/ready": "whether uploads can be taken now",
+        "/openapi.json": "the same as /docs, for programs",
+    },
 )
-app.add_middleware(Door)
-app.add_middleware(Lingering)
-problems.install(app)
 
 
 @app.post(
     "/media",
     status_code=202,
     response_model=Accepted,
+    tags=["media"],
     responses={**openapi.ACCEPTED, **problems.responses(*refusals.UPLOAD_REFUSALS)},
     openapi_extra=openapi.UPLOAD_FORM,
 )
 async def post_media(request: Request) -> Response:
     """Take one image. 202 means that its bytes are on the disk and it will be watermarked.
+
+    ref, in the query or as a field of the form, is kept in its record.
 
     With an Idempotency-Key it may be sent again for 24 hours: the same file under the same name
     is the same media, stored once.
@@ -85,55 +92,65 @@ async def post_media(request: Request) -> Response:
         await admission.admit(state.queues, state.settings)
         max_bytes = state.settings.max_upload_bytes
         form = open_form(request, max_bytes, refusals.too_large(max_bytes))
-        received = await upload.receive(form, state.spool, state.settings, state.claims, key)
+        refs = request.query_params.getlist(REF_FIELD)
+        received = await upload.receive(form, state.spool, state.settings, state.claims, key, refs)
         upload_response.log(received, time.monotonic() - started)
         return await upload_response.answer(request, received)
-
-
-@app.get(
-    "/media/{media_id}",
-    responses={**openapi.MEDIA_EXAMPLE, **problems.responses(*refusals.READ_REFUSALS)},
-    openapi_extra=openapi.MEDIA_ID_PARAMETER,
-)
-def get_media(request: Request) -> dict[str, Any]:
-    """What was received, what has happened to it since, and what comes next."""
-    with refusals.translated():
-        return status.describe(request.app.state.spool, _media_id(request))
 
 
 @app.post(
     "/media/retry",
     status_code=202,
-    responses={**openapi.RETRIED, **problems.responses(*refusals.RETRY_ALL_REFUSALS)},
+    tags=["media"],
+    responses={**openapi.RETRIED_EXAMPLE, **problems.responses(*refusals.RETRY_ALL_REFUSALS)},
     openapi_extra=openapi.CODE_PARAMETER,
 )
-async def post_retry(request: Request) -> dict[str, int]:
+async def post_retry(request: Request) -> Retried:
     """Send all that failed on their way again, or all that failed with one code."""
     state, code = request.app.state, request.query_params.get("code")
+    if code is not None and code not in FAILURE_CODES:
+        raise Problem(refusals.UNKNOWN_CODE, refusals.UNKNOWN_CODE.example)
     with refusals.translated():
         retried, skipped = await retry.rerun_all(state.spool, state.queues, code)
     console.event(console.NOTICE, detail="sent on again", retried=retried, skipped=skipped)
-    return {"retried": retried, "skipped": skipped}
+    return Retried(retried=retried, skipped=skipped)
+
+
+@app.get(
+    "/media/{media_id}",
+    response_model=Media,
+    tags=["media"],
+    responses={**openapi.MEDIA_EXAMPLE, **problems.responses(*refusals.READ_REFUSALS)},
+    openapi_extra=openapi.MEDIA_ID_PARAMETER,
+)
+def get_media(request: Request) -> Response:
+    """What was received, what has happened to it since, and what comes next."""
+    with refusals.translated():
+        return JSONResponse(status.describe(request.app.state.spool, _media_id(request)))
 
 
 @app.post(
     "/media/{media_id}/retry",
     status_code=202,
+    response_model=Media,
+    tags=["media"],
     responses={**openapi.RERUN_EXAMPLE, **problems.responses(*refusals.RETRY_REFUSALS)},
     openapi_extra=openapi.MEDIA_ID_PARAMETER,
 )
-async def post_media_retry(request: Request) -> dict[str, Any]:
+async def post_media_retry(request: Request) -> Response:
     """Send one that failed on its way again, its attempts counted anew."""
     state, media_id = request.app.state, _media_id(request)
     with refusals.translated():
         await retry.rerun(state.spool, state.queues, media_id)
         console.event(console.NOTICE, media_id=media_id, detail="sent on again")
-        return await asyncio.to_thread(status.describe, state.spool, media_id)
+        described = await asyncio.to_thread(status.describe, state.spool, media_id)
+    return JSONResponse(described, 202)
 
 
 @app.delete(
     "/media/{media_id}",
     status_code=204,
+    tags=["media"],
     responses=problems.responses(*refusals.REMOVAL_REFUSALS),
     openapi_extra=openapi.MEDIA_ID_PARAMETER,
 )
@@ -145,17 +162,18 @@ async def delete_media(request: Request) -> None:
     console.event(console.NOTICE, media_id=media_id, detail="removed")
 
 
-@app.get("/health")
-async def health() -> dict[str, str]:
+@app.get("/health", tags=["service"], responses=problems.responses(*door.READ_REFUSALS))
+async def get_health() -> Alive:
     """The process lives."""
-    return {"status": "ok"}
+    return Alive()
 
 
 @app.get(
     "/ready",
+    tags=["service"],
     responses=problems.responses(*refusals.READY_REFUSALS),
 )
-async def ready(request: Request) -> dict[str, str]:
+async def get_ready(request: Request) -> Ready:
     """Uploads can be taken: Redis takes jobs, and the uploads folder does what it must."""
     state = request.app.state
     await state.queues.look()
@@ -163,7 +181,7 @@ async def ready(request: Request) -> dict[str, str]:
         await admission.admit(state.queues, state.settings)
         await asyncio.to_thread(state.spool.probe)
         await asyncio.to_thread(state.claims.probe)
-    return {"status": "ready"}
+    return Ready()
 
 
 def _media_id(request: Request) -> str:

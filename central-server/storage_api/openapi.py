@@ -2,7 +2,10 @@
 
 from typing import Any
 
-_MEDIA_ID = "01KAP3V8Z4J5N6Q7R8S9T0VWXY"
+from shared.contract import MEDIA_ID_PATTERN
+from shared.web.schemas import EXAMPLE_ID
+
+_MEDIA_ID = {"type": "string", "pattern": f"^{MEDIA_ID_PATTERN}$"}
 
 UPLOAD_FORM: dict[str, Any] = {
     "requestBody": {
@@ -14,9 +17,9 @@ UPLOAD_FORM: dict[str, Any] = {
                     "required": ["file", "worker_name"],
                     "properties": {
                         "file": {"type": "string", "format": "binary"},
-                        "worker_name": {"type": "string", "example": "worker-1"},
+                        "worker_name": {"type": "string", "minLength": 1, "example": "worker-1"},
                         "media_id": {
-                            "type": "string",
+                            **_MEDIA_ID,
                             "description": "A ULID. The same one is stored and logged once, "
                             "however often it is delivered, and never again after it was deleted; "
                             "without it, one is assigned.",
@@ -34,8 +37,8 @@ MEDIA_ID_PARAMETER: dict[str, Any] = {
             "name": "media_id",
             "in": "path",
             "required": True,
-            "schema": {"type": "string"},
-            "example": _MEDIA_ID,
+            "schema": _MEDIA_ID,
+            "example": EXAMPLE_ID,
         }
     ]
 }
@@ -44,15 +47,12 @@ IMAGE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The stored image, with its own content type",
         "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
-    }
+        "headers": {"ETag": {"schema": {"type": "string"}}},
+    },
+    304: {"description": "It is still the one of If-None-Match, or of If-Modified-Since"},
 }
 
+_LINE = "[2026-01-15 14:30:45] WORKER: worker-1 | IMAGE: watermarked_photo.jpg\n"
 LOG_LINES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": {
-            "text/plain": {
-                "example": "[2026-01-15 14:30:45] WORKER: worker-1 | IMAGE: watermarked_photo.jpg\n"
-            }
-        }
-    }
+    200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": _LINE}}}
 }

@@ -2,16 +2,19 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from fastapi.responses import FileResponse
+from starlette.datastructures import Headers
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from shared.signatures import HEAD_BYTES
 from storage_api import media_type
 
 
 class OpenedImage(FileResponse):
-    """The image as it was when it was asked for, even if it is deleted before it is sent.
+    """The image as it was when it was asked for, even if it is deleted before it is sent; 304 to
+    whoever has it already.
 
     FileResponse opens its path only after it has sent the headers.
     """
@@ -28,6 +31,10 @@ class OpenedImage(FileResponse):
             headers={"X-Content-Type-Options": "nosniff"},
         )
 
-    async def __call__(self, *args: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._file:
-            await super().__call__(*args)
+            static = StaticFiles(check_dir=False)
+            if static.is_not_modified(self.headers, Headers(scope=scope)):
+                await NotModifiedResponse(self.headers)(scope, receive, send)
+            else:
+                await super().__call__(scope, receive, send)

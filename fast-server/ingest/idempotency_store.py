@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from ulid import ULID
 
@@ -26,13 +26,14 @@ from upload_api.refusals import IDEMPOTENCY_KEY_REUSED
 KEPT_FOR = timedelta(hours=24)
 SWEEP_S = 3600.0
 _ACCEPTED = b"accepted"
-_MOST_BYTES = 4096  # a claim has 1,000 at most
+_MOST_BYTES = 8192  # a claim has 5,000 at most
 
 
 class _Claim(TypedDict):
     media_id: str
     filename: str
     sha256: str
+    ref: NotRequired[str]
 
 
 class Claims:
@@ -67,11 +68,11 @@ class Claims:
                 durable.fsync_dir(self._folder)
                 yield None
                 _accept(fd)
-            elif claim["filename"] == record["filename"] and claim["sha256"] == record["sha256"]:
+            elif _is_same(claim, record):
                 yield claim["media_id"]
             else:
                 detail = f"This key came with {claim['filename']}, now media {claim['media_id']}. "
-                detail += "Another image or file name needs a key of its own."
+                detail += "Another image, file name or ref needs a key of its own."
                 raise Problem(IDEMPOTENCY_KEY_REUSED, detail)
 
     def free(self, key: str, media_id: str) -> None:
@@ -137,6 +138,14 @@ class Claims:
         return claim
 
 
+def _is_same(claim: _Claim, record: MediaRecord) -> bool:
+    return (claim["filename"], claim["sha256"], claim.get("ref")) == (
+        record["filename"],
+        record["sha256"],
+        record.get("ref"),
+    )
+
+
 def _read(fd: int) -> tuple[_Claim | None, bool]:
     """The claim, None where there is none or a crash tore it, and whether it was accepted."""
     first, *others = os.pread(fd, _MOST_BYTES, 0).split(b"\n")
@@ -153,6 +162,8 @@ def _write(fd: int, record: MediaRecord) -> None:
         "filename": record["filename"],
         "sha256": record["sha256"],
     }
+    if "ref" in record:
+        claim["ref"] = record["ref"]
     os.ftruncate(fd, 0)
     os.pwrite(fd, json.dumps(claim).encode() + b"\n", 0)
     os.fsync(fd)

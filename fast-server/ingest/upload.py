@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from typing import BinaryIO
 
 from ulid import ULID
 
-from ingest import image_header
+from ingest import image_header, reference
 from ingest.idempotency_store import Claims
 from shared import clock, durable, signatures, writeback
 from shared.background import ended, in_thread, start_in_thread
@@ -21,6 +22,7 @@ from shared.contract import (
     FILE_FIELD,
     INCOMING,
     MEDIA_RECORD,
+    REF_FIELD,
     MediaRecord,
     safe_filename,
     timestamp,
@@ -42,6 +44,8 @@ from upload_api.settings import Settings
 
 _BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
 _SMALL_CHUNK_BYTES = 4096
+_MAX_TEXT_BYTES = 32 * 1024
+_TEXT = "The field file holds text; curl wants file=@path."
 
 
 @dataclass(frozen=True)
@@ -53,18 +57,29 @@ class Received:
 
 
 async def receive(
-    form: FormStream, spool: Spool, settings: Settings, claims: Claims, key: str | None = None
+    form: FormStream,
+    spool: Spool,
+    settings: Settings,
+    claims: Claims,
+    key: str | None = None,
+    refs: Iterable[str] = (),
 ) -> Received:
     """Store the form's one file in pending/ and return its record: the upload is accepted.
 
-    With a key that came with this file before nothing is stored again.
+    With a key that came with this file before nothing is stored again. refs are those of the
+    query.
 
     Raises Problem (refused), FormError (malformed), OSError (disk) or whatever the body's
     iterator raises; then nothing of the upload stays.
     """
     upload: _Upload | None = None
+    refs = list(refs)
     try:
+        ref = reference.checked(*refs)
         async for part in form:
+            if part.name == REF_FIELD:
+                refs.append(await form.text(_MAX_TEXT_BYTES))
+                ref = reference.checked(*refs)
             if part.name != FILE_FIELD:
                 continue
             if upload is not None:
@@ -75,7 +90,7 @@ async def receive(
         if upload is None:
             raise Problem(FILE_MISSING, FILE_MISSING.example)
         await upload.written()
-        received = await in_thread(partial(upload.commit, claims))
+        received = await in_thread(partial(upload.commit, claims, ref))
     except BaseException:
         if upload is not None:
             with suppress(Exception):  # it is known already, or of no interest any more
@@ -137,8 +152,10 @@ class _Upload:
             await ended(self._writing)
             self._writing = None
 
-    def commit(self, claims: Claims) -> Received:
+    def commit(self, claims: Claims, ref: str | None) -> Received:
         """Check the whole, make it durable and move it to pending/, unless it is a repeat."""
+        if self._size == 0 and self._looks_like_text:
+            raise Problem(FILE_MISSING, _TEXT)
         if self._size == 0:
             raise Problem(FILE_EMPTY, f"{self._filename} has no bytes.")
         if not self._content_type:
@@ -147,7 +164,7 @@ class _Upload:
         if self._pixel_size is None:
             with open(self._path, "rb") as whole:
                 self._check_size(whole, last_look=True)
-        record = self._record()
+        record = self._record(ref)
         # There before the image is fsynced, whose fsync writes the names of the folder: once, then.
         record_fd = os.open(f"{self._folder}/{MEDIA_RECORD}", os.O_WRONLY | os.O_CREAT, 0o666)
         try:
@@ -202,7 +219,7 @@ class _Upload:
         head = b"".join(self._batch)[: signatures.HEAD_BYTES]
         content_type = signatures.sniff(head)
         if content_type is None and self._looks_like_text:
-            raise Problem(FILE_MISSING, "The field file holds text; curl wants file=@path.")
+            raise Problem(FILE_MISSING, _TEXT)
         if content_type is None:
             raise Problem(UNSUPPORTED_FORMAT, unsupported.refusal(head, self._filename))
         self._content_type = content_type
@@ -222,7 +239,7 @@ class _Upload:
                 detail = f"{width} x {height} pixels are more than {limit} (MAX_MEGAPIXELS)."
                 raise Problem(TOO_MANY_PIXELS, detail)
 
-    def _record(self) -> MediaRecord:
+    def _record(self, ref: str | None) -> MediaRecord:
         width, height = self._pixel_size or (None, None)
         record: MediaRecord = {
             "media_id": self._media_id,
@@ -235,6 +252,8 @@ class _Upload:
             "received_at": timestamp(clock.now()),
             "format_version": 1,
         }
+        if ref is not None:
+            record["ref"] = ref
         if self._key:
             record["idempotency_key"] = self._key
         return record

@@ -2,9 +2,9 @@
 
 import asyncio
 from pathlib import Path
+from typing import Literal
 
 from fastapi import Request, Response
-from pydantic import BaseModel
 
 from ingest.idempotency_key import REPLAYED_HEADER
 from ingest.upload import Received
@@ -13,19 +13,10 @@ from shared.contract import PENDING, Stage, Status
 from shared.jobs import Job
 from shared.records import next_stage, read_progress
 from shared.spool import MediaGone, Spool
+from upload_api.answers import Accepted, UploadStatus
 
-_NOT_KEPT = "removed"  # stored, or failed, longer ago than the deployment keeps such
-
-
-class Accepted(BaseModel):
-    """What POST /media answers. A repeat may find that the original is not kept any more."""
-
-    message: str = "Task Enqueued"
-    media_id: str
-    filename: str
-    status: str = Status.QUEUED
-    storage_path: str | None
-    status_url: str
+# Stored, or failed, longer ago than the deployment keeps such.
+_NOT_KEPT: Literal["removed"] = "removed"
 
 
 def log(received: Received, seconds: float) -> None:
@@ -44,7 +35,7 @@ async def answer(request: Request, received: Received) -> Response:
     """Queue it, a repeat again where it still waits, and say where it is and where to ask."""
     state, media_id = request.app.state, received.record["media_id"]
     spool: Spool = state.spool
-    status: str = Status.QUEUED
+    status: UploadStatus = Status.QUEUED
     folder: Path | str | None = spool.path(PENDING, media_id)
     job: Job | None = (media_id, Stage.WATERMARK, 1)
     headers = {}
@@ -61,11 +52,17 @@ async def answer(request: Request, received: Received) -> Response:
         status=status,
         storage_path=f"{folder}/{filename}" if folder else None,
         status_url=status_url,
+        ref=received.record.get("ref"),
     )
-    return Response(accepted.model_dump_json(), 202, headers, "application/json")
+    return Response(
+        accepted.model_dump_json(exclude=None if accepted.ref else {"ref"}),
+        202,
+        headers,
+        "application/json",
+    )
 
 
-def _whereabouts(spool: Spool, media_id: str) -> tuple[str, Path | None, Job | None]:
+def _whereabouts(spool: Spool, media_id: str) -> tuple[UploadStatus, Path | None, Job | None]:
     """The status of a media received before, its folder, and its job if it still needs one."""
     try:
         folder = spool.find(media_id)
@@ -76,4 +73,4 @@ def _whereabouts(spool: Spool, media_id: str) -> tuple[str, Path | None, Job | N
     except MediaGone:
         return _NOT_KEPT, None, None
     job = (media_id, next_stage(progress), progress["run"])
-    return progress["status"], folder, job if folder.parent.name == PENDING else None
+    return Status(progress["status"]), folder, job if folder.parent.name == PENDING else None

@@ -23,6 +23,8 @@ def describe(spool: Spool, media_id: str) -> dict[str, Any]:
     """Both records of a media as one, and what comes next. Raises MediaGone, OSError."""
     known = spool.describe(media_id)
     known.pop("idempotency_key", None)  # a hash for the gateway's own use
+    if known["format_version"] == 0:  # its media.json was lost
+        known.update(content_type=None, size=None, sha256=None, received_at=None)
     progress: ProgressRecord = {key: known[key] for key in ProgressRecord.__annotations__}  # type: ignore[assignment]
     until = received_at(spool.find(media_id)) + TAKEN_UP_FOR
     return {**known, "next": what_next(media_id, progress, clock.now(), until)}

@@ -30,12 +30,36 @@ CENTRAL_FULL = "central_full"
 TAKEN_UP_AGAIN = (CENTRAL_UNREACHABLE, CENTRAL_FULL)  # failures that are retried by themselves,
 TAKEN_UP_FOR = timedelta(hours=24)  # for as long after the reception
 RECORD_LOST = "record_lost"
+FAILURE_CODES = (  # of progress.json's error
+    CENTRAL_FULL,
+    "central_refused",
+    CENTRAL_UNREACHABLE,
+    "corrupt_image",
+    "decoder_crashed",
+    "decoder_killed",
+    "internal_error",
+    "logo_unavailable",
+    "memory_limit",
+    "not_encodable",
+    "original_missing",
+    "record_damaged",
+    RECORD_LOST,
+    "time_limit",
+    "too_many_pages",
+    "too_many_pixels",
+    "too_many_scans",
+    "too_much_text",
+    "unreadable_image",
+    "unsupported_mode",
+    "worker_lost",
+)
 WATERMARKED_PREFIX = "watermarked_"
 
 # POST /media and POST /upload-final, multipart fields
 FILE_FIELD = "file"
 WORKER_NAME_FIELD = "worker_name"
 MEDIA_ID_FIELD = "media_id"
+REF_FIELD = "ref"
 
 MAX_NAME_BYTES = 255  # what common POSIX file systems take
 _to_json = json.JSONEncoder(default=repr).encode
@@ -52,8 +76,9 @@ _JOINING_NOTHING = re.compile(
     "|(?<![^\x00-\x7f])[\ufe0e\ufe0f](?!\u20e3)|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]"
 )
 # Those that begin with 7 are of years that no datetime has.
-_MEDIA_ID = re.compile(r"[0-6][0-9A-HJKMNP-TV-Z]{25}")
-_JOB_ID = re.compile(rb"([0-6][0-9A-HJKMNP-TV-Z]{25}):(?:watermark|upload):[0-9]+")
+MEDIA_ID_PATTERN = "[0-6][0-9A-HJKMNP-TV-Z]{25}"
+_MEDIA_ID = re.compile(MEDIA_ID_PATTERN)
+_JOB_ID = re.compile(f"({MEDIA_ID_PATTERN}):(?:watermark|upload):[0-9]+".encode())
 # An upload's name may grow by a prefix here and by -<media_id> on central.
 MAX_FILENAME_BYTES = MAX_NAME_BYTES - len(WATERMARKED_PREFIX) - len("-") - 26
 
@@ -89,6 +114,7 @@ class MediaRecord(TypedDict):
     height: int | None
     received_at: str
     format_version: int
+    ref: NotRequired[str]  # what its client calls it: fast-server/ingest/reference.py
     idempotency_key: NotRequired[str]  # its claim: fast-server/ingest/idempotency_store.py
 
 

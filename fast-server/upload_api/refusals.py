@@ -16,6 +16,7 @@ from redis.exceptions import (
 )
 from starlette.requests import ClientDisconnect
 
+from shared.contract import FAILURE_CODES
 from shared.spool import MediaBusy, MediaGone
 from shared.web import door
 from shared.web.multipart import FormError, NotMultipart
@@ -97,6 +98,18 @@ TOO_MANY_PIXELS = ProblemType(
     "The image has too many pixels",
     "20000 x 20000 pixels are more than 100 megapixels.",
 )
+UNKNOWN_CODE = ProblemType(
+    "unknown_code",
+    422,
+    "No failure has this code",
+    f"code is one of {', '.join(FAILURE_CODES)}.",
+)
+BAD_REF = ProblemType(
+    "bad_ref",
+    422,
+    "The ref cannot be used",
+    "It is longer than 1,024 bytes. Send a shorter one.",
+)
 BAD_IDEMPOTENCY_KEY = ProblemType(
     "bad_idempotency_key",
     422,
@@ -108,7 +121,7 @@ IDEMPOTENCY_KEY_REUSED = ProblemType(
     422,
     "The Idempotency-Key was used for another upload",
     "This key came with photo.jpg, now media 01KAP3V8Z4J5N6Q7R8S9T0VWXY. "
-    "Another image or file name needs a key of its own.",
+    "Another image, file name or ref needs a key of its own.",
 )
 UPLOAD_ABORTED = ProblemType(
     "upload_aborted",
@@ -157,6 +170,7 @@ UPLOAD_REFUSALS = (
     SECOND_FILE,
     UNREADABLE_HEADER,
     TOO_MANY_PIXELS,
+    BAD_REF,
     BAD_IDEMPOTENCY_KEY,
     IDEMPOTENCY_KEY_REUSED,
     REDIS_UNAVAILABLE,
@@ -180,7 +194,7 @@ RETRY_REFUSALS = (
     STORAGE_UNAVAILABLE,
     DISK_FULL,
 )
-RETRY_ALL_REFUSALS = (*door.WRITE_REFUSALS, STORAGE_UNAVAILABLE, DISK_FULL)
+RETRY_ALL_REFUSALS = (*door.WRITE_REFUSALS, UNKNOWN_CODE, STORAGE_UNAVAILABLE, DISK_FULL)
 REMOVAL_REFUSALS = (
     *door.WRITE_REFUSALS,
     NOT_FOUND,

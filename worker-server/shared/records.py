@@ -5,6 +5,7 @@ is of the type that the contract gives it.
 """
 
 import json
+import math
 import os
 import re
 from datetime import UTC, datetime
@@ -149,7 +150,7 @@ def _read_json(path: Path) -> Any:
     """A JSON object; an empty one where there is none, or half of one, or something else."""
     try:
         content = durable.read_bytes(path)
-        read = json.loads(content, parse_constant=_no_number)
+        read = json.loads(content, parse_constant=_no_number, parse_float=_finite)
         if b"\\u" in content:
             durable.as_json(read)  # half of a character, which could not be written again
     except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError):
@@ -159,6 +160,13 @@ def _read_json(path: Path) -> Any:
 
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if value in (math.inf, -math.inf):
+        raise ValueError(f"{text} is beyond what JSON can be written with")
+    return value
 
 
 def _fits(value: Any, hint: Any) -> bool:

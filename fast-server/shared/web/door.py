@@ -184,7 +184,9 @@ class _Guard:
         }
         if self._prefix:
             changed["root_path"] = self._prefix
-            if not f"{scope['path']}/".startswith(f"{self._prefix}/"):
+            if scope["path"] == self._prefix:
+                changed["path"] = f"{self._prefix}/"
+            elif not scope["path"].startswith(f"{self._prefix}/"):
                 changed["path"] = self._prefix + scope["path"]
                 changed["raw_path"] = self._prefix.encode() + scope.get("raw_path", b"")
         return {**scope, **changed}

@@ -9,9 +9,12 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
+from shared.web import disposition
+
 logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what it also raises
 
 _MAX_PARTS = 100  # each costs time, however small it is
+_IDENTITY = ("", "7bit", "8bit", "binary")
 Chunk = bytes | memoryview
 
 
@@ -29,26 +32,36 @@ class Part:
 
     name: str
     filename: str | None
+    transfer_encoding: str = ""
 
 
 class FormStream:
     """Iterate for the parts; within one, iterate data() for its bytes.
 
-    Both raise FormError. What is not read of a part is skipped by the next one.
+    Both raise FormError. What is not read of a part is skipped by the next one. Neither the text
+    before the first boundary (RFC 2046, 5.1.1) nor a file input that was left empty is a part.
     """
 
     def __init__(self, content_type: str, body: AsyncIterator[bytes]) -> None:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
-        if kind != b"multipart/form-data" or not boundary:
+        if kind != b"multipart/form-data":
             raise NotMultipart("Send multipart/form-data, as curl -F does.")
+        if not boundary:
+            raise NotMultipart(
+                "Content-Type has no boundary. Do not set it yourself: let FormData, axios or "
+                "requests do so."
+            )
+        self._part = Part("", None)
+        self._delimiter = b"\r\n--" + boundary
+        self._preamble: bytes | None = b"\r\n"  # None once the first boundary is there
         self._body = body
         self._events: deque[Part | Chunk | None] = deque()  # None ends a part
         self._complete = False
         self._parts = 0
         self._header_name = b""
         self._header_value = b""
-        self._disposition = b""
+        self._headers: dict[bytes, bytes] = {}  # of the current part, in the order they came
         try:
             self._parser = MultipartParser(
                 boundary,
@@ -69,13 +82,23 @@ class FormStream:
     async def __aiter__(self) -> AsyncIterator[Part]:
         while await self._more():
             event = self._events.popleft()
-            if isinstance(event, Part):
+            if isinstance(event, Part) and not await self._is_unfilled(event):
+                self._part = event
                 yield event
+        if self._preamble is not None and len(self._preamble) > 2:
+            line = self._delimiter[2:].decode("latin-1")
+            raise FormError(f"No line of the body is {line}, as Content-Type says.")
         if not self._complete:
             raise FormError("The body ended before the form's closing boundary.")
 
     async def data(self) -> AsyncIterator[Chunk]:
         """The bytes of the current part, in the pieces the network brought."""
+        encoding = self._part.transfer_encoding
+        if encoding not in _IDENTITY:
+            raise FormError(
+                f"The field {self._part.name} has Content-Transfer-Encoding: {encoding[:40]}. "
+                "Send its bytes as they are (RFC 7578, 4.7)."
+            )
         while await self._more():
             event = self._events.popleft()
             if event is None:
@@ -91,7 +114,11 @@ class FormStream:
             value += chunk
             if len(value) > max_bytes:
                 raise FormError(f"A text field is longer than {max_bytes} bytes.")
-        return _decode(value)
+        return disposition.decoded(value)
+
+    async def _is_unfilled(self, part: Part) -> bool:
+        """As browsers send a file input that nobody chose a file for."""
+        return part.filename == "" and await self._more() and self._events[0] is None
 
     async def _more(self) -> bool:
         """Read the body on until an event is there; False at its end."""
@@ -101,16 +128,24 @@ class FormStream:
             except StopAsyncIteration:
                 return False
             try:
-                self._parser.write(chunk)
+                self._parser.write(self._from_first_boundary(chunk))
             except FormParserError as error:
                 raise FormError(f"The form is malformed: {error}") from error
         return True
+
+    def _from_first_boundary(self, chunk: bytes) -> bytes:
+        if self._preamble is None:
+            return chunk
+        read = self._preamble + chunk
+        at = read.find(self._delimiter)
+        self._preamble = None if at >= 0 else read[-len(self._delimiter) :]
+        return read[at + 2 :] if at >= 0 else b""
 
     def _on_part_begin(self) -> None:
         self._parts += 1
         if self._parts > _MAX_PARTS:
             raise FormParserError(f"it has more than {_MAX_PARTS} parts")
-        self._disposition = b""
+        self._headers = {}
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._header_name += data[start:end]
@@ -119,18 +154,18 @@ class FormStream:
         self._header_value += data[start:end]
 
     def _on_header_end(self) -> None:
-        if self._header_name.lower() == b"content-disposition":
-            self._disposition = self._header_value
+        self._headers[self._header_name.lower()] = self._header_value
         self._header_name = self._header_value = b""
 
     def _on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        if b"name" not in options:
-            raise FormParserError("a part has no name in its Content-Disposition")
-        filename = options.get(b"filename")
-        self._events.append(
-            Part(_decode(options[b"name"]), None if filename is None else _decode(filename))
+        name, filename = disposition.parse(
+            self._headers.get(b"content-disposition", b""),
+            follows_content_type=next(iter(self._headers), b"") == b"content-type",
         )
+        if name is None:
+            raise FormParserError("a part has no name in its Content-Disposition")
+        encoding = self._headers.get(b"content-transfer-encoding", b"").strip().lower()
+        self._events.append(Part(name, filename, encoding.decode("latin-1")))
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         # Nearly all of data in a large upload, which is not to be copied once more.
@@ -138,11 +173,3 @@ class FormStream:
 
     def _on_end(self) -> None:
         self._complete = True
-
-
-def _decode(value: bytes) -> str:
-    """UTF-8, which browsers and curl send, else latin-1, which takes any byte."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")

@@ -16,6 +16,21 @@ from starlette.exceptions import HTTPException
 from shared import console, secrets
 
 MEDIA_TYPE = "application/problem+json"
+SCHEMAS: dict[str, Any] = {
+    "Problem": {
+        "description": "A failure, as in RFC 9457. code is for programs, detail for people.",
+        "type": "object",
+        "required": ["type", "title", "status", "detail", "code"],
+        "properties": {
+            "type": {"type": "string", "pattern": "^urn:problem:[a-z0-9_]+$"},
+            "title": {"type": "string"},
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": {"type": "string"},
+            "code": {"type": "string", "pattern": "^[a-z0-9_]+$"},
+        },
+    }
+}
+_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ def responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
             kind.status,
             {
                 "description": HTTPStatus(kind.status).phrase,
-                "content": {MEDIA_TYPE: {"schema": {"type": "object"}, "examples": {}}},
+                "content": {MEDIA_TYPE: {"schema": _SCHEMA, "examples": {}}},
             },
         )
         response["content"][MEDIA_TYPE]["examples"][kind.code] = {

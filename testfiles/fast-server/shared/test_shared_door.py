@@ -171,8 +171,12 @@ def test_public_url_is_how_it_names_itself(
     assert (answer.headers["Location"], answer.json()["status_url"]) == (url, url)
     path = url.removeprefix("https://photos.example/media-processor")
     assert behind_a_proxy.get(prefix + path, headers=headers).status_code == 200
-    page = behind_a_proxy.get(f"{prefix}/docs", headers=headers).text
-    assert "/media-processor/openapi.json" in page
+    docs = behind_a_proxy.get(f"{prefix}/docs", headers=headers).text
+    assert "/media-processor/docs/start.js" in docs
+    for home in (prefix, f"{prefix}/"):
+        page = behind_a_proxy.get(home, headers=headers).text
+        assert "curl -F file=@photo.jpg https://photos.example/media-processor/media" in page
+        assert '<a href="/media-processor/docs">' in page
     document = behind_a_proxy.get(f"{prefix}/openapi.json", headers=headers).json()
     assert document["servers"] == [{"url": "/media-processor"}]
 

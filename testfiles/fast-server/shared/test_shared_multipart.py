@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings, strategies
@@ -10,12 +11,12 @@ from shared.web.multipart import FormError, FormStream, NotMultipart
 from support.fast import FORM_TYPE
 
 TRICKY = b"\r\n--\r\n--y\r\n-\r\r\n\n--x\r--x--\x00\xff\r"  # all but the boundary itself
-PARTS = [("worker_name", None, b"worker-1"), ("file", "a b.jpg", TRICKY), ("last", "", b"")]
+PARTS = [("worker_name", None, b"worker-1"), ("file", "a b.jpg", TRICKY), ("last", None, b"")]
 BODY = (
     b'--x\r\nContent-Disposition: form-data; name="worker_name"\r\n\r\nworker-1\r\n'
     b'--x\r\nContent-Type: image/jpeg\r\ncontent-disposition:form-data; name="file"; '
     b'filename="a b.jpg"\r\n\r\n' + TRICKY + b"\r\n"
-    b'--x\r\nContent-Disposition: form-data; name=last; filename=""\r\n\r\n\r\n--x--\r\n'
+    b"--x\r\nContent-Disposition: form-data; name=last\r\n\r\n\r\n--x--\r\n"
 )
 
 Parts = list[tuple[str, str | None, bytes]]
@@ -81,8 +82,40 @@ def test_what_is_not_read_of_a_part_is_skipped() -> None:
     assert asyncio.run(names()) == ["worker_name", "file", "last"]
 
 
-def test_lines_before_and_anything_behind_the_form_are_ignored() -> None:
-    assert read(b"\r\n\r\n" + BODY + b"an epilogue\r\n--x\r\nof any kind") == PARTS
+@pytest.mark.parametrize("preamble", [b"", b"\r\n\r\n", b"This is a form.\r\n", b"--y --x\r\n"])
+def test_whatever_stands_before_and_behind_the_form_is_ignored(preamble: bytes) -> None:
+    body = preamble + BODY + b"an epilogue\r\n--x\r\nof any kind"
+    assert read(body) == PARTS
+    assert read(*(body[at : at + 1] for at in range(len(body)))) == PARTS
+
+
+def test_a_body_without_the_boundary_that_was_named_says_which() -> None:
+    with pytest.raises(FormError, match="No line of the body is --x, as Content-Type says"):
+        read(BODY.replace(b"--x", b"--z"))
+
+
+def test_a_file_input_without_a_file_is_no_part() -> None:
+    unfilled = b'--x\r\nContent-Disposition: form-data; name="file"; filename=""\r\n\r\n\r\n'
+    nameless = unfilled[:-2] + b"bytes\r\n"
+    assert read(unfilled + unfilled + BODY) == PARTS
+    assert read(nameless + BODY) == [("file", "", b"bytes"), *PARTS]
+
+
+@pytest.mark.parametrize("encoding", ["7bit", "8bit", "BINARY", ""])
+def test_a_transfer_encoding_that_changes_nothing_is_taken(encoding: str) -> None:
+    assert read(encoded(encoding)) == [("file", "f", b"bytes")]
+
+
+@pytest.mark.parametrize("encoding", ["base64", "Quoted-Printable", "x-uuencode"])
+def test_any_other_transfer_encoding_is_named(encoding: str) -> None:
+    said = f"The field file has Content-Transfer-Encoding: {encoding.lower()}\\. Send its bytes"
+    with pytest.raises(FormError, match=said):
+        read(encoded(encoding))
+
+
+def encoded(encoding: str) -> bytes:
+    header = f'form-data; name="file"; filename="f"\r\nContent-Transfer-Encoding: {encoding}'
+    return part(header.encode(), b"bytes")
 
 
 def test_the_whole_body_is_read_before_the_parts_end() -> None:
@@ -105,11 +138,48 @@ async def anext_to_the_end(form: FormStream) -> None:
         (b'form-data; name="file"; filename="\xe9.jpg"', "\xe9.jpg"),
         (b'form-data; name="file"; filename="a\\"b;c.jpg"', 'a"b;c.jpg'),
         (b'form-data; filename="a.jpg"; name="file"', "a.jpg"),
-        (b'form-data; name="file"; filename="plain"; filename*=UTF-8\'\'other', "plain"),
+        (b"form-data; name=file; filename*=utf-8''%E6%97%A5.jpg", "日.jpg"),
+        (b"form-data; name=file; filename*=iso-8859-1'de'%E4.jpg", "ä.jpg"),
+        (b'form-data; name="file"; filename="__.jpg"; filename*=UTF-8\'\'%E6%97%A5.jpg', "日.jpg"),
+        (b'form-data; name="file"; FILENAME*=UTF-8\'\'%E6%97%A5.jpg; filename="_"', "日.jpg"),
+        (b"form-data; name=file; filename*0*=utf-8''%E6%97; filename*1*=%A5.jpg", "日.jpg"),
+        (b'form-data; name=file; filename="=?utf-8?B?5pelLmpwZw==?="', "日.jpg"),
+        (b'form-data; name=file; filename="=?UTF-8?Q?=E6=97=A5_1.jpg?="', "日 1.jpg"),
+        (
+            b"form-data; name=file; filename=\"=?utf-8?B?Xw==?=\"; filename*=utf-8''%E6%97%A5.jpg",
+            "日.jpg",
+        ),
+        (
+            b'form-data; name=file; filename="=?nonsense?B?5pelLmpwZw==?="',
+            "=?nonsense?B?5pelLmpwZw==?=",
+        ),
+        (b'form-data; name="file"; filename="%E6%97%A5%201.jpg"', "日 1.jpg"),
+        (b'form-data; name="file"; filename="a%20b.jpg"', "a%20b.jpg"),
+        (b'form-data; name="file"; filename="100%.jpg"', "100%.jpg"),
+        (b'form-data; name="file"; filename="a%22b c.jpg"', 'a"b c.jpg'),
     ],
 )
 def test_a_file_name_is_read_as_clients_write_it(disposition: bytes, filename: str | None) -> None:
     assert read(part(disposition, b"bytes")) == [("file", filename, b"bytes")]
+
+
+def test_aiohttp_percent_encodes_the_whole_name_behind_its_content_type() -> None:
+    of_aiohttp = (
+        b'--x\r\nContent-Type: image/jpeg\r\nContent-Disposition: form-data; name="file"; '
+        b'filename="my%20photo%20%2B%20%E6%97%A5.jpg"\r\n\r\nbytes\r\n'
+    )
+    ascii_alone = of_aiohttp.replace(b"%E6%97%A5", b"")
+    assert read(of_aiohttp + ascii_alone + b"--x--") == [
+        ("file", "my photo + 日.jpg", b"bytes"),
+        ("file", "my photo + .jpg", b"bytes"),
+    ]
+
+
+@given(strategies.binary(max_size=80))
+@settings(max_examples=300, deadline=None)
+def test_any_disposition_is_read_or_an_error(disposition: bytes) -> None:
+    with suppress(FormError):
+        read(part(b'form-data; name="file"; filename' + disposition))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +191,6 @@ def test_a_file_name_is_read_as_clients_write_it(disposition: bytes, filename: s
         BODY[: BODY.index(TRICKY) + 9],
         BODY.removesuffix(b"--x--\r\n"),
         BODY.removesuffix(b"--\r\n"),
-        b"a preamble\r\n" + BODY,
         part(b'form-data; filename="without a name"'),
         b"--x\r\n\r\nno header at all\r\n--x--",
         b"--x\r\nContent Disposition: form-data\r\n\r\n\r\n--x--",

@@ -33,12 +33,11 @@ def test_it_lives_and_is_ready(fast: InProcess) -> None:
 
 @pytest.mark.parametrize(
     "media_id",
-    ["01KAP3V8Z4J5N6Q7R8S9T0VWXY", "01kap3v8z4j5n6q7r8s9t0vwxy", "x", "..", "%2e%2e", "%00", "*"],
+    ["01KAP3V8Z4J5N6Q7R8S9T0VWXY", "01kap3v8z4j5n6q7r8s9t0vwxy", "x", "%2e%2e", "%00", "*"],
 )
 def test_a_media_that_is_unknown_or_none_is_not_found(fast: InProcess, media_id: str) -> None:
     answer = fast.get(f"/media/{media_id}")
-    code = "not_found" if media_id == ".." else "media_not_found"  # the client resolves /media/..
-    assert_problem(answer, 404, code)
+    assert_problem(answer, 404, "media_not_found")
 
 
 def test_an_id_that_is_a_path_never_reaches_the_disk(fast: InProcess, tmp_path: Path) -> None:
@@ -47,7 +46,7 @@ def test_an_id_that_is_a_path_never_reaches_the_disk(fast: InProcess, tmp_path: 
         assert "secret" not in fast.get(f"/media/{media_id}").text
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/media/a/b", "/uploads", "/%2e%2e/etc/passwd"])
+@pytest.mark.parametrize("path", ["/nothing", "/media/a/b", "/uploads", "/%2e%2e/etc/passwd"])
 def test_an_unknown_path_is_a_problem(fast: InProcess, path: str) -> None:
     assert_problem(fast.get(path), 404, "not_found")
 
@@ -57,7 +56,7 @@ def test_a_method_that_is_not_there_is_a_problem_that_names_those_that_are(
 ) -> None:
     answer = fast.get("/media")
     assert_problem(answer, 405, "method_not_allowed")
-    assert answer.headers["Allow"] == "POST"
+    assert answer.headers["Allow"] == "OPTIONS, POST"
 
 
 def test_the_documentation_has_a_file_to_choose(fast: InProcess) -> None:
