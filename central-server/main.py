@@ -75,6 +75,7 @@ async def post_upload_final(request: Request) -> Response:
         async with receive(form, archive.incoming, max_bytes) as upload:
             receipt, duplicate = await archive.store(upload)
     stored = Stored(
+        status="stored_and_logged",
         worker=receipt["worker"],
         timestamp=receipt["timestamp"],
         name=receipt["name"],
@@ -128,8 +129,9 @@ def get_receipt(request: Request) -> Response:
         receipt = archive.receipt(media_id)
     if receipt is None:
         raise _not_found(media_id)
-    fields = {name: receipt[name] for name in MediaReceipt.model_fields if name in receipt}
-    return JSONResponse({"media_id": media_id, **fields})
+    # As it lies on the disk: somebody may have changed it there.
+    known = MediaReceipt.model_construct(media_id=media_id, **receipt)
+    return JSONResponse(known.model_dump())
 
 
 @app.delete(
@@ -170,7 +172,7 @@ def get_activity(request: Request, tail: Annotated[int, Query(ge=1, le=100_000)]
 @app.get("/health", tags=["service"], responses=problems.responses(*door.READ_REFUSALS))
 async def get_health() -> Alive:
     """The process lives."""
-    return Alive()
+    return Alive(status="ok")
 
 
 @app.get("/ready", tags=["service"], responses=problems.responses(*refusals.READY_REFUSALS))
@@ -185,7 +187,7 @@ async def get_ready(request: Request) -> Ready:
         shortage = await asyncio.to_thread(disk_space.shortage, state.settings)
     if shortage:
         raise Problem(refusals.STORAGE_UNAVAILABLE, shortage)
-    return Ready(keep_receipts_days=state.settings.keep_receipts_days)
+    return Ready(status="ready", keep_receipts_days=state.settings.keep_receipts_days)
 
 
 def _not_found(media_id: str) -> Problem:

@@ -165,7 +165,7 @@ async def delete_media(request: Request) -> None:
 @app.get("/health", tags=["service"], responses=problems.responses(*door.READ_REFUSALS))
 async def get_health() -> Alive:
     """The process lives."""
-    return Alive()
+    return Alive(status="ok")
 
 
 @app.get(
@@ -181,7 +181,7 @@ async def get_ready(request: Request) -> Ready:
         await admission.admit(state.queues, state.settings)
         await asyncio.to_thread(state.spool.probe)
         await asyncio.to_thread(state.claims.probe)
-    return Ready()
+    return Ready(status="ready")
 
 
 def _media_id(request: Request) -> str:

@@ -18,7 +18,7 @@ LogTime = Annotated[
 class Stored(BaseModel):
     """An image that is stored and logged. duplicate: it was before."""
 
-    status: Literal["stored_and_logged"] = "stored_and_logged"
+    status: Literal["stored_and_logged"]
     worker: str
     timestamp: LogTime
     name: str
@@ -41,5 +41,5 @@ class MediaReceipt(BaseModel):
 class Ready(BaseModel):
     """keep_receipts_days: how long a media is remembered; null for ever."""
 
-    status: Literal["ready"] = "ready"
+    status: Literal["ready"]
     keep_receipts_days: float | None

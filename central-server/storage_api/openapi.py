@@ -5,6 +5,7 @@ from typing import Any
 from shared.contract import MEDIA_ID_PATTERN
 from shared.web.schemas import EXAMPLE_ID
 
+_BYTES = {"type": "string", "format": "binary"}
 _MEDIA_ID = {"type": "string", "pattern": f"^{MEDIA_ID_PATTERN}$"}
 
 UPLOAD_FORM: dict[str, Any] = {
@@ -17,15 +18,20 @@ UPLOAD_FORM: dict[str, Any] = {
                     "required": ["file", "worker_name"],
                     "properties": {
                         "file": {"type": "string", "format": "binary"},
-                        "worker_name": {"type": "string", "minLength": 1, "example": "worker-1"},
+                        # Both without a type: in a form every value is text, a number as well.
+                        "worker_name": {
+                            "description": "Who delivers it, as text: it stands in the log.",
+                            "minLength": 1,
+                            "example": "worker-1",
+                        },
                         "media_id": {
-                            **_MEDIA_ID,
+                            "pattern": _MEDIA_ID["pattern"],
                             "description": "A ULID. The same one is stored and logged once, "
                             "however often it is delivered, and never again after it was deleted; "
                             "without it, one is assigned.",
                         },
                     },
-                }
+                },
             }
         },
     }
@@ -46,7 +52,10 @@ MEDIA_ID_PARAMETER: dict[str, Any] = {
 IMAGE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The stored image, with its own content type",
-        "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {
+            "image/*": {"schema": _BYTES},
+            "application/octet-stream": {"schema": _BYTES},  # of what is no image to its name
+        },
         "headers": {"ETag": {"schema": {"type": "string"}}},
     },
     304: {"description": "It is still the one of If-None-Match, or of If-Modified-Since"},

@@ -47,6 +47,7 @@ async def answer(request: Request, received: Received) -> Response:
     filename = received.record["filename"]
     status_url = headers["Location"] = f"{request.base_url}media/{media_id}"
     accepted = Accepted(
+        message="Task Enqueued",
         media_id=media_id,
         filename=filename,
         status=status,

@@ -18,10 +18,10 @@ UploadStatus = Status | Literal["removed"]
 class Accepted(BaseModel):
     """An upload that was taken. Of a repeat the original may not be kept any more."""
 
-    message: Literal["Task Enqueued"] = "Task Enqueued"
+    message: Literal["Task Enqueued"]
     media_id: MediaId
     filename: str
-    status: UploadStatus = Status.QUEUED
+    status: UploadStatus
     storage_path: str | None
     status_url: str
     ref: Reference | None = None
@@ -100,4 +100,4 @@ class Retried(BaseModel):
 class Ready(BaseModel):
     """Uploads can be taken."""
 
-    status: Literal["ready"] = "ready"
+    status: Literal["ready"]

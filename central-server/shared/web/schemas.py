@@ -19,4 +19,4 @@ Time = Annotated[
 class Alive(BaseModel):
     """The process lives."""
 
-    status: Literal["ok"] = "ok"
+    status: Literal["ok"]

@@ -16,7 +16,7 @@ pre { padding: .7rem 1rem; overflow-x: auto; border: 1px solid; border-radius: .
 _HOME = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title>
+<title>{title}</title><link rel="icon" href="data:,">
 <style>{style}</style>
 <h1>{title}</h1>
 <p>{description}</p>
@@ -29,7 +29,7 @@ _HOME = """<!doctype html>
 _DOCS = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title>
+<title>{title}</title><link rel="icon" href="data:,">
 <link rel="stylesheet" href="{root}/docs/swagger-ui.css">
 <div id="swagger-ui"></div>
 <script src="{root}/docs/swagger-ui-bundle.js"></script>
@@ -69,7 +69,7 @@ def install(app: FastAPI, command: str, links: dict[str, str]) -> None:
             links="\n".join(entries),
         )
         digest = b64encode(sha256(_STYLE.encode()).digest()).decode()
-        return _page(page, f"style-src 'sha256-{digest}'")
+        return _page(page, f"style-src 'sha256-{digest}'; img-src data:")
 
     @app.get("/docs", include_in_schema=False)
     def get_docs(request: Request) -> HTMLResponse:

@@ -42,6 +42,26 @@ def test_a_stored_image_is_served_as_what_it_is(
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
+def test_whoever_has_the_image_already_is_told_so(central: InProcess) -> None:
+    deliver(central, media_id=MEDIA_ID)
+    first = central.get(f"/media/{MEDIA_ID}")
+    etag = first.headers["ETag"]
+    for said in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        again = central.get(f"/media/{MEDIA_ID}", headers={"If-None-Match": said})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["ETag"] == etag
+    other = central.get(f"/media/{MEDIA_ID}", headers={"If-None-Match": '"other"'})
+    assert (other.status_code, other.content) == (200, first.content)
+
+
+def test_since_when_an_image_is_stored_can_be_asked_as_well(central: InProcess) -> None:
+    deliver(central, media_id=MEDIA_ID)
+    since = central.get(f"/media/{MEDIA_ID}").headers["Last-Modified"]
+    for said, status in ((since, 304), ("Thu, 01 Jan 1970 00:00:00 GMT", 200), ("nonsense", 200)):
+        answer = central.get(f"/media/{MEDIA_ID}", headers={"If-Modified-Since": said})
+        assert answer.status_code == status
+
+
 @pytest.mark.parametrize(
     "media_id", [MEDIA_ID, MEDIA_ID.lower(), "x", ".", "..%2F..%2Flog", MEDIA_ID + ".json", "%00"]
 )

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from support import images
-from support.fast import Gateway, form, gateway
+from support.fast import FORM_TYPE, Gateway, form, gateway
+from support.services import in_process
 
 PHOTO = images.jpeg(size=(32, 32))
 NAMES: list[tuple[bytes, str]] = [
@@ -64,6 +65,39 @@ def test_a_name_stays_inside_its_folder(fast: Gateway, sent: bytes, kept: str) -
         "done",
         ".idempotency",
     }
+
+
+# The headers of a part as clients write them for 日本 1.jpg, and for one whose name is ASCII.
+OF_CLIENTS = {
+    "curl": 'Content-Disposition: form-data; name="file"; filename="日本 1.jpg"',
+    "browsers": 'Content-Disposition: form-data; name="file"; filename="日本 1.jpg"\r\n'
+    "Content-Type: image/jpeg",
+    ".NET": "Content-Type: image/jpeg\r\nContent-Disposition: form-data; name=file; "
+    'filename="=?utf-8?B?5pel5pysIDEuanBn?="; '
+    "filename*=utf-8''%E6%97%A5%E6%9C%AC%201.jpg",
+    ".NET, the old one": "Content-Disposition: form-data; name=file; "
+    'filename="=?utf-8?B?5pel5pysIDEuanBn?="',
+    "requests, as it was": 'Content-Disposition: form-data; name="file"; '
+    "filename*=utf-8''%E6%97%A5%E6%9C%AC%201.jpg",
+    "RFC 6266 with a fallback": 'Content-Disposition: form-data; name="file"; '
+    "filename=\"__ 1.jpg\"; filename*=UTF-8''%E6%97%A5%E6%9C%AC%201.jpg",
+    "aiohttp": "Content-Type: image/jpeg\r\nContent-Disposition: form-data; "
+    'name="file"; filename="%E6%97%A5%E6%9C%AC%201.jpg"',
+}
+
+
+@pytest.mark.parametrize("headers", OF_CLIENTS.values(), ids=OF_CLIENTS)
+def test_a_real_name_is_kept_however_a_client_writes_it(
+    fast: Gateway, tmp_path: Path, headers: str
+) -> None:
+    body = b"--x\r\n%b\r\n\r\n%b\r\n" % (headers.encode(), PHOTO)
+    assert fast.post_form(body + b"--x--\r\n").json()["filename"] == "日本 1.jpg"
+    worker = b'--x\r\nContent-Disposition: form-data; name="worker_name"\r\n\r\nme\r\n--x--\r\n'
+    env = {"STORAGE_DIR": str(tmp_path / "storage"), "ACTIVITY_LOG": str(tmp_path / "log")}
+    with in_process("central-server", env) as central:
+        form_type = {"Content-Type": FORM_TYPE}
+        answer = central.post("/upload-final", content=body + worker, headers=form_type)
+    assert answer.json()["name"] == "日本 1.jpg"
 
 
 LINE = re.compile(r"[\d-]{10} [\d:,]{12} \S+ [a-z]+( [a-z0-9_]+=([^\s\"=]+|\"([^\"\\]|\\.)+\"))+")

@@ -207,17 +207,17 @@ def test_a_malformed_body_is_an_error(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "content_type",
-    [
-        "",
-        "image/jpeg",
-        "multipart/form-data",
-        "multipart/mixed; boundary=x",
-        "text/plain;boundary=x",
-    ],
+    ["", "image/jpeg", "multipart/mixed; boundary=x", "text/plain;boundary=x"],
 )
 def test_another_content_type_is_no_form(content_type: str) -> None:
-    with pytest.raises(NotMultipart):
+    with pytest.raises(NotMultipart, match="Send multipart/form-data, as curl -F does"):
         read(BODY, content_type=content_type)
+
+
+@pytest.mark.parametrize("options", ["", ";", "; boundary=", "; charset=utf-8"])
+def test_a_form_without_a_boundary_says_what_to_leave_out(options: str) -> None:
+    with pytest.raises(NotMultipart, match="Do not set it yourself: let FormData, axios or"):
+        read(BODY, content_type=f"multipart/form-data{options}")
 
 
 def test_a_boundary_without_bounds_is_an_error() -> None:

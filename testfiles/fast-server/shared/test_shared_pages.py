@@ -1,0 +1,86 @@
+"""GET / and /docs of both services: whole from the service, and shown by a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.browser import CHROMIUM, NONE, rendered
+from support.fast import client, gateway
+from support.services import running
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=NONE)
+
+
+@pytest.fixture(scope="module", params=["fast-server", "central-server"])
+def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, httpx.Client]]:
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "fast-server":
+        with gateway(folder) as fast:
+            yield request.param, fast.http
+    else:
+        with running("central-server", folder, {}) as central, client(central.url) as http:
+            yield request.param, http
+
+
+def test_the_first_page_says_what_it_is_and_its_links_lead_somewhere(
+    service: tuple[str, httpx.Client],
+) -> None:
+    name, http = service
+    page = http.get("/")
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    links = page.text.split('<a href="')[1:]
+    assert len(links) == 3
+    for link in links:
+        assert http.get(link.partition('"')[0]).status_code == 200
+    url = str(http.base_url).rstrip("/")
+    command = (
+        f"curl -F file=@photo.jpg {url}/media" if name == "fast-server" else f"curl {url}/activity"
+    )
+    assert command in page.text
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_page_may_load_nothing_from_elsewhere(
+    service: tuple[str, httpx.Client], path: str
+) -> None:
+    policy = service[1].get(path).headers["Content-Security-Policy"]
+    directives = dict(entry.split(" ", 1) for entry in policy.split("; "))
+    assert directives["default-src"] == directives["form-action"] == "'none'"
+    assert directives["frame-ancestors"] == directives["base-uri"] == "'none'"
+    sources = " ".join(directives.values()).split()
+    assert {s for s in sources if not s.startswith("'sha256-")} <= {"'none'", "'self'", "data:"}
+
+
+def test_an_asset_that_is_none_is_not_found(service: tuple[str, httpx.Client]) -> None:
+    _, http = service
+    for name in ("redoc.standalone.js", "..%2f__init__.py", "x"):
+        assert http.get(f"/docs/{name}").status_code == 404
+
+
+@needs_browser
+def test_the_first_page_is_shown_with_its_style(
+    service: tuple[str, httpx.Client], tmp_path: Path
+) -> None:
+    _, http = service
+    dom, console = rendered(str(http.base_url), tmp_path)
+    assert "<h1>Media processor: " in dom
+    assert console == ""
+
+
+@needs_browser
+def test_the_documentation_is_shown_without_internet(
+    service: tuple[str, httpx.Client], tmp_path: Path
+) -> None:
+    """The browser reaches nothing but the service: whatever else it asked for would be blocked."""
+    name, http = service
+    dom, console = rendered(str(http.base_url.join("/docs")), tmp_path)
+    operations = ["post_media", "get_media", "delete_media", "post_retry"]
+    if name == "central-server":
+        operations = ["post_upload_final", "get_media", "get_receipt", "get_activity"]
+    for operation in operations:
+        assert f'-{operation}"' in dom
+    assert console == ""
