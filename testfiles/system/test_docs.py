@@ -1,5 +1,6 @@
 """The README says what is there, and what it says works."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ from local_stack.stack import PORTS, ROOT, Stack
 from settings import Settings as WorkerSettings
 from storage_api.settings import Settings as CentralSettings
 from support.images import jpeg
+from support.stack_client import post
 from upload_api.settings import Settings as FastSettings
 
 README = (ROOT / "README.md").read_text()
@@ -81,7 +83,7 @@ def test_its_layout_shows_every_package_and_what_it_shows_exists() -> None:
 
 def test_every_curl_it_shows_works(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(jpeg())
-    commands = set(re.findall(r"curl [^`\n]*localhost:\d+/[a-z-]+(?![/<\w-])", README))
+    commands = set(re.findall(r"curl [^`$\n]*localhost:\d+/[a-z-]+(?![/<\w-])", README))
     assert len(commands) >= 3
     for command in commands:
         for url, port in ((stack.url, PORTS["PORT"]), (stack.central_url, PORTS["CENTRAL_PORT"])):
@@ -90,6 +92,30 @@ def test_every_curl_it_shows_works(stack: Stack, tmp_path: Path) -> None:
             [*shlex.split(command), "--silent", "--fail"], cwd=tmp_path, capture_output=True
         )
         assert ended.returncode == 0, command
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_its_loop_posts_a_folder_of_photos_whatever_their_names(
+    stack: Stack, tmp_path: Path, shell: str
+) -> None:
+    names = ["a.jpg", "b;type=x,c.jpg", 'say "cheese", \\o.jpg', "@d 日本.jpg", "<e $HOME `id`.jpg"]
+    (tmp_path / "photos").mkdir()
+    for name in names:
+        (tmp_path / "photos" / name).write_bytes(jpeg(size=(64, 48)))
+    [loop] = [block for block in README.split("```sh\n") if block.startswith("for photo in")]
+    script = loop.split("```")[0].replace("localhost:8000", stack.url)
+    ended = subprocess.run([shell, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    answers = [json.loads(line) for line in ended.stdout.splitlines()]
+    records = [described(stack, answer["media_id"]) for answer in answers]
+    assert sorted(record["ref"] for record in records) == sorted(f"photos/{n}" for n in names)
+    # A backslash ends a folder's name for the gateway, as it does on Windows.
+    assert {record["filename"] for record in records} == {n.split("\\")[-1] for n in names}
+
+
+def test_the_photo_it_has_at_hand_is_one(stack: Stack) -> None:
+    assert "`testfiles/photo.jpg`" in README
+    post(stack, (ROOT / "testfiles" / "photo.jpg").read_bytes())
 
 
 def test_the_top_level_is_what_it_was_agreed_to_be() -> None:

@@ -18,20 +18,15 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(bool(TOOLS), reason=f"there is no {' and no '.join(TOOLS)} here"),
 ]
-CONFIG = """
-daemon off; pid nginx.pid; error_log stderr;
-events {{}}
-http {{
+README = (ROOT / "README.md").read_text()
+AROUND = """
+daemon off; pid nginx.pid; user root; error_log stderr;
+events {}
+http {
   access_log off; client_body_temp_path body; proxy_temp_path proxy;
   fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-  server {{
-    listen 127.0.0.1:{port} ssl;
-    ssl_certificate cert.pem; ssl_certificate_key key.pem;
-    client_max_body_size 50m;
-    location /media-processor/ {{ proxy_pass {target}; }}
-  }}
-}}
 """
+LOGIN = ("me", "secret")
 
 
 @pytest.fixture(params=["cut off", "kept"])
@@ -40,13 +35,14 @@ def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     [port] = free_ports(1)
     url = f"https://127.0.0.1:{port}/media-processor"
     subject = ["-subj", "/CN=127.0.0.1", "-days", "1", "-newkey", "rsa:2048", "-nodes"]
-    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
+    files = ["-keyout", str(tmp_path / "photos.key"), "-out", str(tmp_path / "photos.pem")]
     made = ["openssl", "req", "-x509", *subject, *files]
     subprocess.run(made, check=True, capture_output=True)
     env = {"GOOGLE_LOGO": f"{ROOT}/worker-server/bundled_logo.png", "PUBLIC_URL": url}
     with Stack(tmp_path / "stack", env) as stack:
         target = stack.url + ("/" if request.param == "cut off" else "")
-        (tmp_path / "nginx.conf").write_text(CONFIG.format(port=port, target=target))
+        (tmp_path / "nginx.conf").write_text(AROUND + server(port, target) + "}")
+        (tmp_path / "photos.htpasswd").write_text(":{PLAIN}".join(LOGIN))
         nginx = subprocess.Popen(["nginx", "-p", str(tmp_path), "-c", "nginx.conf"])
         try:
             assert wait_until(lambda: answers(url), 20)
@@ -54,6 +50,20 @@ def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         finally:
             nginx.terminate()
             nginx.wait(20)
+
+
+def server(port: str, target: str) -> str:
+    """The README's own, with the addresses and the folder of this test."""
+    told = README.split("```nginx\n")[1].split("```")[0]
+    for its, here in (
+        ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+        ("server_name photos.example;", ""),
+        ("/etc/nginx/", ""),
+        ("http://127.0.0.1:8000", target),
+    ):
+        assert its in told
+        told = told.replace(its, here)
+    return told
 
 
 def answers(url: str) -> bool:
@@ -65,7 +75,7 @@ def answers(url: str) -> bool:
 
 
 def client() -> httpx.Client:
-    return httpx.Client(verify=False, trust_env=False)  # noqa: S501 - a certificate of today
+    return httpx.Client(verify=False, trust_env=False, auth=LOGIN)  # noqa: S501 - a certificate of today
 
 
 def test_every_address_it_names_leads_back_through_the_proxy(gateway: str) -> None:
@@ -78,10 +88,14 @@ def test_every_address_it_names_leads_back_through_the_proxy(gateway: str) -> No
         assert location == answer.json()["status_url"]
         assert location.startswith(f"{gateway}/media/")
         assert wait_until(lambda: http.get(location).json()["status"] == "stored", 20)
-        assert '"/media-processor/openapi.json"' in http.get(f"{gateway}/docs").text.replace(
-            "'", '"'
-        )
+        assert 'src="/media-processor/docs/start.js"' in http.get(f"{gateway}/docs").text
+        assert f"curl -F file=@photo.jpg {gateway}/media" in http.get(f"{gateway}/").text
         document = http.get(f"{gateway}/openapi.json").json()
         assert document["servers"] == [{"url": "/media-processor"}]
         evil = {"Origin": "https://evil.example"}
         assert http.post(f"{gateway}/media", files=files, headers=evil).status_code == 403
+
+
+def test_nobody_comes_in_without_the_password(gateway: str) -> None:
+    with client() as http:
+        assert http.get(f"{gateway}/ready", auth=("me", "wrong")).status_code == 401
