@@ -13,7 +13,7 @@ from local_stack.stack import PORTS, ROOT, Stack
 from settings import Settings as WorkerSettings
 from storage_api.settings import Settings as CentralSettings
 from support.images import jpeg
-from support.stack_client import post
+from support.stack_client import described, post
 from upload_api.settings import Settings as FastSettings
 
 README = (ROOT / "README.md").read_text()
