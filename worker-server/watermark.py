@@ -9,15 +9,17 @@ import errno
 import hashlib
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from drawing import compositing
 from drawing.stamp import Stamp
 from errors import ImageRejected
 from formats import registry
+from formats.png import chunks as png
 from options import Options
 from shared.contract import FileRecord
 
@@ -47,9 +49,10 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
     """
     stamp = Stamp(logo, options)
     try:
-        with registry.open_image(source) as image:
+        with ExitStack() as files:
+            image, path = _opened(source, target.parent, stamp, files)
             _check_pixels(image, options)
-            content = registry.marked(source, image, stamp)
+            content = registry.marked(path, image, stamp)
     except UnidentifiedImageError:
         detail = "No decoder here reads it: it is no image, or of a rare kind; convert it to PNG."
         raise ImageRejected("unreadable_image", detail) from None
@@ -74,6 +77,26 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
         raise
     digest = hashlib.sha256(content).hexdigest()
     return Watermarked({"name": target.name, "sha256": digest, "size": len(content)}, stamp.notes)
+
+
+def _opened(
+    source: Path, folder: Path, stamp: Stamp, files: ExitStack
+) -> tuple[ImageFile.ImageFile, Path]:
+    """The image and its file: one without a name in folder, where a damaged chunk of a PNG had to
+    go before Pillow opens it. Raises UnidentifiedImageError.
+    """
+    try:
+        return files.enter_context(registry.open_image(source)), source
+    except UnidentifiedImageError:
+        content = source.read_bytes()
+        mended = png.without_damaged(content, stamp) if content.startswith(png.SIGNATURE) else None
+        if mended is None:
+            raise
+    file = files.enter_context(tempfile.TemporaryFile(dir=folder))  # noqa: SIM115 - files closes it
+    file.write(mended)
+    file.flush()
+    path = Path(f"/dev/fd/{file.fileno()}")
+    return files.enter_context(registry.open_image(path)), path
 
 
 def _damaged(error: Exception) -> ImageRejected:

@@ -16,6 +16,7 @@ _SIGNATURES = (
 )
 _TIFF = {b"II*\0": "<", b"MM\0*": ">"}
 _CANON_RAW = b"CR"  # behind the header of a CR2
+_OF_AN_IPHONE_APP = b"CgBI"  # the first chunk of a PNG that only Apple's programs read
 _REDUCED, _SUB_DIRECTORIES, _DNG_VERSION = 254, 330, 50706  # TIFF tags
 
 # ISO/IEC 23008-12 and 14496-12. What may hold pictures coded as AV1 and as HEVC, and as anything.
@@ -26,6 +27,8 @@ _HEIF = {b"mif1", b"mif2"}
 
 def sniff(head: bytes) -> str | None:
     """The media type the first HEAD_BYTES bytes show, or None for one we do not take."""
+    if is_of_an_iphone_app(head):
+        return None
     for offset, signature, media_type in _SIGNATURES:
         if head.startswith(signature, offset):
             return media_type
@@ -34,6 +37,11 @@ def sniff(head: bytes) -> str | None:
     if _is_bmp(head):
         return "image/bmp"
     return _iso_media_type(brands(head))
+
+
+def is_of_an_iphone_app(head: bytes) -> bool:
+    """Whether it is a PNG as Xcode packs them: without zlib's header, blue before red."""
+    return head.startswith(_OF_AN_IPHONE_APP, 12)
 
 
 def is_tiff(head: bytes) -> bool:

@@ -35,6 +35,8 @@ def refusal(head: bytes, filename: str) -> str:
 
 
 def _name(head: bytes) -> str | None:
+    if signatures.is_of_an_iphone_app(head):
+        return "a PNG of an iPhone app (CgBI), which only Apple's programs read"
     if signatures.is_tiff(head):
         return "a camera's RAW file"
     for offset, signature, name in _SIGNATURES:

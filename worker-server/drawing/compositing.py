@@ -68,8 +68,8 @@ def composite(
 ) -> None:
     """Put the RGBA logo (sRGB) over image in place, its top left at corner.
 
-    profile is image's ICC profile, if any; colours how many entries its palette may grow to.
-    Raises ImageRejected.
+    profile is image's ICC profile, if any; colours how many entries its palette may grow to, or
+    how many levels of grey it has. Raises ImageRejected.
     """
     mode, alpha = image.mode, logo.getchannel("A")
     if mode in ("RGBA", "LA"):
@@ -81,8 +81,10 @@ def composite(
         palette.composite(image, ink, corner, colours)
     elif mode == "1":
         region = _region(image, logo, corner).convert("L")
-        region.paste(in_colours_of(logo, "L", None), mask=alpha)
-        image.paste(region.point(lambda level: 255 * (level >= _HALF), "1"), corner)
+        image.paste(_in_few_levels(region, logo, None, 2).convert("1"), corner)
+    elif mode == "L" and 1 < colours <= palette.FEW:
+        region = _region(image, logo, corner)
+        image.paste(_in_few_levels(region, logo, profile, colours), corner)
     elif mode in ("L", "RGB", "CMYK", "YCbCr", "LAB"):
         image.paste(in_colours_of(logo, mode, profile), corner, alpha)
     elif mode.startswith("I") or mode == "F":
@@ -90,6 +92,24 @@ def composite(
         image.paste(_blended(_region(image, logo, corner), grey, alpha, _range(image)), corner)
     else:
         raise ImageRejected("unsupported_mode", f"Images of mode {mode} cannot be watermarked.")
+
+
+def _in_few_levels(
+    under: Image.Image, logo: Image.Image, profile: bytes | None, levels: int
+) -> Image.Image:
+    """An L image of so many levels with the RGBA logo over it, in dots where it would not show."""
+    cover = palette.hardened(logo.getchannel("A"))
+    wanted = under.copy()
+    wanted.paste(in_colours_of(logo, "L", profile), mask=cover)
+    greys = Image.new("P", (1, 1))
+    greys.putpalette([255 * level // (levels - 1) for level in range(levels) for _ in range(3)])
+    drawn = under.copy()
+    for dither in palette.dithers(cover):
+        near = wanted.convert("RGB").quantize(palette=greys, dither=dither).convert("L")
+        drawn.paste(near, mask=cover.point(lambda alpha: 255 * (alpha > 0)))
+        if drawn.tobytes() != under.tobytes():
+            break
+    return drawn
 
 
 def in_colours_of(logo: Image.Image, mode: str, profile: bytes | None) -> Image.Image:

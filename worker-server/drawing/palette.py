@@ -10,6 +10,7 @@ from PIL import Image
 Colour = tuple[int, int, int]
 _OPAQUE = 255
 _HALF = 128  # an alpha from here on is opaque where a pixel can be only that or nothing
+FEW = 16  # levels or colours: half a logo may vanish among them
 
 
 def composite(image: Image.Image, logo: Image.Image, corner: tuple[int, int], colours: int) -> None:
@@ -17,6 +18,24 @@ def composite(image: Image.Image, logo: Image.Image, corner: tuple[int, int], co
 
     colours is how many entries the image's palette may have. Those that pixels use stay.
     """
+    if max(colours, len(_entries(image))) > FEW:
+        _composite(image, logo, corner, colours, Image.Dither.NONE)
+        return
+    logo, under = logo.copy(), image.tobytes()
+    logo.putalpha(hardened(logo.getchannel("A")))
+    for dither in dithers(logo.getchannel("A")):
+        _composite(image, logo, corner, colours, dither)
+        if image.tobytes() != under:
+            return
+
+
+def _composite(
+    image: Image.Image,
+    logo: Image.Image,
+    corner: tuple[int, int],
+    colours: int,
+    dither: Image.Dither,
+) -> None:
     left, top = corner
     under = image.crop((left, top, left + logo.width, top + logo.height))
     shown = under.convert("RGBA")
@@ -26,12 +45,36 @@ def composite(image: Image.Image, logo: Image.Image, corner: tuple[int, int], co
     opaque = drawn.copy()
     opaque.paste(0, mask=invisible)
     if image.mode == "PA" or not _alphas(image):
-        draw(image, shown.convert("RGB"), opaque, corner, colours)
+        draw(image, shown.convert("RGB"), opaque, corner, colours, dither)
         return
     # An entry that is not opaque may be nearest to what the logo's edge looks like.
     entries, alphas = _with_new_colours(image, shown.convert("RGB"), opaque, colours)
     _set_palette(image, entries, alphas)
     image.paste(_nearest_translucent(shown, entries, alphas), corner, drawn)
+
+
+def hardened(alpha: Image.Image) -> Image.Image:
+    """A logo's alpha (L) where half a colour does not show: all or nothing, from half of its most
+    on; as it is where it is less than half everywhere.
+    """
+    most = _most(alpha)
+    if most < _HALF:
+        return alpha
+    return alpha.point(lambda level: _OPAQUE * (2 * level >= most))
+
+
+def dithers(alpha: Image.Image) -> Sequence[Image.Dither]:
+    """How to draw a logo of that alpha (L) in few colours: the nearest, and if that leaves nothing
+    to see, or it is so faint, in dots.
+    """
+    if _most(alpha) < _HALF:
+        return (Image.Dither.FLOYDSTEINBERG,)
+    return (Image.Dither.NONE, Image.Dither.FLOYDSTEINBERG)
+
+
+def _most(alpha: Image.Image) -> int:
+    _, most = alpha.getextrema()
+    return int(most)  # type: ignore[arg-type]
 
 
 def draw(
@@ -40,13 +83,14 @@ def draw(
     drawn: Image.Image,
     corner: tuple[int, int],
     colours: int,
+    dither: Image.Dither = Image.Dither.NONE,
 ) -> None:
     """Give a P or PA image these RGB pixels at corner, where drawn (L) is 255."""
     entries, alphas = _with_new_colours(image, wanted, drawn, colours)
     usable = [index for index in range(len(entries)) if alphas.get(index, _OPAQUE) == _OPAQUE]
     if not usable or drawn.getbbox() is None:
         return
-    nearest = _nearest(wanted, [entries[index] for index in usable])
+    nearest = _nearest(wanted, [entries[index] for index in usable], dither)
     indexed = nearest.point(usable + [0] * (256 - len(usable)))
 
     _set_palette(image, entries, alphas)
@@ -112,11 +156,11 @@ def _missing(
     return _entries(strip.quantize(room, dither=Image.Dither.NONE))
 
 
-def _nearest(wanted: Image.Image, colours: list[Colour]) -> Image.Image:
+def _nearest(wanted: Image.Image, colours: list[Colour], dither: Image.Dither) -> Image.Image:
     """For each pixel the number of the nearest of the colours, as an L image."""
     of_these = Image.new("P", (1, 1))
     of_these.putpalette([level for colour in colours for level in colour])
-    numbers = bytearray(wanted.quantize(palette=of_these, dither=Image.Dither.NONE).tobytes())
+    numbers = bytearray(wanted.quantize(palette=of_these, dither=dither).tobytes())
     # Pillow looks only at the upper bits of a level: the colours that are there it may miss.
     exact = {colour: number for number, colour in reversed(list(enumerate(colours)))}
     pixels: Sequence[Any] = wanted.get_flattened_data()

@@ -43,6 +43,7 @@ class Picture:
             image = image.convert(self.mode.upper())
             compositing.composite(image, overlay.logo, (0, 0), profile)
             region = image.convert(self.mode).tobytes()
+        stamp.compare(self._region(overlay), region)
         self._set_region(overlay, region)
 
     @property

@@ -9,6 +9,8 @@ from PIL import Image
 from drawing import compositing, placement
 from options import Options
 
+_UNSEEN = "The logo does not show: it has the colours of what lies under it, or is too faint."
+
 
 class Overlay(NamedTuple):
     """The logo for one picture: RGBA, sRGB, sized, turned the way the picture is stored."""
@@ -32,17 +34,27 @@ class Stamp:
         self._noted: list[str] = []
         self._unmarked = ""
         self._is_marked = False
+        self._is_seen = False
 
     @property
     def notes(self) -> list[str]:
+        notes = [*self._noted]
+        if self._is_marked and not self._is_seen:
+            notes.append(_UNSEEN)
         if self._unmarked and self._is_marked:
-            return [*self._noted, "Some of its pictures are too small for the logo: not marked."]
-        return [*self._noted, self._unmarked] if self._unmarked else self._noted
+            notes.append("Some of its pictures are too small for the logo: not marked.")
+        elif self._unmarked:
+            notes.append(self._unmarked)
+        return notes
 
     def note(self, sentence: str) -> None:
         """Say something about this file to whoever asks for it; once, however many frames."""
         if sentence not in self._noted:
             self._noted.append(sentence)
+
+    def compare(self, before: bytes, after: bytes) -> None:
+        """Say what the pixels under the logo were and are: some of one picture should differ."""
+        self._is_seen = self._is_seen or before != after
 
     def overlay(self, size: tuple[int, int], orientation: int = 1) -> Overlay | None:
         """The logo for a picture stored at size (width, height) with this EXIF orientation.
@@ -70,13 +82,16 @@ class Stamp:
         """Composite the logo onto a whole loaded picture in place, in the picture's own mode.
 
         profile is the picture's ICC profile, which the logo's colours are converted into;
-        colours, of an image with a palette, how many entries the file can hold. Returns what was
-        put where, None where the picture passes unmarked. Raises ImageRejected.
+        colours, of an image with a palette, how many entries the file can hold, of grey, how many
+        levels. Returns what was put where, None where the picture passes unmarked. Raises
+        ImageRejected.
         """
         overlay = self.overlay(image.size, orientation)
         if overlay is not None:
+            before = image.crop(overlay.box)
             corner = (overlay.left, overlay.top)
             compositing.composite(image, overlay.logo, corner, profile, colours)
+            self.compare(before.tobytes(), image.crop(overlay.box).tobytes())
         return overlay
 
 

@@ -81,7 +81,8 @@ def _write_palette(content: bytearray, image: Image.Image, offset: int) -> int:
     if grown:
         _add_to_field(content, 2, grown)  # the file's size
         struct.pack_into("<I", content, 10, offset + grown)
-        struct.pack_into("<I", content, _FILE_HEADER + 32, len(entries) // (3 + len(padding)))
+        if header_size != _OS2_HEADER:  # which has no number of entries
+            struct.pack_into("<I", content, _FILE_HEADER + 32, len(entries) // 4)
         if header_size == _V5_HEADER:
             _add_to_field(content, _FILE_HEADER + 112, grown)  # where the profile begins
     return offset + grown

@@ -37,7 +37,7 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
             picture.indices()  # a damaged one is refused, marked or not
         return _written(gif, gif.pictures, stamp)
     try:
-        return _written(gif, _in_place(gif, overlay), stamp)
+        return _written(gif, _in_place(gif, overlay, stamp), stamp)
     except NeedsWholeCanvasError:
         return _written(gif, _on_whole_canvases(gif, overlay, stamp), stamp)
 
@@ -79,19 +79,22 @@ def _written(gif: Gif, pictures: Iterable[Picture], stamp: Stamp) -> bytes:
     return b"".join([*pieces, gif.rest])
 
 
-def _in_place(gif: Gif, overlay: Overlay) -> Iterator[Picture]:
+def _in_place(gif: Gif, overlay: Overlay, stamp: Stamp) -> Iterator[Picture]:
     """Each picture with what it must draw; all else as it was. Raises NeedsWholeCanvasError."""
-    marking = Marking(gif.screen, overlay.box, partial(_mark, overlay), blends_all=True)
+    mark = partial(_mark, stamp, overlay)
+    marking = Marking(gif.screen, overlay.box, mark, blends_all=True)
     for picture in gif.pictures:
         image = _image(picture, gif)
         change = marking.change(picture.frame, part(image, picture.box, overlay.box))
         yield picture if change is None else _changed(picture, gif, image, change)
 
 
-def _mark(overlay: Overlay, area: Image.Image) -> None:
+def _mark(stamp: Stamp, overlay: Overlay, area: Image.Image) -> None:
     """The logo over an area of the canvas, whose pixels are opaque or transparent."""
+    before = area.tobytes()
     compositing.composite(area, overlay.logo, (0, 0))
     area.putalpha(area.getchannel("A").point(lambda alpha: _OPAQUE * (alpha >= _HALF)))
+    stamp.compare(before, area.tobytes())
 
 
 def _image(picture: Picture, gif: Gif) -> Image.Image:
@@ -151,7 +154,7 @@ def _padded(table: bytes, least: int) -> bytes:
 def _on_whole_canvases(gif: Gif, overlay: Overlay, stamp: Stamp) -> Iterator[Picture]:
     """Each picture replaced by all that is shown while it is: the same to the eye, only larger."""
     frames = ((picture.frame, _image(picture, gif)) for picture in gif.pictures)
-    shown = whole_canvases(gif.screen, overlay.box, partial(_mark, overlay), frames)
+    shown = whole_canvases(gif.screen, overlay.box, partial(_mark, stamp, overlay), frames)
     for picture, canvas in zip(gif.pictures, shown, strict=True):
         yield _whole(picture, canvas, stamp)
 

@@ -28,13 +28,13 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
         image.load()  # whether it can be
         coded = jpeg.of_picture
     else:
-        coded = _coded(image, jpeg, overlay)
+        coded = _coded(image, jpeg, overlay, stamp)
     return segments.assemble(_with_carried(coded, jpeg, stamp))
 
 
-def _coded(image: Image.Image, jpeg: Jpeg, overlay: Overlay) -> list[Segment]:
+def _coded(image: Image.Image, jpeg: Jpeg, overlay: Overlay, stamp: Stamp) -> list[Segment]:
     """The picture with the logo on it."""
-    put = partial(_put, overlay, _colours(jpeg), image.info.get("icc_profile"))
+    put = partial(_put, stamp, overlay, _colours(jpeg), image.info.get("icc_profile"))
     return recode.recoded(jpeg, overlay.box, put)
 
 
@@ -89,16 +89,19 @@ def _colours(jpeg: Jpeg) -> str:
     return "YCbCr"
 
 
-def _put(overlay: Overlay, colours: str, profile: bytes | None, picture: Picture) -> None:
+def _put(
+    stamp: Stamp, overlay: Overlay, colours: str, profile: bytes | None, picture: Picture
+) -> None:
     """Composite the logo in the colours that the components stand for."""
     corner = overlay.left - picture.corner[0], overlay.top - picture.corner[1]
     stored = picture.pixels()
-    region = _shown(stored, colours)
+    region, under = _shown(stored, colours), stored.tobytes()
     compositing.composite(region, overlay.logo, corner, profile)
     # Where the logo is transparent, not even rounding may change a pixel.
     drawn = Image.new("L", stored.size)
     drawn.paste(overlay.logo.getchannel("A").point(_DRAWN), corner)
     stored.paste(_stored(region, colours), (0, 0), drawn)
+    stamp.compare(under, stored.tobytes())
     picture.replace(stored, drawn)
 
 

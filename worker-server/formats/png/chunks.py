@@ -6,11 +6,13 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from drawing.stamp import Stamp
 from metadata import filters
 from options import Metadata
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PICTURE = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
+_ANIMATION = {b"acTL", b"fcTL", b"fdAT"}
+_PICTURE = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"} | _ANIMATION
 _COLOURS = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"bKGD"}
 _TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
 _XMP_KEY = b"XML:com.adobe.xmp"
@@ -23,6 +25,13 @@ class Chunk(NamedTuple):
     name: bytes
     data: bytes
     raw: bytes  # as it stands in the file, with length and checksum
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether readers pass over it: ancillary, and its checksum is wrong (PNG, 13.2)."""
+        if not self.name[0] & 0x20 or self.name in _ANIMATION:
+            return False
+        return zlib.crc32(self.raw[4:-4]).to_bytes(4, "big") != self.raw[-4:]
 
 
 def read(source: bytes) -> list[Chunk]:
@@ -41,6 +50,14 @@ def read(source: bytes) -> list[Chunk]:
     return chunks
 
 
+def without_damaged(source: bytes, stamp: Stamp) -> bytes | None:
+    """The file without damaged chunks, and a note for each; None where there is none."""
+    chunks = read(source)
+    rest = source[len(SIGNATURE) + sum(len(part.raw) for part in chunks) :]
+    kept = [part for part in chunks if not _is_passed_over(part, stamp)]
+    return None if len(kept) == len(chunks) else assemble(kept) + rest
+
+
 def chunk(name: bytes, data: bytes) -> Chunk:
     checksum = zlib.crc32(name + data)
     return Chunk(
@@ -48,13 +65,15 @@ def chunk(name: bytes, data: bytes) -> Chunk:
     )
 
 
-def carried(source: bytes, encoded: bytes, policy: Metadata) -> bytes:
+def carried(source: bytes, encoded: bytes, stamp: Stamp) -> bytes:
     """The encoded picture, or animation, with what its source carries, where it carries it.
 
     Of what depends on the pixels, PLTE and tRNS are the encoder's, and hIST is dropped; so are
-    critical chunks that nobody knows.
+    critical chunks that nobody knows, and damaged ones.
     """
-    chunks, written = read(source), [c for c in read(encoded) if c.name in _PICTURE]
+    policy = stamp.options.metadata
+    chunks = [part for part in read(source) if not _is_passed_over(part, stamp)]
+    written = [c for c in read(encoded) if c.name in _PICTURE]
     dropped = _PICTURE | {b"hIST"}
     if not _names(chunks) & {b"fdAT"} and not _names(written) & {b"acTL"}:
         dropped -= {b"acTL", b"fcTL"}  # an animation of the one picture
@@ -83,6 +102,12 @@ def orientation(chunks: list[Chunk]) -> int:
         if key == _XMP_KEY and (found := _XMP_ORIENTATION.search(value)):
             return int(found[1])
     return 1
+
+
+def _is_passed_over(part: Chunk, stamp: Stamp) -> bool:
+    if part.is_damaged:
+        stamp.note(f"Its {part.name.decode('latin-1')} chunk is damaged and was dropped.")
+    return part.is_damaged
 
 
 def _names(chunks: list[Chunk]) -> set[bytes]:

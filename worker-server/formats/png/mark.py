@@ -31,8 +31,6 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
         before = image.crop(overlay.box)
         stamp.put_on(image, turned, image.info.get("icc_profile"), 1 << min(bits, 8))
         after = image.crop(overlay.box)
-        if image.mode == "L" and bits < 8:
-            after = after.point(_levels(bits))
         if key is not None and colour_type != _PALETTE:
             _keep_opaque(before, after, overlay.logo, key, bits)
         if colour_type != _PALETTE:
@@ -40,13 +38,7 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     was = sum(len(part.data) for part in chunks if part.name == b"IDAT")
     same_key = image.info.get("transparency") == key
     picture = _like_source(_encoded(image, bits, was), image, chunks, same_key)
-    return png_chunks.carried(source, picture, stamp.options.metadata)
-
-
-def _levels(bits: int) -> list[int]:
-    """For each of 256 levels the nearest that so many bits have; Pillow would only cut off."""
-    step = 255 // ((1 << bits) - 1)
-    return [round(level / step) * step for level in range(256)]
+    return png_chunks.carried(source, picture, stamp)
 
 
 def _keep_opaque(

@@ -29,23 +29,25 @@ def takes(path: Path, image: Image.Image) -> bool:
 def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     """The PNG with the logo on it."""
     _, colour_type, interlaced = _header(path)
-    source, policy = path.read_bytes(), stamp.options.metadata
+    source = path.read_bytes()
     chunks = png_chunks.read(source)
     overlay = stamp.overlay(image.size, png_chunks.orientation(chunks))
     if overlay is None:
         image.load()  # it may be damaged all the same
-        return png_chunks.carried(source, source, policy)
+        return png_chunks.carried(source, source, stamp)
     bands = _CHANNELS[colour_type]
-    samples = array("H", libvips.png_box(path, overlay.box, bands))
+    before = libvips.png_box(path, overlay.box, bands)
+    samples = array("H", before)
     alpha = Alpha.STRAIGHT if colour_type & _WITH_ALPHA else None
     kind = Pixels("RGB" if bands > 2 else "L", bands, alpha, 0, _WHITE)
     high_bit_depth.put_on(samples, kind, overlay.logo, image.info.get("icc_profile"))
+    stamp.compare(before, samples.tobytes())
     shape = libvips.Shape(overlay.logo.width, overlay.logo.height, bands, _DEPTH)
     corner = overlay.left, overlay.top
     new = libvips.png_with_box(path, samples.tobytes(), shape, corner, interlace=interlaced)
     colours = [chunk for chunk in chunks if chunk.name in _COLOURS]
     pixels = [chunk for chunk in png_chunks.read(new) if chunk.name in (b"IDAT", b"IEND")]
-    return png_chunks.carried(source, png_chunks.assemble([*colours, *pixels]), policy)
+    return png_chunks.carried(source, png_chunks.assemble([*colours, *pixels]), stamp)
 
 
 def _header(path: Path) -> tuple[int, int, bool]:

@@ -37,13 +37,13 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
             apng = _in_place(apng, overlay, profile, stamp)
         except NeedsWholeCanvasError:
             apng = _on_whole_canvases(apng, overlay, profile, stamp)
-    return chunks.carried(source, apng.to_bytes(), stamp.options.metadata)
+    return chunks.carried(source, apng.to_bytes(), stamp)
 
 
 def _in_place(apng: Apng, overlay: Overlay, profile: bytes | None, stamp: Stamp) -> Apng:
     """Each picture with what it must draw; all else as it was. Raises NeedsWholeCanvasError."""
     coding = Coding.of(apng)
-    mark = partial(_mark, overlay, profile, coding)
+    mark = partial(_mark, stamp, overlay, profile, coding)
     if coding.mode == "P":
         coding = _with_room(apng, coding, overlay.box, mark)
     is_recoded = apng.header.depth != 8 or apng.header.interlace != 0
@@ -74,10 +74,13 @@ def _changes(
         yield picture, image, player.change(picture.frame, part(image, picture.frame.box, area))
 
 
-def _mark(overlay: Overlay, profile: bytes | None, coding: Coding, area: Image.Image) -> None:
+def _mark(
+    stamp: Stamp, overlay: Overlay, profile: bytes | None, coding: Coding, area: Image.Image
+) -> None:
     """The logo over an RGBA area, in colours and alphas that the coding has."""
     before = area.copy()
     compositing.composite(area, overlay.logo, (0, 0), profile)
+    stamp.compare(before.tobytes(), area.tobytes())
     if coding.mode in ("RGBA", "LA") or not coding.transparency:
         return
     # A pixel becomes opaque or stays as it was.
@@ -128,7 +131,7 @@ def _on_whole_canvases(apng: Apng, overlay: Overlay, profile: bytes | None, stam
     if coding.mode not in ("RGBA", "LA"):
         stamp.note("Its pixels have an alpha channel now, which their kind of PNG cannot have.")
         coding = Coding("LA" if coding.mode == "L" else "RGBA")
-    mark = partial(_mark, overlay, profile, coding)
+    mark = partial(_mark, stamp, overlay, profile, coding)
     size = apng.header.size
     pixels = len(apng.pictures) * size[0] * size[1]
     pictures = []

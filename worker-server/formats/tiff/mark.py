@@ -100,12 +100,13 @@ def _mark(page: Page, path: Path, number: int | None, stamp: Stamp) -> tuple[Tag
         region.read_through(page, None)
         return {}, set()
     if page.photometric == _PALETTE:
-        return palette.mark(page, overlay, profile), set()
+        return palette.mark(page, overlay, profile, stamp), set()
     box = Box(*overlay.box).aligned(page)
     levels = region.read_through(page, box)
     planes = [Plane(page, box, segments) for segments in page.planes]
     samples = region.together([plane.gather() for plane in planes], page.bits // 8)
     logo = Image.new("RGBA", box.size)
     logo.paste(overlay.logo, (overlay.left - box.left, overlay.top - box.top))
-    samples = tiff_samples.put_on(page, samples, logo, profile, levels)
-    return region.rewritten(page, planes, samples), set()
+    marked = tiff_samples.put_on(page, samples, logo, profile, levels)
+    stamp.compare(samples, marked)
+    return region.rewritten(page, planes, marked), set()

@@ -36,7 +36,9 @@ def mark(
         stored = (image if turn is None else image.transpose(turn)).convert("YCbCr")
     if overlay is None:
         return {}, set()
+    under = stored.crop(overlay.box).tobytes()
     compositing.composite(stored, overlay.logo, (overlay.left, overlay.top), profile)
+    stamp.compare(under, stored.crop(overlay.box).tobytes())
     stamp.note(_NOTE)
     file = BytesIO()
     stored.save(file, "JPEG", optimize=True, **_as_before(page))

@@ -3,7 +3,7 @@
 from PIL import Image
 
 from drawing import compositing
-from drawing.stamp import Overlay
+from drawing.stamp import Overlay, Stamp
 from errors import ImageRejected
 from formats.tiff import region
 from formats.tiff.page import Page
@@ -21,18 +21,24 @@ def check(page: Page) -> None:
         raise ImageRejected("unsupported_mode", detail)
 
 
-def mark(page: Page, overlay: Overlay, profile: bytes | None) -> dict[int, tuple[int, ...]]:
+def mark(
+    page: Page, overlay: Overlay, profile: bytes | None, stamp: Stamp
+) -> dict[int, tuple[int, ...]]:
     """Returns the tags that have other values now."""
     colours = 2**page.bits
     levels = page.values(_COLOUR_MAP)
     levels = (levels + (0,) * 3 * colours)[: 3 * colours]
-    scale = 257 if max(levels) > 255 else 1  # some writers fill only the lower byte
+    is_deep = max(levels) > 255  # some writers fill only the lower byte
     image = _unpacked(page, region.whole(page))
     before = [
-        levels[number + part * colours] // scale for number in range(colours) for part in range(3)
+        levels[number + part * colours] >> (8 if is_deep else 0)  # some only the upper one
+        for number in range(colours)
+        for part in range(3)
     ]
     image.putpalette(before)
+    under = image.crop(overlay.box).tobytes()
     compositing.composite(image, overlay.logo, (overlay.left, overlay.top), profile, colours)
+    stamp.compare(under, image.crop(overlay.box).tobytes())
     after = ((image.getpalette() or []) + before[len(image.getpalette() or []) :])[: 3 * colours]
     box = Box(*overlay.box).aligned(page)
     planes = [Plane(page, box, segments) for segments in page.planes]
@@ -41,7 +47,9 @@ def mark(page: Page, overlay: Overlay, profile: bytes | None) -> dict[int, tuple
         changed = list(levels)
         for number in range(3 * colours):
             if after[number] != before[number]:
-                changed[number // 3 + number % 3 * colours] = after[number] * scale
+                changed[number // 3 + number % 3 * colours] = after[number] * (
+                    257 if is_deep else 1
+                )
         tags[_COLOUR_MAP] = tuple(changed)
     return tags
 

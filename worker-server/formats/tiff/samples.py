@@ -113,9 +113,8 @@ def _few_bits(page: Page, samples: bytes, logo: Image.Image, profile: bytes | No
         compositing.composite(image, logo, (0, 0), profile)
         return image.tobytes()
     image = Image.frombytes("L", logo.size, samples, "raw", f"L;{bits}")
-    compositing.composite(image, logo, (0, 0), profile)
-    step = 255 // (2**bits - 1)
-    image = image.point(lambda level: (level + step // 2) // step)
+    compositing.composite(image, logo, (0, 0), profile, 2**bits)
+    image = image.point(lambda level: level * (2**bits - 1) // 255)
     return Image.frombytes("P", logo.size, image.tobytes()).tobytes("raw", f"P;{bits}")
 
 

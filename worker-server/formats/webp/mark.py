@@ -58,7 +58,7 @@ def _animation(webp: Webp, stamp: Stamp, orientation: int) -> list[Chunk]:
     frames = [file.anmf_frame(chunk.data) for chunk in webp.chunks if chunk.name == b"ANMF"]
     if overlay is None:
         return webp.chunks
-    mark = partial(_mark, overlay, webp.first(b"ICCP"))
+    mark = partial(_mark, stamp, overlay, webp.first(b"ICCP"))
     try:
         drawn = list(_in_place(frames, canvas, overlay.box, mark, stamp))
     except NeedsWholeCanvasError:
@@ -67,8 +67,10 @@ def _animation(webp: Webp, stamp: Stamp, orientation: int) -> list[Chunk]:
     return [next(following).to_chunk() if chunk.name == b"ANMF" else chunk for chunk in webp.chunks]
 
 
-def _mark(overlay: Overlay, profile: bytes | None, area: Image.Image) -> None:
+def _mark(stamp: Stamp, overlay: Overlay, profile: bytes | None, area: Image.Image) -> None:
+    before = area.tobytes()
     compositing.composite(area, overlay.logo, (0, 0), profile)
+    stamp.compare(before, area.tobytes())
 
 
 def _in_place(
