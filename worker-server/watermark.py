@@ -9,11 +9,10 @@ import errno
 import hashlib
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from drawing import compositing
 from drawing.stamp import Stamp
@@ -49,10 +48,7 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
     """
     stamp = Stamp(logo, options)
     try:
-        with ExitStack() as files:
-            image, path = _opened(source, target.parent, stamp, files)
-            _check_pixels(image, options)
-            content = registry.marked(path, image, stamp)
+        content = _content(source, target.parent, stamp)
     except UnidentifiedImageError:
         detail = "No decoder here reads it: it is no image, or of a rare kind; convert it to PNG."
         raise ImageRejected("unreadable_image", detail) from None
@@ -79,24 +75,29 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
     return Watermarked({"name": target.name, "sha256": digest, "size": len(content)}, stamp.notes)
 
 
-def _opened(
-    source: Path, folder: Path, stamp: Stamp, files: ExitStack
-) -> tuple[ImageFile.ImageFile, Path]:
-    """The image and its file: one without a name in folder, where a damaged chunk of a PNG had to
-    go before Pillow opens it. Raises UnidentifiedImageError.
+def _content(source: Path, folder: Path, stamp: Stamp) -> bytes:
+    """The watermarked file; of a PNG that Pillow does not take, without its damaged chunks.
+
+    Raises ImageRejected, or whatever a decoder raises.
     """
     try:
-        return files.enter_context(registry.open_image(source)), source
-    except UnidentifiedImageError:
-        content = source.read_bytes()
-        mended = png.without_damaged(content, stamp) if content.startswith(png.SIGNATURE) else None
+        return _marked(source, stamp)
+    except (ImageRejected, MemoryError):
+        raise
+    except Exception:
+        mended = png.without_damaged(source.read_bytes(), stamp)
         if mended is None:
             raise
-    file = files.enter_context(tempfile.TemporaryFile(dir=folder))  # noqa: SIM115 - files closes it
-    file.write(mended)
-    file.flush()
-    path = Path(f"/dev/fd/{file.fileno()}")
-    return files.enter_context(registry.open_image(path)), path
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(mended)
+        file.flush()
+        return _marked(Path(f"/dev/fd/{file.fileno()}"), stamp)
+
+
+def _marked(path: Path, stamp: Stamp) -> bytes:
+    with registry.open_image(path) as image:
+        _check_pixels(image, stamp.options)
+        return registry.marked(path, image, stamp)
 
 
 def _damaged(error: Exception) -> ImageRejected:

@@ -10,7 +10,7 @@ from mimetypes import guess_type
 from os.path import splitext
 from pathlib import Path
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from drawing.stamp import Stamp
@@ -22,6 +22,7 @@ from formats.jpeg import mark as jpeg
 from formats.png import mark as png
 from formats.png import mark_16bit, mark_animation
 from formats.tiff import mark as tiff
+from formats.tiff.rare import RareTiff
 from formats.webp import mark as webp
 from options import Options, OutputFormat
 from shared.contract import safe_filename
@@ -53,7 +54,14 @@ def load() -> None:
 
 def open_image(path: Path) -> ImageFile.ImageFile:
     """The image at path, not loaded. Raises UnidentifiedImageError."""
-    return Image.open(path, formats=_OPENED)
+    try:
+        return Image.open(path, formats=_OPENED)
+    except UnidentifiedImageError:
+        try:
+            return RareTiff(path)
+        except SyntaxError:
+            pass
+        raise
 
 
 def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:

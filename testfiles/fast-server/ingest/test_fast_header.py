@@ -199,6 +199,7 @@ NOT_TAKEN = {
     b"P6 1 1 255 ": "x is a Netpbm image",
     b"P7": "x holds none of",
     b"8BPS\0\1": "x is a Photoshop file",
+    b"\x89PNG\r\n\x1a\n\0\0\0\4CgBI\x50\0\x20\6": "x is a PNG of an iPhone app (CgBI), which",
     b"\0\0\1\0\1\0": "x is an icon",
     b"\xff\x0a\0\0": "x is a JPEG XL",
     b"\0\0\0\x0cJXL \r\n\x87\n": "x is a JPEG XL",

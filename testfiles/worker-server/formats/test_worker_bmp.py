@@ -118,6 +118,34 @@ def test_the_logo_is_in_the_colours_of_its_profile(tmp_path: Path, logo: Path) -
     assert with_profile.content.endswith(profiles.ADOBE_RGB)
 
 
+def os2_bitmap(colours: int, bits: int) -> bytes:
+    """A BITMAPCOREHEADER with a palette of fewer entries than its bits can number."""
+    palette = b"".join(bytes([7 * i % 256, 120, 255 - i]) for i in range(colours))
+    picture = Image.new("P", SIZE)
+    picture.putdata([(x * y) % colours for y in range(SIZE[1]) for x in range(SIZE[0])])
+    packed = picture.tobytes("raw", "P" if bits == 8 else f"P;{bits}")
+    stride = -(-SIZE[0] * bits // 8)
+    padding = bytes(-stride % 4)
+    starts = range((SIZE[1] - 1) * stride, -1, -stride)
+    pixels = b"".join(packed[at : at + stride] + padding for at in starts)
+    start = 14 + 12 + len(palette)
+    header = struct.pack("<2sIHHI", b"BM", start + len(pixels), 0, 0, start)
+    return header + struct.pack("<IHHHH", 12, *SIZE, 1, bits) + palette + pixels
+
+
+@pytest.mark.parametrize(("colours", "bits"), [(10, 8), (1, 8), (255, 8), (256, 8), (5, 4), (2, 1)])
+def test_a_palette_of_os2_may_be_short(tmp_path: Path, logo: Path, colours: int, bits: int) -> None:
+    content = os2_bitmap(min(colours, 1 << bits), bits)
+    done = mark(tmp_path, logo, content)
+    box = logo_box(logo, SIZE)
+    before, after = done.before.convert("RGB"), done.after.convert("RGB")
+    assert without(box, after).tobytes() == without(box, before).tobytes()
+    assert after.crop(box).tobytes() != before.crop(box).tobytes()
+    (size, offset), (width, height) = struct.unpack_from("<I4xI", done.content, 2), SIZE
+    assert size == len(done.content)
+    assert len(done.content) - offset == height * (-(-width * bits // 8) + 3 & ~3)
+
+
 def test_what_cannot_be_packed_again_says_so(tmp_path: Path, logo: Path) -> None:
     five_bits = bytes(2 * 122 * SIZE[1])
     done = mark(tmp_path, logo, bitmap(five_bits, 16))

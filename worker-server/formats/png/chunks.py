@@ -4,9 +4,13 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from io import BytesIO
 from typing import NamedTuple
 
+from PIL import Image
+
 from drawing.stamp import Stamp
+from errors import ImageRejected
 from metadata import filters
 from options import Metadata
 
@@ -27,11 +31,13 @@ class Chunk(NamedTuple):
     raw: bytes  # as it stands in the file, with length and checksum
 
     @property
-    def is_damaged(self) -> bool:
-        """Whether readers pass over it: ancillary, and its checksum is wrong (PNG, 13.2)."""
-        if not self.name[0] & 0x20 or self.name in _ANIMATION:
-            return False
-        return zlib.crc32(self.raw[4:-4]).to_bytes(4, "big") != self.raw[-4:]
+    def is_ancillary(self) -> bool:
+        return bool(self.name[0] & 0x20) and self.name not in _ANIMATION
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its checksum is right."""
+        return zlib.crc32(self.raw[4:-4]).to_bytes(4, "big") == self.raw[-4:]
 
 
 def read(source: bytes) -> list[Chunk]:
@@ -51,11 +57,29 @@ def read(source: bytes) -> list[Chunk]:
 
 
 def without_damaged(source: bytes, stamp: Stamp) -> bytes | None:
-    """The file without damaged chunks, and a note for each; None where there is none."""
+    """The PNG without the ancillary chunks that Pillow does not take, and a note for each.
+
+    Readers pass over such (PNG, 13.2). None where there is none, and for what is no PNG.
+    """
+    if not source.startswith(SIGNATURE):
+        return None
     chunks = read(source)
     rest = source[len(SIGNATURE) + sum(len(part.raw) for part in chunks) :]
-    kept = [part for part in chunks if not _is_passed_over(part, stamp)]
+    kept = [part for part in chunks if not (part.is_ancillary and _is_refused(part, chunks[0]))]
+    for part in chunks:
+        if part not in kept:
+            _note_dropped(part, stamp)
     return None if len(kept) == len(chunks) else assemble(kept) + rest
+
+
+def _is_refused(part: Chunk, header: Chunk) -> bool:
+    """Whether Pillow does not open a PNG for that chunk."""
+    alone = assemble([header, part, chunk(b"IDAT", b""), chunk(b"IEND", b"")])
+    try:
+        Image.open(BytesIO(alone), formats=["PNG"]).close()
+    except Exception:  # it raises many
+        return True
+    return False
 
 
 def chunk(name: bytes, data: bytes) -> Chunk:
@@ -72,7 +96,7 @@ def carried(source: bytes, encoded: bytes, stamp: Stamp) -> bytes:
     critical chunks that nobody knows, and damaged ones.
     """
     policy = stamp.options.metadata
-    chunks = [part for part in read(source) if not _is_passed_over(part, stamp)]
+    chunks = [part for part in read(source) if _is_carried(part, stamp)]
     written = [c for c in read(encoded) if c.name in _PICTURE]
     dropped = _PICTURE | {b"hIST"}
     if not _names(chunks) & {b"fdAT"} and not _names(written) & {b"acTL"}:
@@ -104,10 +128,19 @@ def orientation(chunks: list[Chunk]) -> int:
     return 1
 
 
-def _is_passed_over(part: Chunk, stamp: Stamp) -> bool:
-    if part.is_damaged:
-        stamp.note(f"Its {part.name.decode('latin-1')} chunk is damaged and was dropped.")
-    return part.is_damaged
+def _is_carried(part: Chunk, stamp: Stamp) -> bool:
+    """Raises ImageRejected for a damaged one that no reader does without."""
+    if part.is_whole or part.name in _ANIMATION:
+        return True
+    if not part.is_ancillary:
+        name = part.name.decode("latin-1")
+        raise ImageRejected("corrupt_image", f"The image is damaged: its {name} chunk is.")
+    _note_dropped(part, stamp)
+    return False
+
+
+def _note_dropped(part: Chunk, stamp: Stamp) -> None:
+    stamp.note(f"Its {part.name.decode('latin-1')} chunk is damaged and was dropped.")
 
 
 def _names(chunks: list[Chunk]) -> set[bytes]:

@@ -1,0 +1,152 @@
+"""TIFFs of samples that Pillow does not open: marked in the box, the same everywhere else."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from array import array
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import TiffImagePlugin
+
+import watermark
+from drawing.stamp import Stamp
+from errors import ImageRejected
+from formats import registry
+from options import Options, OutputFormat
+from support.marks import bundled_logo
+
+SIZE = WIDTH, HEIGHT = 120, 80
+UNSIGNED, FLOAT = 1, 3
+DEFLATE, NONE = 8, 1
+
+
+@pytest.fixture(scope="module")
+def logo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bundled_logo(tmp_path_factory.mktemp("logo"))
+
+
+def samples(code: str, channels: int, white: float) -> array[Any]:
+    """A gradient; the last channel of five is something of the writer's own."""
+    whole = code not in "fd"
+    levels = (
+        white * (x + y + 20 * channel) / (WIDTH + HEIGHT + 100)
+        for y in range(HEIGHT)
+        for x in range(WIDTH)
+        for channel in range(channels)
+    )
+    return array(code, (round(level) if whole else level for level in levels))
+
+
+def tiff(pixels: array[Any], channels: int, kind: int, *, planar: bool, packed: bool) -> bytes:
+    """One strip, or one for each channel."""
+    parts = [pixels[number::channels] for number in range(channels)] if planar else [pixels]
+    strips = [zlib.compress(part.tobytes()) if packed else part.tobytes() for part in parts]
+    bits = [8 * pixels.itemsize] * channels
+    values = {
+        256: [WIDTH], 257: [HEIGHT], 258: bits, 259: [DEFLATE if packed else NONE], 262: [2],
+        273: [0] * len(strips), 277: [channels], 278: [HEIGHT], 279: [len(s) for s in strips],
+        284: [2 if planar else 1], 338: [2, 0, 0][: channels - 3], 339: [kind] * channels,
+    }  # fmt: skip
+    values = {tag: numbers for tag, numbers in values.items() if numbers}
+    at = 8 + 2 + 12 * len(values) + 4
+    outside = {tag: 4 * len(numbers) for tag, numbers in values.items() if len(numbers) > 1}
+    places = {}
+    for tag, size in outside.items():
+        places[tag], at = at, at + size
+    for number, strip in enumerate(strips):
+        values[273][number], at = at, at + len(strip)
+    directory = b"".join(
+        struct.pack("<HHII", tag, 4, len(numbers), places.get(tag, numbers[0]))
+        for tag, numbers in values.items()
+    )
+    lists = b"".join(struct.pack(f"<{len(values[tag])}I", *values[tag]) for tag in places)
+    head = b"II*\0" + struct.pack("<IH", 8, len(values)) + directory + bytes(4)
+    return head + lists + b"".join(strips)
+
+
+def pixels_of(
+    content: bytes, code: str, channels: int, *, planar: bool, packed: bool
+) -> array[Any]:
+    """The samples of a TIFF as tiff() lays it out, wherever its strips are now."""
+    (start,) = struct.unpack_from("<I", content, 4)
+    (number,) = struct.unpack_from("<H", content, start)
+    places = range(start + 2, start + 2 + 12 * number, 12)
+    entries = [struct.unpack_from("<HHII", content, place) for place in places]
+
+    def listed(tag: int) -> list[int]:
+        [(_, kind, count, value)] = [entry for entry in entries if entry[0] == tag]
+        size, code = (2, "H") if kind == 3 else (4, "I")
+        if count * size <= 4:
+            return list(struct.unpack_from(f"<{count}{code}", struct.pack("<I", value)))
+        return list(struct.unpack_from(f"<{count}{code}", content, value))
+
+    strips = [content[at : at + size] for at, size in zip(listed(273), listed(279), strict=True)]
+    unpacked = [zlib.decompress(strip) if packed else strip for strip in strips]
+    if not planar:
+        return array(code, b"".join(unpacked))
+    each = len(unpacked) // channels
+    planes = [array(code, b"".join(unpacked[n * each :][:each])) for n in range(channels)]
+    together: array[Any] = array(code, bytes(len(planes[0]) * channels * planes[0].itemsize))
+    for place, plane in enumerate(planes):
+        together[place::channels] = plane
+    return together
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize(
+    ("code", "kind", "channels", "white"),
+    [
+        ("f", FLOAT, 3, 1.0),
+        ("f", FLOAT, 4, 1.0),
+        ("d", FLOAT, 3, 1.0),
+        ("I", UNSIGNED, 3, 2**32 - 1),
+        ("I", UNSIGNED, 4, 2**32 - 1),
+        ("B", UNSIGNED, 5, 255),
+        ("H", UNSIGNED, 5, 65535),
+    ],
+)
+def test_only_the_box_changes(
+    tmp_path: Path,
+    logo: Path,
+    code: str,
+    kind: int,
+    channels: int,
+    white: float,
+    planar: bool,
+    packed: bool,
+) -> None:
+    before = samples(code, channels, white)
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    source.write_bytes(tiff(before, channels, kind, planar=planar, packed=packed))
+    assert watermark.watermark_file(source, logo, target, Options()).notes == []
+    after = pixels_of(target.read_bytes(), code, channels, planar=planar, packed=packed)
+    overlay = Stamp(logo, Options()).overlay(SIZE)
+    assert overlay is not None
+    left, top, right, bottom = overlay.box
+    changed = {
+        (place % WIDTH, place // WIDTH)
+        for place in range(WIDTH * HEIGHT)
+        for channel in range(channels)
+        if before[place * channels + channel] != after[place * channels + channel]
+    }
+    assert changed
+    assert all(left <= x < right and top <= y < bottom for x, y in changed)
+
+
+def test_what_pillow_opens_is_opened_by_pillow(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff(samples("B", 3, 255), 3, UNSIGNED, planar=False, packed=False))
+    with registry.open_image(path) as image:
+        assert isinstance(image, TiffImagePlugin.TiffImageFile)
+
+
+def test_it_becomes_no_other_format_and_says_so(tmp_path: Path, logo: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff(samples("f", 3, 1), 3, FLOAT, planar=False, packed=False))
+    options = Options(output_format=OutputFormat.JPEG)
+    with pytest.raises(ImageRejected, match="that is to become another format"):
+        watermark.watermark_file(path, logo, tmp_path / "out", options)
