@@ -30,6 +30,8 @@ PngImagePlugin.MAX_TEXT_CHUNK = 16_000_000
 # However small, a frame is work.
 _LEAST_OF_A_FRAME = 16_384
 
+_TOO_MUCH_TEXT = "MAX_TEXT"  # Pillow's limits for PNG's packed texts and profiles
+
 # A seek to where a hostile header points fails with EINVAL.
 _FAULTS_OF_THE_IMAGE = (None, errno.EINVAL)
 
@@ -55,7 +57,7 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
     except (ImageRejected, MemoryError):
         raise
     except ValueError as error:
-        if "MAX_TEXT" not in str(error):  # Pillow's limits for PNG's packed texts and profiles
+        if _TOO_MUCH_TEXT not in str(error):
             raise _damaged(error) from None
         detail = "A text or colour profile in it unpacks to far more than is sensible."
         raise ImageRejected("too_much_text", detail) from None
@@ -84,8 +86,9 @@ def _content(source: Path, folder: Path, stamp: Stamp) -> bytes:
         return _marked(source, stamp)
     except (ImageRejected, MemoryError):
         raise
-    except Exception:
-        mended = png.without_damaged(source.read_bytes(), stamp)
+    except Exception as error:
+        is_bomb = _TOO_MUCH_TEXT in str(error)
+        mended = None if is_bomb else png.without_damaged(source.read_bytes(), stamp)
         if mended is None:
             raise
     with tempfile.TemporaryFile(dir=folder) as file:

@@ -37,7 +37,7 @@ def palette(bits: int, image_format: str) -> Encoded:
     return encoded
 
 
-FEW_LEVELS = {
+FEW_LEVELS: dict[str, Encoded] = {
     "PNG of 1 bit": plain("1", "PNG"),
     "PNG of 2 bits": plain("L", "PNG", bits=2),
     "PNG of 4 bits": plain("L", "PNG", bits=4),
@@ -48,7 +48,7 @@ FEW_LEVELS = {
     "TIFF, a fax": plain("1", "TIFF", compression="group4"),
     "TIFF of 1 bit": plain("1", "TIFF"),
 }
-MANY_LEVELS = {
+MANY_LEVELS: dict[str, Encoded] = {
     "JPEG": plain("RGB", "JPEG", quality=95),
     "JPEG, grey": plain("L", "JPEG"),
     "JPEG, CMYK": plain("CMYK", "JPEG"),
@@ -132,6 +132,7 @@ def test_a_film_on_which_no_frame_shows_the_logo_has_a_note(tmp_path: Path, kind
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WebP", "TIFF"])
 def test_a_logo_too_faint_to_change_a_pixel_has_a_note(tmp_path: Path, kind: str) -> None:
     logo = logo_of(tmp_path, (0, 0, 0), 255)
-    content = MANY_LEVELS[kind](200)
+    encoded: Encoded = MANY_LEVELS[kind]
+    content = encoded(200)
     faint, seen = (share_changed(tmp_path, logo, content, opacity=o)[1] for o in (0.001, 0.3))
     assert (UNSEEN in faint, UNSEEN in seen) == (True, False)
