@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
-    AnyHttpUrl,
     BeforeValidator,
     Field,
     NonNegativeInt,
@@ -15,6 +14,7 @@ from pydantic import (
 
 from options import Metadata, Options, OutputFormat, Padding, Position
 from runtime import container_limits
+from shared.central_address import CentralAddress
 from shared.jobs import RedisAddress
 
 MIB = 1024 * 1024
@@ -38,7 +38,7 @@ def _share(value: object) -> float:
 Share = Annotated[float, BeforeValidator(_share)]
 
 
-class Settings(RedisAddress):
+class Settings(RedisAddress, CentralAddress):
     """worker-server's settings; the README's table explains each."""
 
     upload_dir: Path = Path("uploads")
@@ -53,7 +53,6 @@ class Settings(RedisAddress):
     output_format: OutputFormat = Options.output_format
     output_quality: Annotated[int, Field(ge=1, le=100)] | None = Options.output_quality
     metadata: Metadata = Options.metadata
-    central_server_url: AnyHttpUrl = AnyHttpUrl("http://host.docker.internal:8003/upload-final")
     simulated_latency: str = "0"
     max_megapixels: PositiveNumber = Options.max_pixels // 1_000_000
     max_total_megapixels: PositiveNumber = Options.max_total_pixels // 1_000_000
