@@ -4,13 +4,10 @@ It takes its settings from the environment, restarts what dies and runs until Ct
 """
 
 import os
-import signal
 import sys
-import time
 from pathlib import Path
-from types import FrameType
 
-from local_stack.host import StackError, Terminal
+from local_stack.host import StackError, Terminal, interrupt_on_signals
 from local_stack.stack import FILES, PORTS, ROOT, Stack
 from support.images import jpeg
 
@@ -21,7 +18,7 @@ def main() -> int:
     env = PORTS | {name: f"{ROOT}/{file}" for name, file in FILES.items()}
     env |= {name: value for name, value in os.environ.items() if value}
     terminal = Terminal()
-    _interrupt_on_signals()
+    interrupt_on_signals()
     try:
         with Stack(run_dir, env, terminal.say) as stack:
             photo = run_dir / "photo.jpg"
@@ -36,20 +33,6 @@ def main() -> int:
     except KeyboardInterrupt:
         pass
     return 0
-
-
-def _interrupt_on_signals() -> None:
-    signals: list[float] = []
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        signals.append(time.monotonic())
-        # `timeout` sends each signal twice in a row.
-        if len(signals) == 1 or (number == signal.SIGINT and signals[-1] - signals[0] > 0.05):
-            raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup
-            signal.signal(number, interrupt)
 
 
 if __name__ == "__main__":

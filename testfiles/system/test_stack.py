@@ -14,6 +14,7 @@ from local_stack.host import StackError, free_ports
 from local_stack.service import Service, wait_until
 from local_stack.stack import ROOT, Stack
 from support import images
+from support.services import IN_THE_BACKGROUND
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +98,21 @@ def test_a_signal_ends_everything_with_status_0(running: Service, number: signal
     assert wait_until(lambda: not running.running, 40)
     assert running.status == 0
     assert not any(map(alive, services))
+
+
+def test_ctrl_c_ends_what_was_started_in_the_background_of_a_script(tmp_path: Path) -> None:
+    service = runner(tmp_path)
+    service.command = [*IN_THE_BACKGROUND, *service.command]
+    try:
+        service.start()
+        services = children(service)
+        assert len(services) == 4
+        os.kill(service.pid, signal.SIGINT)
+        assert wait_until(lambda: not service.running, 40)
+        assert service.status == 0
+        assert not any(map(alive, services))
+    finally:
+        service.stop()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
