@@ -14,9 +14,8 @@ from support.images import jpeg
 
 def main() -> int:
     """Run until a signal: the first ends all in order, a Ctrl-C after it at once."""
-    run_dir = Path(os.environ.get("RUN_DIR") or ROOT / ".run")
-    env = PORTS | {name: f"{ROOT}/{file}" for name, file in FILES.items()}
-    env |= {name: value for name, value in os.environ.items() if value}
+    env = settings()
+    run_dir = Path(env["RUN_DIR"])
     terminal = Terminal()
     interrupt_on_signals()
     try:
@@ -33,6 +32,13 @@ def main() -> int:
     except KeyboardInterrupt:
         pass
     return 0
+
+
+def settings() -> dict[str, str]:
+    """The environment, and defaults for what is unset or empty."""
+    defaults = {**PORTS, "RUN_DIR": f"{ROOT}/.run"}
+    defaults |= {name: f"{ROOT}/{file}" for name, file in FILES.items()}
+    return defaults | {name: value for name, value in os.environ.items() if value}
 
 
 if __name__ == "__main__":

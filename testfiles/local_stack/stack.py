@@ -177,7 +177,7 @@ def _completed(given: Mapping[str, str], run_dir: Path) -> dict[str, str]:
     redis_port, *ports = free_ports(3)
     env |= dict(zip(PORTS, ports, strict=True)) | {"BIND": "127.0.0.1", "WORKERS": "1"}
     env |= {name: str(run_dir / Path(file).name) for name, file in FILES.items()}
-    env |= given
+    env |= {**given, "PYTHONUTF8": "1"}  # file names are UTF-8 whatever the locale
     for name in {*FILES, "GOOGLE_LOGO", "SSL_CERT_FILE", "SSL_CERT_DIR"} & env.keys():
         if "://" not in env[name]:  # the services have working directories of their own
             env[name] = str(Path(env[name]).absolute())
