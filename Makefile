@@ -5,6 +5,12 @@ URL ?= http://localhost:8000
 CENTRAL ?= http://localhost:8003
 ARGS ?=
 
+# Whatever somebody has set: pip installs into .venv, a script imports what lies beside it, and
+# file names are UTF-8.
+export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PYTHONSAFEPATH
+export PYTHONUTF8 := 1
+
 SERVICES := worker-server fast-server central-server
 RUN_REQUIREMENTS := $(SERVICES:=/requirements.txt) testfiles/requirements-run.txt
 PINNED := $(RUN_REQUIREMENTS:.txt=) testfiles/requirements-dev
@@ -42,7 +48,7 @@ bench: .venv/run.stamp ## how fast it is, beside what it could be; ARGS=--quick 
 	@$(PY) testfiles/bench.py $(ARGS)
 
 retry-failed: ## send all that failed on again, as in make retry-failed CODE=central_unreachable
-	@curl --fail-with-body -sS -X POST "$(URL)/media/retry$(if $(CODE),?code=$(CODE))" && echo
+	@curl --noproxy '*' --fail-with-body -sS -X POST "$(URL)/media/retry$(if $(CODE),?code=$(CODE))" && echo
 
 test: .venv/dev.stamp ## the whole suite except what needs Docker; ARGS="-m 'not slow'" in two minutes
 	@$(PY) -m pytest testfiles -m "not compose" $(ARGS)

@@ -147,6 +147,7 @@ class ProgressRecord(TypedDict):
     error: ErrorRecord | None
     watermarked: FileRecord | None
     stored: FileRecord | None
+    filename: NotRequired[str]  # that of media.json, for people who grep
 
 
 def job_id(media_id: str, stage: Stage, run: int) -> str:

@@ -1,5 +1,6 @@
 """Settings out of the environment, and a plain sentence for each that is wrong."""
 
+import sys
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -13,6 +14,11 @@ AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 def load(settings: type[AnySettings]) -> AnySettings:
     """Build the settings. Raises SystemExit that names each variable that is wrong."""
+    if (encoding := sys.getfilesystemencoding()) != "utf-8":
+        raise SystemExit(
+            f"LC_ALL, LC_CTYPE or LANG has file names in {encoding}, and images have names of all "
+            "languages: set PYTHONUTF8=1."
+        )
     try:
         loaded = settings()
     except ValidationError as error:

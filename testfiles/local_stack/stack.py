@@ -173,12 +173,12 @@ def _all_ended(services: list[Service]) -> bool:
 
 def _completed(given: Mapping[str, str], run_dir: Path) -> dict[str, str]:
     """The services' environment: all that is given, and something for what is not."""
-    env = {name: value for name, value in os.environ.items() if name not in OWN}
+    env = {name: value for name, value in os.environ.items() if value and name not in OWN}
     redis_port, *ports = free_ports(3)
     env |= dict(zip(PORTS, ports, strict=True)) | {"BIND": "127.0.0.1", "WORKERS": "1"}
     env |= {name: str(run_dir / Path(file).name) for name, file in FILES.items()}
-    env |= given
-    for name in {*FILES, "GOOGLE_LOGO"} & env.keys():
+    env |= {**given, "PYTHONUTF8": "1"}  # file names are UTF-8 whatever the locale
+    for name in {*FILES, "GOOGLE_LOGO", "SSL_CERT_FILE", "SSL_CERT_DIR"} & env.keys():
         if "://" not in env[name]:  # the services have working directories of their own
             env[name] = str(Path(env[name]).absolute())
     redis = f"127.0.0.1:{redis_port}"

@@ -15,7 +15,7 @@ import httpx
 from drawing import compositing
 from errors import StageError, Unavailable
 from runtime.decoder_processes import PixelProcesses
-from shared import console, durable
+from shared import console, durable, tls
 
 DEFAULT_URL = "https://www.google.com/images/branding/googlelogo/2x/googlelogo_color_272x92dp.png"
 BUNDLED = Path(__file__).parent.parent / "bundled_logo.png"
@@ -40,7 +40,9 @@ class Logo:
         self._failed_at = 0.0
         try:  # now: proxies and certificates are taken from the environment as it is at the start
             self._http: httpx.AsyncClient | Exception = httpx.AsyncClient(
-                follow_redirects=True, limits=httpx.Limits(max_keepalive_connections=0)
+                verify=tls.client_context(),
+                follow_redirects=True,
+                limits=httpx.Limits(max_keepalive_connections=0),
             )
         except Exception as error:  # a proxy of a kind that there is no module for, say
             self._http = error

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TypeVar
 
 from arq.connections import ArqRedis
+from redis.exceptions import RedisError
 
 from pipeline import attempts
 from pipeline.delivery import Central
@@ -55,12 +56,15 @@ class Reconciler:
         central: Central,
         settings: Settings,
         repairs: Sequence[RecordRepair],
+        redis_trouble: console.Trouble,
     ) -> None:
+        """redis_trouble is also told of by whoever else finds Redis gone."""
         self._spool = spool
         self._redis = redis
         self._central = central
         self._settings = settings
         self._repairs = repairs
+        self._redis_trouble = redis_trouble
         self._stalled = StalledJobs(spool, redis)
         self._longest_wait_s = attempts.longest_wait_s(settings)
         self._redis_epoch_s = math.inf  # when this machine was started, by Redis' clock
@@ -93,7 +97,9 @@ class Reconciler:
             self._must_pass = True
             if str(error).startswith("WRONGTYPE"):
                 await jobs.put_aside_foreign_keys(self._redis)
-            raise
+            if not isinstance(error, RedisError):
+                raise
+            self._redis_trouble.tell(detail=f"reconciler: {error!r}")
 
     async def _measure_clock(self) -> bool:
         """Whether Redis' clock may have been set back: what was due then, waits for that time."""

@@ -70,14 +70,15 @@ async def _serve(settings: Settings) -> None:
             uploads=settings.upload_dir.resolve(),
         )
         repairs = [RecordRepair(state, stages.spool, stages.central) for state in (FAILED, DONE)]
+        trouble = console.Trouble()
         async with asyncio.TaskGroup() as retiring:
             while not stop.is_set():
                 workers = build_workers(stages)
                 try:
-                    await _work(stages, workers, repairs, stop)
+                    await _work(stages, workers, repairs, trouble, stop)
                 except Exception as error:  # of Redis, or of arq when a connection drops
                     detail = f"taking jobs failed, workers start anew: {error!r}"
-                    console.event(console.NOTICE, worker=stages.worker, detail=detail)
+                    trouble.tell(worker=stages.worker, detail=detail)
                     with suppress(Exception):  # they say it again
                         await jobs.put_aside_foreign_keys(workers[0].pool)
                 # New ones take jobs while those that failed finish theirs.
@@ -127,19 +128,24 @@ async def _work(
     stages: Stages,
     workers: list[QueueWorker],
     repairs: list[RecordRepair],
+    trouble: console.Trouble,
     stop: asyncio.Event,
 ) -> None:
     """Poll both queues and reconcile until stop is set; jobs may still run then.
 
     Raises RedisError or OSError where Redis failed a Worker: arq's own end with it.
     """
-    reconciler = Reconciler(stages.spool, workers[0].pool, stages.central, stages.settings, repairs)
+    reconciler = Reconciler(
+        stages.spool, workers[0].pool, stages.central, stages.settings, repairs, trouble
+    )
     running = [
         *(asyncio.create_task(worker.async_run()) for worker in workers),
         asyncio.create_task(reconciler.run()),
         asyncio.create_task(stop.wait()),
     ]
+    telling = asyncio.create_task(_tell_when_over(stages, workers, trouble))
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    telling.cancel()
     for worker in workers:
         worker.allow_pick_jobs = False
     await asyncio.sleep(_TAKING_S)  # jobs that are being taken right now still start
@@ -147,6 +153,14 @@ async def _work(
     for outcome in await asyncio.gather(*running, return_exceptions=True):
         if isinstance(outcome, Exception):
             raise outcome
+
+
+async def _tell_when_over(
+    stages: Stages, workers: list[QueueWorker], trouble: console.Trouble
+) -> None:
+    for worker in workers:
+        await worker.at_work.wait()
+    trouble.is_over(worker=stages.worker, detail="taking jobs again")
 
 
 def build_workers(stages: Stages) -> list[QueueWorker]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import sys
 import time
 from functools import lru_cache
@@ -25,6 +26,8 @@ NOTICE = "👀 notice"
 # Lines of a busy service leave together: writing each at once was a tenth of an upload's time.
 _TOGETHER_S = 0.05
 _flushed_at = 0.0  # or will be; time.monotonic's
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 
 
 class _Escaping(logging.Formatter):
@@ -64,6 +67,33 @@ def event(what: str, **fields: object) -> None:
     at = f"{_second(int(now))},{int(now % 1 * 1000):03}"  # as logging has it
     sys.stdout.write(f"{at} {what} {' '.join(pairs)}\n")
     _flush_soon()
+
+
+class Trouble:
+    """What fails again and again, told after 1, 2, 4 ... 60 s, and once more when it is over.
+
+    One that did not come back for a minute is over without a word.
+    """
+
+    def __init__(self) -> None:
+        self._pause_s = 0.0
+        self._due = self._seen_at = -math.inf
+
+    def tell(self, **fields: object) -> None:
+        now = time.monotonic()
+        if now > self._seen_at + _LONGEST_PAUSE_S:
+            self._pause_s = 0
+        self._seen_at = now
+        if self._pause_s == 0 or now >= self._due:
+            event(NOTICE, **fields)
+            self._pause_s = min(2 * self._pause_s or _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+            self._due = now + self._pause_s
+
+    def is_over(self, **fields: object) -> None:
+        """Say so, if there was any."""
+        if self._pause_s:
+            event(NOTICE, **fields)
+        self._pause_s = 0
 
 
 def _flush_soon() -> None:

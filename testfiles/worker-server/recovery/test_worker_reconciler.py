@@ -21,6 +21,7 @@ from pipeline.delivery import Central
 from recovery import reconciler
 from recovery.reconciler import Reconciler
 from settings import Settings
+from shared.console import Trouble
 from shared.spool import Spool
 from support.services import until
 from support.worker import (
@@ -69,7 +70,9 @@ def reconciler_of(
 ) -> Reconciler:
     with patch.dict(os.environ, env):
         settings = Settings()
-    return Reconciler(Spool(uploads), pool, cast(Central, central or FakeCentral()), settings, [])
+    return Reconciler(
+        Spool(uploads), pool, cast(Central, central or FakeCentral()), settings, [], Trouble()
+    )
 
 
 def ulid_of(days_ago: float) -> str:

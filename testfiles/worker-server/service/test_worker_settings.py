@@ -7,6 +7,7 @@ from formats import registry
 from options import Metadata, Options, OutputFormat, Padding, Position
 from runtime import container_limits
 from settings import Settings
+from shared import environment
 
 
 def given(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Options:
@@ -74,11 +75,42 @@ def test_padding_is_in_pixels_or_in_percent(
 
 
 @pytest.mark.parametrize(
+    ("text", "share"), [("0.2", 0.2), ("20%", 0.2), ("2.5 %", 0.025), ("1", 1), ("100%", 1)]
+)
+def test_scale_and_opacity_are_shares_or_in_percent(
+    monkeypatch: pytest.MonkeyPatch, text: str, share: float
+) -> None:
+    options = given(monkeypatch, LOGO_SCALE=text, LOGO_OPACITY=text)
+    assert (options.scale, options.opacity) == (share, share)
+
+
+@pytest.mark.parametrize("text", ["20", "0", "nan", "much"])
+def test_what_is_no_share_is_told_how_to_write_one(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("LOGO_SCALE", text)
+    with pytest.raises(SystemExit, match=f"^LOGO_SCALE={text}: give a share such as 0.2, or 20%"):
+        environment.load(Settings)
+
+
+@pytest.mark.parametrize(("text", "quality"), [(None, None), ("89", 89), ("90", 90), ("91", 91)])
+def test_a_quality_is_unset_or_the_one_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, text: str | None, quality: int | None
+) -> None:
+    said = {} if text is None else {"OUTPUT_QUALITY": text}
+    assert given(monkeypatch, **said).output_quality == quality
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("LOGO_POSITION", "somewhere"),
         ("LOGO_SCALE", "0"),
         ("LOGO_SCALE", "20"),
+        ("LOGO_SCALE", "%"),
+        ("LOGO_SCALE", "0%"),
+        ("LOGO_SCALE", "101%"),
+        ("LOGO_OPACITY", "half"),
         ("LOGO_SCALE", "nan"),
         ("LOGO_PADDING", "-1"),
         ("LOGO_PADDING", "101%"),
