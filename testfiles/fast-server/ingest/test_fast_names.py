@@ -66,7 +66,9 @@ def test_a_name_stays_inside_its_folder(fast: Gateway, sent: bytes, kept: str) -
     }
 
 
-LINE = re.compile(r"[\d-]{10} [\d:,]{12} \S+ [a-z]+( [a-z0-9_]+=([^\s\"=]+|\"([^\"\\]|\\.)+\"))+")
+LINE = re.compile(
+    r"[\d-]{10}T[\d:.]{12}[+-]\d\d:\d\d \S+ [a-z]+( [a-z0-9_]+=([^\s\"=]+|\"([^\"\\]|\\.)+\"))+"
+)
 
 
 def test_the_console_has_one_line_an_event_that_a_program_can_read(tmp_path: Path) -> None:
