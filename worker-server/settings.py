@@ -24,6 +24,7 @@ class Settings(RedisAddress):
     worker_name: str | None = None
     hostname: str | None = None
     google_logo: str | None = None
+    logo_file: Path | None = None
     logo_position: Position = Position.TOP_RIGHT
     logo_scale: Annotated[float, Field(gt=0, le=1)] = 0.2
     logo_padding: str = "10"
@@ -64,6 +65,11 @@ class Settings(RedisAddress):
         if number is None or (number[2] == "%" and float(number[1]) > 100):
             raise ValueError("give pixels, such as 10 or 10px, or up to 100 percent, such as 2%")
         return text
+
+    @property
+    def logo(self) -> str | None:
+        """The logo that was asked for, a URL or a path."""
+        return str(self.logo_file) if self.logo_file else self.google_logo
 
     @property
     def options(self) -> Options:

@@ -160,7 +160,7 @@ class Stack:
             name,
             [sys.executable, "worker.py"],
             ROOT / "worker-server",
-            {**self._env, "WORKER_NAME": own_name},
+            {**self._env, "WORKER_NAME": own_name, "HOSTNAME": ""},
             self._say,
             trouble=partial(redis_trouble, self._redis, *keys),
             forget=partial(delete_keys, self._redis, *keys),
@@ -178,7 +178,7 @@ def _completed(given: Mapping[str, str], run_dir: Path) -> dict[str, str]:
     env |= dict(zip(PORTS, ports, strict=True)) | {"BIND": "127.0.0.1", "WORKERS": "1"}
     env |= {name: str(run_dir / Path(file).name) for name, file in FILES.items()}
     env |= given
-    for name in {*FILES, "GOOGLE_LOGO"} & env.keys():
+    for name in {*FILES, "GOOGLE_LOGO", "LOGO_FILE"} & env.keys():
         if "://" not in env[name]:  # the services have working directories of their own
             env[name] = str(Path(env[name]).absolute())
     redis = f"127.0.0.1:{redis_port}"

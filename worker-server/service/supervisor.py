@@ -113,7 +113,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
             settings.memory_mb,
             Path(folder),
         )
-        logo = Logo(settings.google_logo, Path(folder), pixels)
+        logo = Logo(settings.logo, Path(folder), pixels)
         clean_environment.forget_the_rest()
         await pixels.warm_up(registry.load)
         background = asyncio.create_task(repeat("the logo", logo.refresh, REFRESH_S))
