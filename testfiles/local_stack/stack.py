@@ -155,12 +155,14 @@ class Stack:
             yield self._worker(f"worker-{number}", base if alone else f"{base}-{number}")
 
     def _worker(self, name: str, own_name: str) -> Service:
+        # No container's number is to follow its name, should this run in one.
+        env = {**self._env, "WORKER_NAME": own_name, "HOSTNAME": ""}
         keys = [f"arq:{queue}:health-check:{own_name}" for queue in ("watermark", "upload")]
         return Service(
             name,
             [sys.executable, "worker.py"],
             ROOT / "worker-server",
-            {**self._env, "WORKER_NAME": own_name, "HOSTNAME": ""},
+            env,
             self._say,
             trouble=partial(redis_trouble, self._redis, *keys),
             forget=partial(delete_keys, self._redis, *keys),
