@@ -29,7 +29,20 @@ help: ## this list
 run: .venv/run.stamp ## everything on this machine until Ctrl-C, as in make run WORKERS=3 PORT=9000
 	@$(PY) testfiles/stack.py
 
+# Before it was the folder's, the project's name was media-processor.
+OLD := media-processor
+
 up: ## everything in containers
+	@config=$$(docker compose config) || exit; \
+	project=$$(printf '%s' "$$config" | sed -n 's/^name: *"*\([^"]*\)"*$$/\1/p'); \
+	has() { docker volume inspect "$$1_uploads" >/dev/null 2>&1 || \
+		docker volume inspect "$$1_central" >/dev/null 2>&1; }; \
+	if printf '%s' "$$config" | grep -q '^volumes:' && has $(OLD) && ! has "$$project"; then \
+		echo "Images of an earlier version are in the volumes $(OLD)_uploads and $(OLD)_central, and" \
+		"the project $$project has none. To go on with them, write this line into .env:"; \
+		echo "COMPOSE_PROJECT_NAME=$(OLD)"; \
+		echo "To start anew beside them: docker compose up --build"; \
+		exit 1; fi >&2
 	@docker compose up --build
 
 down: ## end the containers

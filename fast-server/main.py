@@ -201,4 +201,4 @@ def _open_uploads(app: FastAPI) -> None:
         spool.prepare()
         app.state.claims.prepare()
     except OSError as error:
-        raise SystemExit(f"UPLOAD_DIR={folder}: {error.strerror}") from None
+        raise SystemExit(environment.unusable("UPLOAD_DIR", folder, error)) from None

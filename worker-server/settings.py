@@ -45,6 +45,7 @@ class Settings(RedisAddress, CentralAddress):
     worker_name: str | None = None
     hostname: str | None = None
     google_logo: str | None = None
+    logo_file: Path | None = None
     logo_position: Position = Options.position
     logo_scale: Share = Options.scale
     logo_padding: str = f"{Options.padding.amount:g}"
@@ -84,6 +85,11 @@ class Settings(RedisAddress, CentralAddress):
         if number is None or (number[2] == "%" and float(number[1]) > 100):
             raise ValueError("give pixels, such as 10 or 10px, or up to 100 percent, such as 2%")
         return text
+
+    @property
+    def logo(self) -> str | None:
+        """The logo that was asked for, a URL or a path."""
+        return str(self.logo_file) if self.logo_file else self.google_logo
 
     @property
     def options(self) -> Options:

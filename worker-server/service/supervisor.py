@@ -5,10 +5,12 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvloop
+from arq.connections import ArqRedis
 from arq.worker import func
 
 from formats import registry
@@ -105,7 +107,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
     try:
         spool.prepare()
     except OSError as error:
-        raise SystemExit(f"UPLOAD_DIR={settings.upload_dir}: {error.strerror}") from None
+        raise SystemExit(environment.unusable("UPLOAD_DIR", settings.upload_dir, error)) from None
     central = Central(str(settings.central_server_url), name, settings.upload_timeout_seconds)
     with tempfile.TemporaryDirectory(prefix="worker-") as folder:
         pixels = PixelProcesses(
@@ -114,7 +116,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
             settings.memory_mb,
             Path(folder),
         )
-        logo = Logo(settings.google_logo, Path(folder), pixels)
+        logo = Logo(settings.logo, Path(folder), pixels)
         clean_environment.forget_the_rest()
         await pixels.warm_up(registry.load)
         background = asyncio.create_task(repeat("the logo", logo.refresh, REFRESH_S))
@@ -135,11 +137,14 @@ async def _work(
 
     Raises RedisError or OSError where Redis failed a Worker: arq's own end with it.
     """
+    redis = workers[0].pool
     reconciler = Reconciler(
-        stages.spool, workers[0].pool, stages.central, stages.settings, repairs, trouble
+        stages.spool, redis, stages.central, stages.logo, stages.settings, repairs, trouble
     )
+    tell = partial(_tell_trouble, stages, redis)
     running = [
         *(asyncio.create_task(worker.async_run()) for worker in workers),
+        asyncio.create_task(repeat("health", tell, _HEALTH_S)),
         asyncio.create_task(reconciler.run()),
         asyncio.create_task(stop.wait()),
     ]
@@ -161,6 +166,15 @@ async def _tell_when_over(
     for worker in workers:
         await worker.at_work.wait()
     trouble.is_over(worker=stages.worker, detail="taking jobs again")
+
+
+async def _tell_trouble(stages: Stages, redis: ArqRedis) -> None:
+    """A worker whose logo cannot work is at work, but not well."""
+    key = health.trouble_key(stages.worker)
+    if trouble := await stages.logo.trouble():
+        await redis.set(key, trouble, ex=3 * _HEALTH_S)
+    else:
+        await redis.delete(key)
 
 
 def build_workers(stages: Stages) -> list[QueueWorker]:

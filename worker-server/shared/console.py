@@ -6,6 +6,7 @@ import logging
 import math
 import sys
 import time
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -36,6 +37,11 @@ class _Escaping(logging.Formatter):
     So a message is one line, a traceback is indented, and no control character reaches a terminal.
     """
 
+    def formatTime(  # noqa: N802 - logging's name
+        self, record: logging.LogRecord, datefmt: str | None = None
+    ) -> str:
+        return _at(record.created)
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         record.message = _printable(secrets.masked(record.message))
         return super().formatMessage(record)
@@ -63,9 +69,7 @@ def configure() -> None:
 def event(what: str, **fields: object) -> None:
     """Log one event. Fields that are None are left out."""
     pairs = [f"{key}={_value(value)}" for key, value in fields.items() if value is not None]
-    now = time.time()
-    at = f"{_second(int(now))},{int(now % 1 * 1000):03}"  # as logging has it
-    sys.stdout.write(f"{at} {what} {' '.join(pairs)}\n")
+    sys.stdout.write(f"{_at(time.time())} {what} {' '.join(pairs)}\n")
     _flush_soon()
 
 
@@ -109,9 +113,16 @@ def _flush_soon() -> None:
         loop.call_later(_TOGETHER_S, sys.stdout.flush)
 
 
+def _at(now: float) -> str:
+    """2026-01-15T14:30:45.123+01:00: local time, and how far from UTC that is."""
+    second, offset = _second(int(now))
+    return f"{second}.{int(now % 1 * 1000):03}{offset}"
+
+
 @lru_cache(maxsize=2)
-def _second(second: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+def _second(second: int) -> tuple[str, str]:
+    text = datetime.fromtimestamp(second).astimezone().isoformat()
+    return text[:19], text[19:]
 
 
 def _value(value: object) -> str:

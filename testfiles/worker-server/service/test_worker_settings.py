@@ -16,6 +16,22 @@ def given(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Options:
     return Settings().options
 
 
+@pytest.mark.parametrize(
+    ("given_so", "logo"),
+    [
+        ({}, None),
+        ({"GOOGLE_LOGO": "https://host/l.png"}, "https://host/l.png"),
+        ({"GOOGLE_LOGO": "https://host/l.png", "LOGO_FILE": "/logo"}, "/logo"),
+        ({"GOOGLE_LOGO": "https://host/l.png", "LOGO_FILE": ""}, "https://host/l.png"),
+    ],
+)
+def test_the_logo_is_the_file_or_else_what_the_other_variable_names(
+    monkeypatch: pytest.MonkeyPatch, given_so: dict[str, str], logo: str | None
+) -> None:
+    given(monkeypatch, **given_so)
+    assert Settings().logo == logo
+
+
 def test_without_a_word_it_is_a_fifth_top_right_in_the_format_it_came_in() -> None:
     assert Settings().options == Options()
 
