@@ -163,6 +163,36 @@ def test_the_log_is_in_centrals_working_directory(deployment: Deployment) -> Non
     assert log.count(f"IMAGE: {name}\n") == 1
 
 
+def test_a_backup_restored_into_another_deployment_is_all_that_there_was(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """By the README's own commands."""
+    media_id = deployment.post(images.jpeg(5))
+    before = deployment.stored(media_id)
+    blocks = (ROOT / "README.md").read_text().split("```sh\n")
+    backup, restore = (
+        next(block.split("```")[0] for block in blocks if f"{how} - " in block.split("```")[0])
+        for how in ("-cf", "-xf")
+    )
+    shell(deployment, backup)
+    until(lambda: answers(deployment.url))
+    with Deployment(tmp_path, "restored") as restored:
+        for name in ("uploads.tar", "central.tar"):
+            (deployment.folder / name).rename(restored.folder / name)
+        shell(restored, restore.replace("docker compose up\n", ""))
+        restored.up()
+        assert restored.stored(media_id)["stored"] == before["stored"]
+        assert restored.lines() == deployment.lines()
+        image = httpx.get(f"{restored.central_url}/media/{media_id}").content
+        assert image == httpx.get(f"{deployment.central_url}/media/{media_id}").content
+        another = restored.stored(restored.post(images.jpeg(6)))["stored"]["name"]
+        assert another not in deployment.lines()
+
+
+def shell(deployment: Deployment, script: str) -> None:
+    subprocess.run(["sh", "-ec", script], cwd=deployment.folder, env=deployment.env, check=True)
+
+
 @pytest.mark.parametrize("service", ["fast-server", "worker", "central-server"])
 def test_an_image_holds_what_is_tracked_and_nothing_else(
     deployment: Deployment, service: str
