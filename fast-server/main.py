@@ -41,11 +41,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             config.redis_dsn, WATERMARK_QUEUE, timeout_s=queues.REDIS_ANSWER_S, retries=1
         )
         await jobs.refuse_cluster(state.redis)
+        state.central = Central(str(config.central_server_url))
     except SystemExit:
         sys.tracebacklimit = 0  # of a start that fails, uvicorn prints more than the reason
         raise
     state.queues = Queues(state.redis)
-    state.central = Central(str(config.central_server_url))
     sweep = partial(asyncio.to_thread, state.claims.sweep)
     sweeping = asyncio.create_task(repeat("sweeping .idempotency", sweep, SWEEP_S))
     uploads = config.upload_dir.resolve()
@@ -201,4 +201,4 @@ def _open_uploads(app: FastAPI) -> None:
         spool.prepare()
         app.state.claims.prepare()
     except OSError as error:
-        raise SystemExit(f"UPLOAD_DIR={folder}: {error.strerror}") from None
+        raise SystemExit(environment.unusable("UPLOAD_DIR", folder, error)) from None

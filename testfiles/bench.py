@@ -11,7 +11,6 @@ Exit status: 0 when all was measured, 1 when a service failed, 2 for a wrong arg
 """
 
 import argparse
-import signal
 import sys
 import tempfile
 import time
@@ -31,7 +30,7 @@ from benchmarks.figures import Figure, as_json, machine, tables
 from benchmarks.photos import photos, photos_in, small_image
 from benchmarks.progress import Meter, meter
 from benchmarks.rig import FULL, QUICK, Bench
-from local_stack.host import StackError
+from local_stack.host import StackError, interrupt_on_signals
 from local_stack.stack import ROOT
 
 FOLDER = ROOT / ".bench"
@@ -49,7 +48,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
 
 def main() -> int:
     args = _arguments()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals()
     console, started = Console(), time.monotonic()
     if not console.is_terminal:
         console.width = _WIDTH

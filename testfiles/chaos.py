@@ -12,7 +12,6 @@ Exit status: 0 when all held, 1 when something did not, 2 when the stack did not
 import argparse
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -33,7 +32,7 @@ from faults.report import Outcome, show
 from faults.timeline import TICK_S, Timeline
 from faults.uploads import Clients, planned_uploads
 from faults.verdict import verdict
-from local_stack.host import StackError
+from local_stack.host import StackError, interrupt_on_signals
 from local_stack.service import web_trouble
 
 SETTLE_S = 240
@@ -44,7 +43,7 @@ def main() -> int:
     args = _arguments()
     console = Console()
     run_dir = Path(tempfile.mkdtemp(prefix="chaos-"))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals()
     console.print(f"seed {args.seed}, files in {run_dir}")
     status = 2
     try:

@@ -7,6 +7,10 @@ import pytest
 
 from local_stack.stack import ROOT, Stack
 
+for proxy in ("http_proxy", "https_proxy", "all_proxy"):  # all that is asked is on this machine
+    os.environ.pop(proxy, None)
+    os.environ.pop(proxy.upper(), None)
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(

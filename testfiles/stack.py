@@ -4,24 +4,20 @@ It takes its settings from the environment, restarts what dies and runs until Ct
 """
 
 import os
-import signal
 import sys
-import time
 from pathlib import Path
-from types import FrameType
 
-from local_stack.host import StackError, Terminal
+from local_stack.host import StackError, Terminal, interrupt_on_signals
 from local_stack.stack import FILES, PORTS, ROOT, Stack
 from support.images import jpeg
 
 
 def main() -> int:
     """Run until a signal: the first ends all in order, a Ctrl-C after it at once."""
-    run_dir = Path(os.environ.get("RUN_DIR") or ROOT / ".run")
-    env = PORTS | {name: f"{ROOT}/{file}" for name, file in FILES.items()}
-    env |= {name: value for name, value in os.environ.items() if value}
+    env = settings()
+    run_dir = Path(env["RUN_DIR"])
     terminal = Terminal()
-    _interrupt_on_signals()
+    interrupt_on_signals()
     try:
         with Stack(run_dir, env, terminal.say) as stack:
             photo = run_dir / "photo.jpg"
@@ -38,18 +34,11 @@ def main() -> int:
     return 0
 
 
-def _interrupt_on_signals() -> None:
-    signals: list[float] = []
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        signals.append(time.monotonic())
-        # `timeout` sends each signal twice in a row.
-        if len(signals) == 1 or (number == signal.SIGINT and signals[-1] - signals[0] > 0.05):
-            raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup
-            signal.signal(number, interrupt)
+def settings() -> dict[str, str]:
+    """The environment, and defaults for what is unset or empty."""
+    defaults = {**PORTS, "RUN_DIR": f"{ROOT}/.run"}
+    defaults |= {name: f"{ROOT}/{file}" for name, file in FILES.items()}
+    return defaults | {name: value for name, value in os.environ.items() if value}
 
 
 if __name__ == "__main__":

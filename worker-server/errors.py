@@ -5,6 +5,7 @@ StageError
 ├── DecoderFailed      its decoder crashed or hung: perhaps the machine's fault, two attempts
 ├── DecoderKilled      somebody killed its decoder, or the kernel did for memory: ten attempts
 ├── Unavailable        something beside the image is not to be had: five retries
+│   └── LogoUnusable   nor will it be, as it is: final at once
 ├── Unforeseen         a fault of this program: five retries
 └── CentralRefused     central will not take it: final at once
 """
@@ -51,6 +52,12 @@ class Unavailable(StageError):
     """Central or the logo cannot be had now."""
 
     attempts = 6
+
+
+class LogoUnusable(Unavailable):
+    """The logo that was asked for cannot work, until somebody mends it."""
+
+    attempts = 1
 
 
 class Unforeseen(StageError):

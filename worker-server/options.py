@@ -48,10 +48,10 @@ class Options:
     position: Position = Position.TOP_RIGHT
     scale: float = 0.2  # of the image's width and height, which the logo fits into
     padding: Padding = Padding(10)
-    opacity: float = 1.0
+    opacity: float = 1
     min_image: int = 0  # px; images with a shorter side below it pass unmarked
     output_format: OutputFormat = OutputFormat.KEEP
-    output_quality: int = 90  # of lossy formats that do not tell which quality they were made with
+    output_quality: int | None = None  # unset: formats/codecs/quality.py
     metadata: Metadata = Metadata.KEEP
     max_pixels: int = 100_000_000  # of one frame
     max_total_pixels: int = 500_000_000  # of all frames

@@ -4,10 +4,17 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AnyHttpUrl, Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    field_validator,
+)
 
 from options import Metadata, Options, OutputFormat, Padding, Position
 from runtime import container_limits
+from shared.central_address import CentralAddress
 from shared.jobs import RedisAddress
 
 MIB = 1024 * 1024
@@ -17,25 +24,39 @@ PositiveNumber = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Days = Annotated[float, Field(gt=0, le=36_500)]
 
 
-class Settings(RedisAddress):
+def _share(value: object) -> float:
+    text = str(value)
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = 0
+    if not 0 < share <= 1:
+        raise ValueError("give a share such as 0.2, or 20%: more than nothing, up to 1 or 100%")
+    return share
+
+
+Share = Annotated[float, BeforeValidator(_share)]
+
+
+class Settings(RedisAddress, CentralAddress):
     """worker-server's settings; the README's table explains each."""
 
     upload_dir: Path = Path("uploads")
     worker_name: str | None = None
     hostname: str | None = None
     google_logo: str | None = None
-    logo_position: Position = Position.TOP_RIGHT
-    logo_scale: Annotated[float, Field(gt=0, le=1)] = 0.2
-    logo_padding: str = "10"
-    logo_opacity: Annotated[float, Field(gt=0, le=1)] = 1
-    logo_min_image: NonNegativeInt = 0
-    output_format: OutputFormat = OutputFormat.KEEP
-    output_quality: Annotated[int, Field(ge=1, le=100)] = 90
-    metadata: Metadata = Metadata.KEEP
-    central_server_url: AnyHttpUrl = AnyHttpUrl("http://host.docker.internal:8003/upload-final")
+    logo_file: Path | None = None
+    logo_position: Position = Options.position
+    logo_scale: Share = Options.scale
+    logo_padding: str = f"{Options.padding.amount:g}"
+    logo_opacity: Share = Options.opacity
+    logo_min_image: NonNegativeInt = Options.min_image
+    output_format: OutputFormat = Options.output_format
+    output_quality: Annotated[int, Field(ge=1, le=100)] | None = Options.output_quality
+    metadata: Metadata = Options.metadata
     simulated_latency: str = "0"
-    max_megapixels: PositiveNumber = 100
-    max_total_megapixels: PositiveNumber = 500
+    max_megapixels: PositiveNumber = Options.max_pixels // 1_000_000
+    max_total_megapixels: PositiveNumber = Options.max_total_pixels // 1_000_000
     watermark_processes: PositiveInt | None = None
     watermark_timeout_seconds: PositiveNumber = 30
     watermark_memory_mb: PositiveInt = 1024
@@ -64,6 +85,11 @@ class Settings(RedisAddress):
         if number is None or (number[2] == "%" and float(number[1]) > 100):
             raise ValueError("give pixels, such as 10 or 10px, or up to 100 percent, such as 2%")
         return text
+
+    @property
+    def logo(self) -> str | None:
+        """The logo that was asked for, a URL or a path."""
+        return str(self.logo_file) if self.logo_file else self.google_logo
 
     @property
     def options(self) -> Options:

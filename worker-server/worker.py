@@ -10,6 +10,9 @@ Nothing is imported at the top: every pixel process executes this file once more
 if __name__ == "__main__":
     import signal
     import sys
+    from pathlib import Path
+
+    sys.path.insert(0, str(Path(__file__).parent))  # Python does not under PYTHONSAFEPATH
 
     # As a container's first process it would ignore SIGTERM until supervisor.py handles it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

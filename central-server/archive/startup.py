@@ -6,7 +6,7 @@ from pathlib import Path
 
 from archive.activity_log import ActivityLog
 from archive.archive import Archive
-from shared import console
+from shared import console, environment
 from shared.web import connection
 from storage_api.settings import Settings
 
@@ -44,4 +44,4 @@ def _named(variable: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Unusable(f"{variable}={path}: {error.strerror}") from error
+        raise Unusable(environment.unusable(variable, path, error)) from error

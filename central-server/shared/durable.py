@@ -100,9 +100,14 @@ def _kind(path: Path | str, is_so: Callable[[int], bool]) -> bool:
 
 
 def make_folder(path: Path) -> None:
-    """Have a folder there. Raises OSError where something else, such as a link, has its name."""
+    """Have a folder there that can be written to.
+
+    Raises OSError where it cannot, and where something else, such as a link, has its name.
+    """
     path.mkdir(parents=True, exist_ok=True)
     require_folder(path)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def require_folder(path: Path | str) -> None:

@@ -5,6 +5,7 @@ from urllib.parse import urljoin
 
 import httpx
 
+from shared import tls
 from shared.central_answer import answer_to
 from shared.web.problems import Problem
 from upload_api.refusals import CENTRAL_UNREACHABLE, RETRY_AFTER_S
@@ -20,7 +21,12 @@ class Central:
         # httpx's timeout is for each phase; a removal as a whole has the limit above.
         # uvicorn closes idle connections after 5 s, as httpx does: no request may meet that.
         limits = httpx.Limits(keepalive_expiry=2)
-        self._client = httpx.AsyncClient(timeout=None, limits=limits, trust_env=False)  # noqa: S113
+        self._client = httpx.AsyncClient(
+            verify=tls.client_context(),
+            timeout=None,  # noqa: S113
+            limits=limits,
+            trust_env=False,
+        )
 
     async def remove(self, media_id: str) -> bool:
         """Whether central had it. Raises Problem where it does not say."""

@@ -31,7 +31,7 @@ def describe(spool: Spool, media_id: str) -> dict[str, Any]:
 
 
 def what_next(media_id: str, progress: ProgressRecord, now: datetime, until: datetime) -> str:
-    """until is when what failed for want of central is no longer taken up by itself."""
+    """until is when what failed for want of central or a logo is no longer taken up by itself."""
     if progress["status"] == Status.STORED:
         stored = progress["stored"]
         return f"Nothing: central has stored it as {stored['name']}." if stored else "Nothing."
@@ -57,8 +57,8 @@ def _after_failure(media_id: str, progress: ProgressRecord, now: datetime, until
     retry = f"POST /media/{media_id}/retry"
     error = progress["error"]
     if error and error["code"] in TAKEN_UP_AGAIN and now < until:
-        by_itself = f"It is queued again by itself once central answers, until {timestamp(until)}"
-        return f"{by_itself}; {retry} does it now."
+        once = f"once {TAKEN_UP_AGAIN[error['code']]}, until {timestamp(until)}"
+        return f"It is queued again by itself {once}; {retry} does it now."
     return f"Nothing by itself: {retry} tries again, DELETE /media/{media_id} removes it."
 
 

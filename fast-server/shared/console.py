@@ -3,8 +3,10 @@
 import asyncio
 import json
 import logging
+import math
 import sys
 import time
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -26,12 +28,19 @@ NOTICE = "👀 notice"
 _TOGETHER_S = 0.05
 _flushed_at = 0.0  # or will be; time.monotonic's
 
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
+
 
 class _Escaping(logging.Formatter):
     """What libraries say may hold what a stranger sent, who is not to write lines of his own.
 
     So a message is one line, a traceback is indented, and no control character reaches a terminal.
     """
+
+    def formatTime(  # noqa: N802 - logging's name
+        self, record: logging.LogRecord, datefmt: str | None = None
+    ) -> str:
+        return _at(record.created)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         record.message = _printable(secrets.masked(record.message))
@@ -60,10 +69,35 @@ def configure() -> None:
 def event(what: str, **fields: object) -> None:
     """Log one event. Fields that are None are left out."""
     pairs = [f"{key}={_value(value)}" for key, value in fields.items() if value is not None]
-    now = time.time()
-    at = f"{_second(int(now))},{int(now % 1 * 1000):03}"  # as logging has it
-    sys.stdout.write(f"{at} {what} {' '.join(pairs)}\n")
+    sys.stdout.write(f"{_at(time.time())} {what} {' '.join(pairs)}\n")
     _flush_soon()
+
+
+class Trouble:
+    """What fails again and again, told after 1, 2, 4 ... 60 s, and once more when it is over.
+
+    One that did not come back for a minute is over without a word.
+    """
+
+    def __init__(self) -> None:
+        self._pause_s = 0.0
+        self._due = self._seen_at = -math.inf
+
+    def tell(self, **fields: object) -> None:
+        now = time.monotonic()
+        if now > self._seen_at + _LONGEST_PAUSE_S:
+            self._pause_s = 0
+        self._seen_at = now
+        if self._pause_s == 0 or now >= self._due:
+            event(NOTICE, **fields)
+            self._pause_s = min(2 * self._pause_s or _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+            self._due = now + self._pause_s
+
+    def is_over(self, **fields: object) -> None:
+        """Say so, if there was any."""
+        if self._pause_s:
+            event(NOTICE, **fields)
+        self._pause_s = 0
 
 
 def _flush_soon() -> None:
@@ -79,9 +113,16 @@ def _flush_soon() -> None:
         loop.call_later(_TOGETHER_S, sys.stdout.flush)
 
 
+def _at(now: float) -> str:
+    """2026-01-15T14:30:45.123+01:00: local time, and how far from UTC that is."""
+    second, offset = _second(int(now))
+    return f"{second}.{int(now % 1 * 1000):03}{offset}"
+
+
 @lru_cache(maxsize=2)
-def _second(second: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+def _second(second: int) -> tuple[str, str]:
+    text = datetime.fromtimestamp(second).astimezone().isoformat()
+    return text[:19], text[19:]
 
 
 def _value(value: object) -> str:

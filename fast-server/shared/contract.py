@@ -27,7 +27,12 @@ MEDIA_RECORD = "media.json"
 PROGRESS_RECORD = "progress.json"
 CENTRAL_UNREACHABLE = "central_unreachable"
 CENTRAL_FULL = "central_full"
-TAKEN_UP_AGAIN = (CENTRAL_UNREACHABLE, CENTRAL_FULL)  # failures that are retried by themselves,
+LOGO_UNAVAILABLE = "logo_unavailable"
+TAKEN_UP_AGAIN = {  # failures that are retried by themselves, and once what is so,
+    CENTRAL_UNREACHABLE: "central answers",
+    CENTRAL_FULL: "central answers",
+    LOGO_UNAVAILABLE: "there is a logo that works",
+}
 TAKEN_UP_FOR = timedelta(hours=24)  # for as long after the reception
 RECORD_LOST = "record_lost"
 FAILURE_CODES = (  # of progress.json's error
@@ -38,7 +43,7 @@ FAILURE_CODES = (  # of progress.json's error
     "decoder_crashed",
     "decoder_killed",
     "internal_error",
-    "logo_unavailable",
+    LOGO_UNAVAILABLE,
     "memory_limit",
     "not_encodable",
     "original_missing",
@@ -147,6 +152,7 @@ class ProgressRecord(TypedDict):
     error: ErrorRecord | None
     watermarked: FileRecord | None
     stored: FileRecord | None
+    filename: NotRequired[str]  # that of media.json, for people who grep
 
 
 def job_id(media_id: str, stage: Stage, run: int) -> str:

@@ -65,14 +65,14 @@ class HeldMedia:
 
     def save(self) -> None:
         """Replace progress.json. Not fsynced: in pending/ a torn one means stage 1 again."""
-        durable.write_json(self.path / PROGRESS_RECORD, self.progress, fsync=False)
+        self._write(fsync=False)
 
     def save_durably(self) -> None:
         """The same, its bytes on the disk: for a record that a move relies on.
 
         Its name needs no fsync of its own: file systems keep renames in their order.
         """
-        durable.write_json(self.path / PROGRESS_RECORD, self.progress, fsync=True)
+        self._write(fsync=True)
 
     def settle(self, state: str) -> None:
         """Move it to where it ends, failed/ or done/, with its record on the disk before."""
@@ -99,6 +99,11 @@ class HeldMedia:
         durable.require_folder(target.parent)
         self.path.rename(target)
         self.path = target
+
+    def _write(self, *, fsync: bool) -> None:
+        if not self.is_damaged:
+            self.progress["filename"] = self.record["filename"]
+        durable.write_json(self.path / PROGRESS_RECORD, self.progress, fsync=fsync)
 
 
 class Spool:
@@ -157,7 +162,7 @@ class Spool:
             path = self.find(media_id)
             record, progress = read_record(path), read_progress(path)
             if durable.is_folder(path):  # else it moved on between the two looks
-                return {**record, **progress}
+                return {**record, **progress, "filename": record["filename"]}
         raise MediaGone(media_id)
 
     @contextmanager

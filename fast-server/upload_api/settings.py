@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AnyHttpUrl, Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
+from shared.central_address import CentralAddress
 from shared.jobs import RedisAddress
 from shared.web.door import DoorSettings
 
@@ -12,11 +13,10 @@ MIB = 1024 * 1024
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(RedisAddress, DoorSettings):
+class Settings(RedisAddress, CentralAddress, DoorSettings):
     """fast-server's settings; the README's table explains each."""
 
     upload_dir: Path = Path("uploads")
-    central_server_url: AnyHttpUrl = AnyHttpUrl("http://host.docker.internal:8003/upload-final")
     max_upload_mb: PositiveNumber = 50
     max_megapixels: PositiveNumber = 100
     max_queue_depth: PositiveInt = 100_000

@@ -11,11 +11,13 @@ import socket
 import stat
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from itertools import cycle
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
@@ -25,6 +27,25 @@ Say = Callable[[str, str], None]
 
 class StackError(Exception):
     """What is wrong, and what to do about it, for the person at the terminal."""
+
+
+def interrupt_on_signals() -> None:
+    """Have SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt: the first that comes, and every
+    Ctrl-C after it.
+
+    SIGINT even where a shell has it ignored, as it does for what it starts in the background.
+    """
+    signals: list[float] = []
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        signals.append(time.monotonic())
+        # `timeout` sends each signal twice in a row.
+        if len(signals) == 1 or (number == signal.SIGINT and signals[-1] - signals[0] > 0.05):
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            signal.signal(number, interrupt)
 
 
 class Terminal:

@@ -155,12 +155,14 @@ class Stack:
             yield self._worker(f"worker-{number}", base if alone else f"{base}-{number}")
 
     def _worker(self, name: str, own_name: str) -> Service:
+        # No container's number is to follow its name, should this run in one.
+        env = {**self._env, "WORKER_NAME": own_name, "HOSTNAME": ""}
         keys = [f"arq:{queue}:health-check:{own_name}" for queue in ("watermark", "upload")]
         return Service(
             name,
             [sys.executable, "worker.py"],
             ROOT / "worker-server",
-            {**self._env, "WORKER_NAME": own_name},
+            env,
             self._say,
             trouble=partial(redis_trouble, self._redis, *keys),
             forget=partial(delete_keys, self._redis, *keys),
@@ -173,12 +175,12 @@ def _all_ended(services: list[Service]) -> bool:
 
 def _completed(given: Mapping[str, str], run_dir: Path) -> dict[str, str]:
     """The services' environment: all that is given, and something for what is not."""
-    env = {name: value for name, value in os.environ.items() if name not in OWN}
+    env = {name: value for name, value in os.environ.items() if value and name not in OWN}
     redis_port, *ports = free_ports(3)
     env |= dict(zip(PORTS, ports, strict=True)) | {"BIND": "127.0.0.1", "WORKERS": "1"}
     env |= {name: str(run_dir / Path(file).name) for name, file in FILES.items()}
-    env |= given
-    for name in {*FILES, "GOOGLE_LOGO"} & env.keys():
+    env |= {**given, "PYTHONUTF8": "1"}  # file names are UTF-8 whatever the locale
+    for name in {*FILES, "GOOGLE_LOGO", "LOGO_FILE", "SSL_CERT_FILE", "SSL_CERT_DIR"} & env.keys():
         if "://" not in env[name]:  # the services have working directories of their own
             env[name] = str(Path(env[name]).absolute())
     redis = f"127.0.0.1:{redis_port}"

@@ -20,6 +20,8 @@ from fastapi import FastAPI
 from local_stack.stack import ROOT
 
 UVICORN = ("-m", "uvicorn")
+# Before a command: SIGINT is ignored from the start, as after the & of a shell's script.
+IN_THE_BACKGROUND = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
 _START_S = 30
 _GIVE_UP_S = 90
 

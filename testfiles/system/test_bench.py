@@ -19,6 +19,7 @@ from benchmarks.queue import FAIRNESS
 from benchmarks.rig import FULL, KB, MB, Bench, Effort
 from local_stack.service import wait_until
 from support.images import jpeg, png
+from support.services import IN_THE_BACKGROUND
 
 TINY = Effort(
     rounds=1,
@@ -104,7 +105,8 @@ def test_a_promise_is_held_by_the_ratio_where_there_is_one() -> None:
 def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
     """The script in this process, with less to do; its exit status."""
     monkeypatch.setattr(bench, "QUICK", TINY)
-    handler = signal.getsignal(signal.SIGTERM)
+    handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.getsignal(number) for number in handled]
 
     def run_it(*options: str) -> int:
         monkeypatch.setattr(sys, "argv", ["bench.py", "--quick", *options])
@@ -114,7 +116,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., int]]:
             return int(str(end.code))
 
     yield run_it
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in zip(handled, handlers, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -182,12 +185,13 @@ def using(folder: Path) -> list[object]:
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_it_and_leaves_nothing(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", [[], IN_THE_BACKGROUND])
+def test_ctrl_c_ends_it_and_leaves_nothing(photos: Path, tmp_path: Path, start: list[str]) -> None:
     (photos / "one.jpg").write_bytes(jpeg())
     before, console = {*bench.FOLDER.glob("run-*")}, tmp_path / "console"
     with console.open("wb") as output:
         running = subprocess.Popen(
-            [sys.executable, bench.__file__, "--only", "pipeline", "--photos", str(photos)],
+            [*start, sys.executable, bench.__file__, "--only", "pipeline", "--photos", str(photos)],
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # as a terminal does, and then signals all of it

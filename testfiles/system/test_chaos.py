@@ -1,15 +1,19 @@
 """The chaos tool: what it does can be repeated, is undone, and ends with a status."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from faults.plan import INJECT, planned_faults
 from faults.uploads import planned_uploads
 from local_stack.stack import ROOT
+from support.services import IN_THE_BACKGROUND, until
 
 
 def test_a_seed_stands_for_one_sequence_of_faults() -> None:
@@ -43,6 +47,35 @@ def test_a_short_run_finds_nothing_wrong() -> None:
 def test_a_short_run_with_containers_finds_nothing_wrong() -> None:
     ended = chaos("--compose", "--seconds", "12", "--images", "20", "--seed", "3")
     assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [[], IN_THE_BACKGROUND])
+def test_ctrl_c_ends_it_and_leaves_no_process(tmp_path: Path, start: list[str]) -> None:
+    console = tmp_path / "console"
+    with console.open("wb") as output:
+        running = subprocess.Popen(
+            [*start, sys.executable, str(ROOT / "testfiles" / "chaos.py"), "--seed", "5"],
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        until(lambda: len(services_in(tmp_path)) >= 5)  # Redis, central, gateway, two workers
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.wait(60) == 130
+    finally:
+        running.kill()
+        running.wait()
+    assert not services_in(tmp_path)
+    assert "Traceback" not in console.read_text()
+
+
+def services_in(folder: Path) -> list[object]:
+    """The processes that have something in it in their environment or command."""
+    processes = psutil.process_iter(["cmdline", "environ"])
+    return [process.info for process in processes if f"{folder}/chaos-" in str(process.info)]
 
 
 def test_a_setting_the_stack_does_not_take_is_exit_status_2(

@@ -1,54 +1,83 @@
-"""The deployment: docker compose up --build --scale worker=3, and what it must survive."""
+"""The deployment: docker compose up --build, its settings, and what it must survive."""
 
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Self
 
 import httpx
 import pytest
+from PIL import Image
 
 from local_stack.host import free_ports
 from local_stack.stack import ROOT
 from support import images
 from support.services import until
 
-# without the operator's own .env
-COMPOSE = ["docker", "compose", "--progress", "plain", "--env-file", os.devnull]
+COMPOSE = ["docker", "compose", "--progress", "plain"]
+OLD = "media-processor"  # what every project was called once
 pytestmark = [pytest.mark.compose, pytest.mark.slow]
 
 
 class Deployment:
-    """A project of its own, beside whatever else this engine runs."""
+    """A clone in a folder of its own, beside whatever else this engine runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, parent: Path, name: str = "clone", **settings: str) -> None:
         port, central_port = free_ports(2)
         self.url = f"http://127.0.0.1:{port}"
         self.central_url = f"http://127.0.0.1:{central_port}"
-        name = f"media-processor-test-{port}"
-        own = {"COMPOSE_PROJECT_NAME": name, "PORT": port}
-        self._env = {**os.environ, **own, "CENTRAL_PORT": central_port}
+        self.central_port = central_port
+        self.folder = parent / f"test-{port}-{name}"
+        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for file in files.rstrip("\0").split("\0"):
+            if (ROOT / file).is_file():
+                (self.folder / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / file, self.folder / file)
+        self.set(PORT=port, CENTRAL_PORT=central_port, **settings)
+        kept = re.compile("PATH|HOME|DOCKER_.*")  # no settings for other deployments
+        self.env = {name: value for name, value in os.environ.items() if kept.fullmatch(name)}
+
+    def set(self, **settings: str) -> None:
+        """Write them into .env."""
+        with (self.folder / ".env").open("a") as file:
+            file.writelines(f"{name}={value}\n" for name, value in settings.items())
 
     def compose(self, *arguments: str) -> str:
         """docker compose's output. Raises CalledProcessError."""
-        ended = subprocess.run(
-            [*COMPOSE, *arguments],
-            cwd=ROOT,
-            env=self._env,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
+        ended = self.try_compose(*arguments)
+        if ended.returncode != 0:
+            print(ended.stderr)
+            ended.check_returncode()
         return ended.stdout
 
-    def up(self) -> None:
-        self.compose("up", "--build", "--detach", "--wait", "--scale", "worker=3")
+    def try_compose(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMPOSE, *arguments], cwd=self.folder, env=self.env, capture_output=True, text=True
+        )
+
+    def up(self, *options: str) -> None:
+        self.compose("up", "--build", "--detach", "--wait", *options)
+
+    def down(self) -> None:
+        self.compose("down", "--volumes", "--rmi", "local", "--timeout", "5")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        if failed:
+            print(self.try_compose("logs", "--tail", "50").stdout)
+        self.down()
 
     def inspect(self, service: str) -> list[dict[str, Any]]:
         containers = self.compose("ps", "--quiet", service).split()
@@ -86,22 +115,25 @@ class Deployment:
         text = httpx.get(f"{self.central_url}/activity?tail=100000").text
         return Counter(re.findall(r"IMAGE: (.+)", text))
 
+    def said(self, service: str, text: str) -> str:
+        """A service's console once that stands in it."""
+        until(lambda: text in self.compose("logs", service))
+        return self.compose("logs", service)
 
-@pytest.fixture(scope="module")
-def deployment() -> Iterator[Deployment]:
+
+@pytest.fixture(scope="module", autouse=True)
+def engine() -> None:
     if shutil.which("docker") is None:
         pytest.skip("there is no docker here")
     if subprocess.run(["docker", "info"], capture_output=True).returncode != 0:
         pytest.skip("docker is here, but its engine does not answer")
-    running = Deployment()
-    try:
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with Deployment(tmp_path_factory.mktemp("deployment"), WORKERS="3") as running:
         running.up()
         yield running
-    except subprocess.CalledProcessError:
-        print(running.compose("logs", "--tail", "50"))
-        raise
-    finally:
-        running.compose("down", "--volumes", "--rmi", "local", "--timeout", "5")
 
 
 def test_the_smoke_client_finds_nothing_wrong(deployment: Deployment) -> None:
@@ -129,6 +161,36 @@ def test_the_log_is_in_centrals_working_directory(deployment: Deployment) -> Non
     name = deployment.stored(deployment.post(images.jpeg(), "tail.jpg"))["stored"]["name"]
     log = deployment.compose("exec", "-T", "central-server", "cat", "worker_activity.log")
     assert log.count(f"IMAGE: {name}\n") == 1
+
+
+def test_a_backup_restored_into_another_deployment_is_all_that_there_was(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """By the README's own commands."""
+    media_id = deployment.post(images.jpeg(5))
+    before = deployment.stored(media_id)
+    blocks = (ROOT / "README.md").read_text().split("```sh\n")
+    backup, restore = (
+        next(block.split("```")[0] for block in blocks if f"{how} - " in block.split("```")[0])
+        for how in ("-cf", "-xf")
+    )
+    shell(deployment, backup)
+    until(lambda: answers(deployment.url))
+    with Deployment(tmp_path, "restored") as restored:
+        for name in ("uploads.tar", "central.tar"):
+            (deployment.folder / name).rename(restored.folder / name)
+        shell(restored, restore.replace("docker compose up\n", ""))
+        restored.up()
+        assert restored.stored(media_id)["stored"] == before["stored"]
+        assert restored.lines() == deployment.lines()
+        image = httpx.get(f"{restored.central_url}/media/{media_id}").content
+        assert image == httpx.get(f"{deployment.central_url}/media/{media_id}").content
+        another = restored.stored(restored.post(images.jpeg(6)))["stored"]["name"]
+        assert another not in deployment.lines()
+
+
+def shell(deployment: Deployment, script: str) -> None:
+    subprocess.run(["sh", "-ec", script], cwd=deployment.folder, env=deployment.env, check=True)
 
 
 @pytest.mark.parametrize("service", ["fast-server", "worker", "central-server"])
@@ -197,3 +259,205 @@ def test_down_and_up_again_lose_nothing(deployment: Deployment) -> None:
     kept = httpx.get(f"{deployment.central_url}/media/{before['media_id']}")
     assert kept.status_code == 200
     assert deployment.lines() == lines + Counter(names)
+
+
+def ids(deployment: Deployment) -> set[str]:
+    return {*deployment.compose("ps", "--quiet").split()}
+
+
+def test_two_clones_side_by_side_know_nothing_of_each_other(tmp_path: Path) -> None:
+    with Deployment(tmp_path) as one, Deployment(tmp_path, "Worker_2-worker-3") as other:
+        one.up()
+        media_id, containers = one.post(images.jpeg()), ids(one)
+        one.stored(media_id)
+        lines = one.lines()
+        other.up()
+        assert ids(one) == containers
+        stored = other.stored(other.post(images.jpeg()))
+        assert stored["attempts"][0]["worker"] == "worker-1"
+        assert httpx.get(f"{other.central_url}/media/{media_id}").status_code == 404
+        other.down()
+        assert httpx.get(f"{one.central_url}/media/{media_id}").status_code == 200
+        assert one.lines() == lines
+
+
+@pytest.fixture
+def old_volumes_are_free() -> None:
+    """Not for an engine on which somebody has them."""
+    own = ["--quiet", "--filter", f"label=com.docker.compose.project={OLD}"]
+    for what in (["volume", "ls"], ["ps", "--all"]):
+        if subprocess.run(["docker", *what, *own], capture_output=True, check=True).stdout:
+            pytest.skip(f"this engine has a project {OLD} already")
+
+
+def make_up(deployment: Deployment) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["make", "up"],
+        cwd=deployment.folder,
+        env=deployment.env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.usefixtures("old_volumes_are_free")
+def test_an_old_projects_images_are_still_served_after_the_upgrade(tmp_path: Path) -> None:
+    with Deployment(tmp_path) as deployment:
+        compose_file = deployment.folder / "docker-compose.yml"
+        upgraded = compose_file.read_text()
+        compose_file.write_text(f"name: {OLD}\n{upgraded}")
+        deployment.up()
+        stored = deployment.stored(deployment.post(images.jpeg()))
+        deployment.compose("down")
+        compose_file.write_text(upgraded)
+        try:
+            refused = make_up(deployment)
+            [line] = [x for x in refused.communicate()[1].splitlines() if x.startswith("COMPOSE_")]
+            assert refused.returncode == 2
+            assert not ids(deployment)
+            with (deployment.folder / ".env").open("a") as file:
+                file.write(f"{line}\n")
+            running = make_up(deployment)
+            url = f"{deployment.central_url}/media/{stored['media_id']}"
+            until(lambda: running.poll() is not None or answers(url))
+            assert httpx.get(url).status_code == 200
+            assert deployment.lines()[stored["stored"]["name"]] == 1
+            os.killpg(running.pid, signal.SIGINT)
+            running.communicate()
+        finally:
+            deployment.set(COMPOSE_PROJECT_NAME=OLD)
+            deployment.down()
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_each_setting_reaches_whom_it_is_for(tmp_path: Path) -> None:
+    uploads, central = tmp_path / "uploads", tmp_path / "central"
+    for folder in (uploads, central):
+        folder.mkdir()
+    settings = {"WORKERS": "2", "WORKER_NAME": "berlin", "TZ": "Asia/Kolkata", "BIND": "0.0.0.0"}
+    settings |= {"UPLOADS": str(uploads), "CENTRAL": f"./../{central.name}"}
+    with Deployment(tmp_path, **settings) as deployment:
+        # The way to a central on another host: out of the container, and in by a published port.
+        url = f"http://host.docker.internal:{deployment.central_port}/upload-final"
+        deployment.set(CENTRAL_SERVER_URL=url, ALLOWED_HOSTS="host.docker.internal")
+        deployment.compose("up", "--build", "--detach")
+        for service, variable in (
+            ("fast-server", "UPLOAD_DIR=/uploads"),
+            ("worker", "UPLOAD_DIR=/uploads"),
+            ("central-server", "ACTIVITY_LOG=worker_activity.log"),
+        ):
+            said = deployment.said(service, "chown")
+            assert f"{variable}: Permission denied. This service runs as uid 10001: chown" in said
+            assert "Traceback" not in said
+        for folder in (uploads, central):
+            folder.chmod(0o777)
+        deployment.up("--force-recreate")  # what is about to be restarted is not waited for
+        stored = [deployment.stored(deployment.post(images.jpeg(seed))) for seed in range(8)]
+        assert all((uploads / "done" / each["media_id"]).is_dir() for each in stored)
+        assert all((central / "central_storage" / x["stored"]["name"]).exists() for x in stored)
+        assert {x["attempts"][1]["worker"] for x in stored} <= {"berlin-1", "berlin-2"}
+        assert len(deployment.inspect("worker")) == 2
+        for service in ("fast-server", "worker", "central-server"):
+            last = deployment.compose("logs", "--no-log-prefix", service).splitlines()[-1]
+            assert re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+05:30 ", last)
+        deployment.up("--scale", "worker=3")
+        assert len(deployment.inspect("worker")) == 3
+        deployment.up()
+        assert len(deployment.inspect("worker")) == 2, "as .env says"
+
+
+RED = images.encode(Image.new("RGB", (60, 30), "red"), "PNG")
+
+
+@pytest.fixture(scope="module")
+def branded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Looks for what failed every second; GOOGLE_LOGO is what LOGO_FILE wins over."""
+    settings = {"RECONCILE_SECONDS": "1", "GOOGLE_LOGO": "/no/such/logo.png"}
+    with Deployment(tmp_path_factory.mktemp("branded"), **settings) as deployment:
+        deployment.set(LOGO_FILE="logo.png")
+        (deployment.folder / "logo.png").write_bytes(RED)
+        deployment.up()
+        yield deployment
+
+
+@pytest.mark.parametrize("path", ["logo.png", "./logo.png", "brand/logo.png", "{folder}/logo.png"])
+def test_ones_own_logo_is_a_file_of_this_machine(branded: Deployment, path: str) -> None:
+    path = path.format(folder=branded.folder)
+    (branded.folder / path).parent.mkdir(exist_ok=True)
+    (branded.folder / path).write_bytes(RED)
+    branded.set(LOGO_FILE=path)
+    branded.compose("up", "--detach", "worker")
+    media_id = branded.post(images.encode(Image.new("RGB", (400, 400)), "PNG"), "black.png")
+    branded.stored(media_id)
+    marked = httpx.get(f"{branded.central_url}/media/{media_id}").content
+    with Image.open(BytesIO(marked)) as image:
+        assert images.pixel(image.convert("RGB"), (380, 20)) == (255, 0, 0)
+
+
+def test_without_one_the_mounted_mark_is_not_used(branded: Deployment) -> None:
+    branded.set(LOGO_FILE="", GOOGLE_LOGO="")
+    branded.compose("up", "--detach", "worker")
+    try:
+        # It looks for Google's, wherever that can be had.
+        said = "print(__import__('settings').Settings().logo)"
+        assert branded.compose("exec", "-T", "worker", "python", "-c", said) == "None\n"
+    finally:
+        branded.set(GOOGLE_LOGO="/no/such/logo.png")
+
+
+def test_a_missing_logo_is_named_by_its_path_and_not_made_a_folder(branded: Deployment) -> None:
+    branded.set(LOGO_FILE="missing.png")
+    ended = branded.try_compose("up", "--detach", "worker")
+    assert ended.returncode != 0
+    assert f"{branded.folder}/missing.png" in ended.stderr
+    assert not (branded.folder / "missing.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("folder", "Is a directory"),
+        ("foreign", "Permission denied"),
+        ("svg", "SVG logos are not taken"),
+    ],
+)
+def test_a_logo_that_cannot_work_makes_the_worker_unwell_until_there_is_another(
+    branded: Deployment, kind: str, reason: str
+) -> None:
+    path = branded.folder / f"{kind}.png"
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(b"<svg/>" if kind == "svg" else RED)
+        path.chmod(0o644 if kind == "svg" else 0o600)  # and no file of uid 10001
+    branded.set(LOGO_FILE=path.name)
+    branded.compose("up", "--detach", "worker")
+
+    def check() -> subprocess.CompletedProcess[str]:
+        return branded.try_compose("exec", "-T", "worker", "python", "worker.py", "--check")
+
+    until(lambda: reason in check().stderr)
+    told = check()
+    assert told.returncode == 1
+    assert told.stderr.startswith("worker-1: The logo /logo cannot be had: ")
+    if kind != "svg":
+        assert "inside the container" in told.stderr
+        assert "uid 10001" in told.stderr
+        assert "LOGO_FILE" in told.stderr
+    assert told.stderr.removeprefix("worker-1: ").strip() in branded.compose("logs", "worker")
+    media_id = branded.post(images.jpeg())
+    until(lambda: httpx.get(f"{branded.url}/media/{media_id}").json()["status"] == "failed")
+    media = httpx.get(f"{branded.url}/media/{media_id}").json()
+    assert (media["error"]["code"], len(media["attempts"])) == ("logo_unavailable", 1)
+    assert "by itself once there is a logo that works" in media["next"]
+    branded.set(LOGO_FILE="logo.png")
+    branded.compose("up", "--detach", "worker")
+    assert branded.stored(media_id)["watermarked"]["notes"] == []

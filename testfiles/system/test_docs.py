@@ -23,6 +23,15 @@ SETTINGS: dict[str, type[BaseSettings]] = {
     "worker": WorkerSettings,
     "central": CentralSettings,
 }
+COMPOSE_SETS = {
+    "UPLOAD_DIR",
+    "STORAGE_DIR",
+    "ACTIVITY_LOG",
+    "HOSTNAME",
+    "REDIS_HOST",
+    "REDIS_PORT",
+}
+PASSED_BESIDES = {"TZ", "FORWARDED_ALLOW_IPS"}  # no settings of ours: libraries read them
 ROW = re.compile(
     r"^\| (?P<names>`[A-Z_`, ]+`) \| (?P<default>[^|]+) \| [^|]+ \| (?P<by>[^|]+) \|$", re.M
 )
@@ -49,11 +58,32 @@ def test_the_table_has_every_setting_with_its_default(service: str) -> None:
         assert documented[name] == ("unset" if default in (None, ()) else str(default)), name
 
 
-def test_compose_passes_every_setting_of_the_table_that_it_does_not_set_itself() -> None:
+def compose_environment(service: str) -> dict[str, str]:
+    """What docker-compose.yml says of a service's variables."""
     compose = (ROOT / "docker-compose.yml").read_text()
-    own = {"REDIS_PORT", "REDIS_URL", "WORKER_NAME", "HOSTNAME", "STORAGE_DIR", "ACTIVITY_LOG"}
-    missing = [name for name in table() if f" {name}:" not in compose]
-    assert set(missing) == own
+    block = re.search(rf"^  {service}:\n(?P<lines>(?:    .*\n)+)", compose, re.M)
+    assert block
+    lines = re.search(r"^    environment:\n(?P<lines>(?:      .*\n)+)", block["lines"], re.M)
+    assert lines
+    return dict(re.findall(r"^      ([A-Z_]+): *(.*)$", lines["lines"], re.M))
+
+
+@pytest.mark.parametrize("service", SETTINGS)
+def test_compose_passes_every_setting_of_the_table_but_what_it_sets_itself(service: str) -> None:
+    environment = compose_environment("worker" if service == "worker" else f"{service}-server")
+    settings = {name for name, (_, by) in table().items() if service in by}
+    passed = {
+        name
+        for name, value in environment.items()
+        if not value or value.startswith("#") or "${" in value
+    }
+    assert settings - passed == settings & COMPOSE_SETS
+    assert passed - settings <= PASSED_BESIDES
+
+
+@pytest.mark.parametrize("service", ["redis", "fast-server", "worker", "central-server"])
+def test_every_service_of_compose_is_told_the_time_zone(service: str) -> None:
+    assert "TZ" in compose_environment(service)
 
 
 def test_every_make_target_it_names_exists() -> None:

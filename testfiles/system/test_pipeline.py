@@ -1,8 +1,6 @@
 """The whole way, through real processes: upload, watermark, ship, store, log."""
 
 import re
-import subprocess
-import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -14,7 +12,7 @@ import pytest
 from PIL import Image, ImageChops
 from redis import Redis
 
-from local_stack.stack import ROOT, Stack
+from local_stack.stack import Stack
 from support import images
 from support.services import until
 from support.stack_client import TIMEOUT_S, described, post
@@ -117,13 +115,6 @@ def test_a_truncated_photo_fails_with_a_reason_and_the_next_one_does_not(stack: 
     assert "truncated" in media["error"]["detail"]
     assert (stack.upload_dir / "failed" / broken / "photo.jpg").is_file()
     assert ended(stack, whole)["status"] == "stored"
-
-
-def test_the_smoke_client_finds_nothing_wrong(stack: Stack) -> None:
-    client = ROOT / "testfiles" / "test.py"
-    command = [sys.executable, str(client), "--url", stack.url, "--central", stack.central_url]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The local stack: what `make run` promises to the person at the terminal."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from local_stack.host import StackError, free_ports
 from local_stack.service import Service, wait_until
 from local_stack.stack import ROOT, Stack
 from support import images
+from support.services import IN_THE_BACKGROUND
 
 pytestmark = pytest.mark.slow
 
 
 READY = "ready at"
+DEAD_PROXY = "http://127.0.0.1:9"
 
 
 def runner(folder: Path, **settings: str) -> Service:
@@ -97,6 +100,73 @@ def test_a_signal_ends_everything_with_status_0(running: Service, number: signal
     assert wait_until(lambda: not running.running, 40)
     assert running.status == 0
     assert not any(map(alive, services))
+
+
+def test_ctrl_c_ends_what_was_started_in_the_background_of_a_script(tmp_path: Path) -> None:
+    service = runner(tmp_path)
+    service.command = [*IN_THE_BACKGROUND, *service.command]
+    try:
+        service.start()
+        services = children(service)
+        assert len(services) == 4
+        os.kill(service.pid, signal.SIGINT)
+        assert wait_until(lambda: not service.running, 40)
+        assert service.status == 0
+        assert not any(map(alive, services))
+    finally:
+        service.stop()
+
+
+def test_pip_installs_into_the_venv_wherever_else_it_is_told_to(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for path in ROOT.glob("*/requirements*.txt"):  # empty ones here: nothing is downloaded
+        (tmp_path / path.parent.name).mkdir(exist_ok=True)
+        (tmp_path / path.parent.name / path.name).touch()
+    elsewhere = dict.fromkeys(["PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"], f"{tmp_path}/elsewhere")
+    made = subprocess.run(
+        ["make", ".venv/run.stamp", f"PYTHON={sys.executable}"],
+        cwd=tmp_path,
+        env={**os.environ, "PIP_USER": "1", "PYTHONSAFEPATH": "1", **elsewhere},
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_the_services_start_where_python_looks_in_no_folder_of_its_own(tmp_path: Path) -> None:
+    with Stack(tmp_path, {"PYTHONSAFEPATH": "1"}) as stack:
+        assert httpx.get(f"{stack.url}/ready").is_success
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},  # as a Latin-1 locale
+        {"PYTHONSAFEPATH": "1"},
+        {"http_proxy": DEAD_PROXY, "HTTPS_PROXY": DEAD_PROXY, "ALL_PROXY": DEAD_PROXY},
+        dict.fromkeys(["GOOGLE_LOGO", "WORKERS", "BIND", "WORKER_NAME", "REDIS_URL", "TZ"], ""),
+    ],
+)
+def test_it_runs_in_the_environments_that_people_have(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    folders = {"RUN_DIR": "run", "UPLOAD_DIR": "uploads", "STORAGE_DIR": "storage"}
+    absolute = {name: f"{tmp_path}/{folder}" for name, folder in folders.items()}
+    log = f"{tmp_path}/activity.log"
+    service = runner(tmp_path, **absolute, ACTIVITY_LOG=log, **environment)
+    service.command = ["make", "-C", str(ROOT), "-o", ".venv/run.stamp", "run"]
+    try:
+        service.start()
+        url = f"http://127.0.0.1:{service.env['PORT']}/media"
+        files = {"file": ("größe 写真.jpg", images.jpeg(size=(64, 48)))}
+        answer = httpx.post(url, files=files)
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["filename"] == "größe 写真.jpg"
+        stored = f"{url}/{answer.json()['media_id']}"
+        assert wait_until(lambda: httpx.get(stored).json()["status"] == "stored", 20)
+    finally:
+        service.stop()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")

@@ -97,12 +97,12 @@ def after_failure(media: HeldMedia) -> str:
     media_id, error = media.record["media_id"], media.progress["error"]
     if error is not None and error["code"] in TAKEN_UP_AGAIN and is_taken_up(media.path):
         until = timestamp(received_at(media.path) + TAKEN_UP_FOR)
-        return f"taken up again when central answers, until {until}"
+        return f"taken up again when {TAKEN_UP_AGAIN[error['code']]}, until {until}"
     return f"POST /media/{media_id}/retry or DELETE /media/{media_id}"
 
 
 def is_taken_up(path: Path) -> bool:
-    """Whether the media in path is queued again by itself, once central answers."""
+    """Whether the media in path is queued again by itself, once what it needs is there."""
     return clock.now() - received_at(path) < TAKEN_UP_FOR
 
 

@@ -14,7 +14,7 @@ import httpx
 from errors import CentralRefused, Unavailable
 from pipeline.attempts import LONGEST_RETRY_AFTER_S
 from runtime.deadlines import within
-from shared import clock, durable
+from shared import clock, durable, tls
 from shared.central_answer import CentralAnswer, answer_to
 from shared.contract import (
     CENTRAL_FULL,
@@ -46,7 +46,12 @@ class Central:
         # httpx's timeout is for each phase; the attempt as a whole has the limit below.
         # uvicorn closes idle connections after 5 s, as httpx does: no request may meet that.
         limits = httpx.Limits(keepalive_expiry=2)
-        self._client = httpx.AsyncClient(timeout=None, limits=limits, trust_env=False)  # noqa: S113
+        self._client = httpx.AsyncClient(
+            verify=tls.client_context(),
+            timeout=None,  # noqa: S113
+            limits=limits,
+            trust_env=False,
+        )
 
     async def deliver(
         self, path: Path, media_id: str, content_type: str, sha256: str

@@ -2,10 +2,13 @@
 
 An image never goes out unmarked, nor with another logo than the one that was asked for.
 Only where nothing was asked for and Google's cannot be fetched does the bundled mark serve.
+One that cannot work as it is fails images at once; one that cannot be had now has retries.
 """
 
 import asyncio
 import hashlib
+import os
+import socket
 import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,9 +16,11 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from drawing import compositing
-from errors import StageError, Unavailable
+from errors import ImageRejected, LogoUnusable, StageError, Unavailable
+from runtime import container_limits
 from runtime.decoder_processes import PixelProcesses
-from shared import console, durable
+from shared import console, durable, tls
+from shared.contract import LOGO_UNAVAILABLE
 
 DEFAULT_URL = "https://www.google.com/images/branding/googlelogo/2x/googlelogo_color_272x92dp.png"
 BUNDLED = Path(__file__).parent.parent / "bundled_logo.png"
@@ -23,6 +28,8 @@ REFRESH_S = 3600.0
 _FETCH_S = 5
 _FAILURE_KEPT_S = 5  # jobs that wait for a logo do not each try on their own
 _MAX_BYTES = 10 * 1024 * 1024
+_PASSING = (408, 425, 429)  # and every 5xx; any other refusal is meant
+_MOUNTED = "LOGO_FILE in .env mounts a file of the host there, which that uid must be able to read"
 
 
 class Logo:
@@ -40,17 +47,39 @@ class Logo:
         self._failed_at = 0.0
         try:  # now: proxies and certificates are taken from the environment as it is at the start
             self._http: httpx.AsyncClient | Exception = httpx.AsyncClient(
-                follow_redirects=True, limits=httpx.Limits(max_keepalive_connections=0)
+                verify=tls.client_context(),
+                follow_redirects=True,
+                limits=httpx.Limits(max_keepalive_connections=0),
             )
         except Exception as error:  # a proxy of a kind that there is no module for, say
             self._http = error
 
     async def path(self) -> Path:
-        """The normalised logo. Raises Unavailable where the one asked for cannot be had."""
+        """The normalised logo. Raises Unavailable where the one asked for cannot be had, which is
+        LogoUnusable where it cannot work."""
         async with self._lock:
             if self._path is None or not self._path.exists():  # somebody tidied up /tmp
                 self._path = await self._first()
             return self._path
+
+    async def trouble(self) -> str | None:
+        """Why the logo that was asked for cannot work; None where it does, or may do soon.
+
+        Looked for again at each call, if the last time was a while ago.
+        """
+        try:
+            await self.path()
+        except Unavailable as error:
+            return error.detail if isinstance(error, LogoUnusable) else None
+        return None
+
+    async def works(self) -> bool:
+        """Whether images can be marked; the logo is looked for again as above."""
+        try:
+            await self.path()
+        except Unavailable:
+            return False
+        return True
 
     async def refresh(self) -> None:
         """Fetch it, or look for a newer one; the old one stays if that fails."""
@@ -84,17 +113,17 @@ class Logo:
         try:
             return await self._normalised(BUNDLED.read_bytes())
         except StageError as error:  # a child that was killed, say
-            raise Unavailable("logo_unavailable", f"The bundled logo: {error.detail}") from error
+            raise Unavailable(LOGO_UNAVAILABLE, f"The bundled logo: {error.detail}") from error
 
     async def _load(self) -> Path:
         """The source's logo as it is now, normalised. Raises Unavailable."""
         try:
             return await self._normalised(await self._content())
         except Exception as error:  # whatever it is: images wait for a logo, or get the bundled one
-            what = self._source or DEFAULT_URL
             reason = str(error) or type(error).__name__
-            detail = f"The logo {what} cannot be had: {reason}."
-            raise Unavailable("logo_unavailable", detail) from error
+            detail = f"The logo {self._source or DEFAULT_URL} cannot be had: {reason.rstrip('.')}."
+            kind = LogoUnusable if self._cannot_work(error) else Unavailable
+            raise kind(LOGO_UNAVAILABLE, detail) from error
 
     async def _content(self) -> bytes:
         source = self._source or DEFAULT_URL
@@ -104,6 +133,15 @@ class Logo:
                 return await self._download(source)
         local = Path(unquote(parts.path) if parts.scheme == "file" else source)
         return await asyncio.to_thread(_read, local)
+
+    def _cannot_work(self, error: Exception) -> bool:
+        """Whether it stays so until somebody mends it."""
+        if isinstance(error, httpx.HTTPStatusError):
+            status = error.response.status_code
+            return status < 500 and status not in _PASSING
+        bad_address = (httpx.InvalidURL, httpx.UnsupportedProtocol)
+        bad_content = (ValueError, ImageRejected)
+        return error is self._http or isinstance(error, (*bad_address, *bad_content))
 
     async def _download(self, url: str) -> bytes:
         if isinstance(self._http, Exception):
@@ -134,9 +172,23 @@ class Logo:
 
 
 def _read(path: Path) -> bytes:
-    """What the operator names may be a link, but no pipe, which nobody may ever write to."""
-    with durable.reading(path.resolve()) as file:
-        content = file.read(_MAX_BYTES + 1)
+    """What the operator names may be a link, but no pipe, which nobody may ever write to.
+
+    Raises ValueError where there is no file that can be read.
+    """
+    try:
+        with durable.reading(path.resolve()) as file:
+            content = file.read(_MAX_BYTES + 1)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        raise ValueError(f"{error.strerror} {_where()}") from error
     if len(content) > _MAX_BYTES:
         raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
     return content
+
+
+def _where() -> str:
+    """On which machine, and as whom, this process looks for a file."""
+    host, uid = socket.gethostname(), os.getuid()
+    if container_limits.is_container():
+        return f"inside the container {host}, for uid {uid}. {_MOUNTED}"
+    return f"on {host}, for uid {uid}"

@@ -16,9 +16,11 @@ from functools import partial
 from typing import TypeVar
 
 from arq.connections import ArqRedis
+from redis.exceptions import RedisError
 
 from pipeline import attempts
 from pipeline.delivery import Central
+from pipeline.logo import Logo
 from recovery.record_repair import RecordRepair
 from recovery.retention import Retention
 from recovery.stalled_jobs import StalledJobs
@@ -26,7 +28,10 @@ from settings import Settings
 from shared import clock, console, durable, jobs
 from shared.background import repeat
 from shared.contract import (
+    CENTRAL_FULL,
+    CENTRAL_UNREACHABLE,
     FAILED,
+    LOGO_UNAVAILABLE,
     PENDING,
     TAKEN_UP_AGAIN,
     UPLOAD_QUEUE,
@@ -53,14 +58,22 @@ class Reconciler:
         spool: Spool,
         redis: ArqRedis,
         central: Central,
+        logo: Logo,
         settings: Settings,
         repairs: Sequence[RecordRepair],
+        redis_trouble: console.Trouble,
     ) -> None:
+        """redis_trouble is also told of by whoever else finds Redis gone."""
         self._spool = spool
         self._redis = redis
-        self._central = central
+        self._is_there = {
+            CENTRAL_UNREACHABLE: central.is_ready,
+            CENTRAL_FULL: central.is_ready,
+            LOGO_UNAVAILABLE: logo.works,
+        }
         self._settings = settings
         self._repairs = repairs
+        self._redis_trouble = redis_trouble
         self._stalled = StalledJobs(spool, redis)
         self._longest_wait_s = attempts.longest_wait_s(settings)
         self._redis_epoch_s = math.inf  # when this machine was started, by Redis' clock
@@ -93,7 +106,9 @@ class Reconciler:
             self._must_pass = True
             if str(error).startswith("WRONGTYPE"):
                 await jobs.put_aside_foreign_keys(self._redis)
-            raise
+            if not isinstance(error, RedisError):
+                raise
+            self._redis_trouble.tell(detail=f"reconciler: {error!r}")
 
     async def _measure_clock(self) -> bool:
         """Whether Redis' clock may have been set back: what was due then, waits for that time."""
@@ -134,7 +149,7 @@ class Reconciler:
         # First: what Redis loses from here on is noticed by the next look.
         await self._redis.set(PASSED_KEY, timestamp(clock.now()))
         await self._queue_what_has_no_job()
-        await self._rerun_unreachable()
+        await self._rerun_what_waits()
         await asyncio.to_thread(self._retention.sweep)
 
     async def _queue_what_has_no_job(self) -> None:
@@ -166,26 +181,30 @@ class Reconciler:
         progress = read_progress(self._spool.folder(PENDING, media_id))
         return media_id, next_stage(progress), progress["run"]
 
-    async def _rerun_unreachable(self) -> None:
-        """Take up again what failed because central was not there, if it is now."""
-        failed = await asyncio.to_thread(self._unreachable)
-        if not failed or not await self._central.is_ready():
+    async def _rerun_what_waits(self) -> None:
+        """Take up again what failed because central or the logo was not there, if it is now."""
+        waiting = await asyncio.to_thread(self._waiting)
+        there = {code for code in {*waiting.values()} if await self._is_there[code]()}
+        failed = [media_id for media_id, code in waiting.items() if code in there]
+        if not failed:
             return
         for start in range(0, len(failed), _BATCH):
             batch = await asyncio.to_thread(self._rerun, failed[start : start + _BATCH])
             await jobs.enqueue(self._redis, batch)
-        detail = "central answers again: taken up what had failed for want of it"
+        once = " and ".join(sorted({TAKEN_UP_AGAIN[code] for code in there}))
+        detail = f"{once}: taken up what had failed for want of that"
         console.event(console.NOTICE, detail=detail, media=len(failed))
 
-    def _unreachable(self) -> list[str]:
-        return list(_of_each(self._media_in(FAILED), self._if_unreachable))
+    def _waiting(self) -> dict[str, str]:
+        """The media that are taken up again some time, and the code that each failed with."""
+        return dict(_of_each(self._media_in(FAILED), self._if_waiting))
 
-    def _if_unreachable(self, media_id: str) -> str | None:
+    def _if_waiting(self, media_id: str) -> tuple[str, str] | None:
         path = self._spool.folder(FAILED, media_id)
         if not attempts.is_taken_up(path):
             return None
         error = read_progress(path)["error"]
-        return media_id if error and error["code"] in TAKEN_UP_AGAIN else None
+        return (media_id, error["code"]) if error and error["code"] in TAKEN_UP_AGAIN else None
 
     def _rerun(self, media_ids: Iterable[str]) -> list[Job]:
         return list(_of_each(media_ids, self._rerun_one))

@@ -11,8 +11,9 @@ import asyncio
 import fcntl
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import aclosing, closing, suppress
+from functools import partial
 from itertools import islice
 
 from ulid import ULID
@@ -20,6 +21,7 @@ from ulid import ULID
 from errors import Unavailable
 from pipeline.delivery import Central
 from shared import clock, console, durable
+from shared.background import in_thread
 from shared.contract import FAILED, PROGRESS_RECORD, is_media_id
 from shared.jobs import Job
 from shared.records import is_in_order, next_stage
@@ -71,33 +73,34 @@ class RecordRepair:
             self._looked_ns = max(self._looked_ns, looked_ns)
         if self._looked_ns > now_ns:  # the clock was set back
             self._looked_ns = 0
-        async for media_id in self._out_of_order():
-            try:
-                queued += await self._put_right(media_id)
-            except MediaGone:
-                pass
-            except Unavailable:
-                raise
-            except Exception as error:  # no reason to leave the others
-                is_all = False
-                if not isinstance(error, MediaBusy):
-                    console.event(console.NOTICE, media_id=media_id, detail=repr(error))
+        async with aclosing(self._out_of_order()) as found:
+            async for media_id in found:
+                try:
+                    queued += await self._put_right(media_id)
+                except MediaGone:
+                    pass
+                except Unavailable:
+                    raise
+                except Exception as error:  # no reason to leave the others
+                    is_all = False
+                    if not isinstance(error, MediaBusy):
+                        console.event(console.NOTICE, media_id=media_id, detail=repr(error))
         if is_all:
             self._looked_ns, self._is_waiting = now_ns, False
             os.pwrite(fd, f"{now_ns:32}".encode(), 0)
         return queued
 
-    async def _out_of_order(self) -> AsyncIterator[str]:
-        records = self._records(self._looked_ns)
-        while True:
-            started = time.monotonic()
-            looked_at = await asyncio.to_thread(self._next_slice, records)
-            if not looked_at:
-                return
-            for media_id in looked_at:
-                if media_id is not None:
-                    yield media_id
-            await asyncio.sleep(time.monotonic() - started)
+    async def _out_of_order(self) -> AsyncGenerator[str]:
+        with closing(self._records(self._looked_ns)) as records:
+            while True:
+                started = time.monotonic()
+                looked_at = await in_thread(partial(self._next_slice, records))
+                if not looked_at:
+                    return
+                for media_id in looked_at:
+                    if media_id is not None:
+                        yield media_id
+                await asyncio.sleep(time.monotonic() - started)
 
     def _next_slice(self, records: Iterator[str | None]) -> list[str | None]:
         # Processor time: a worker that is frozen or waits for central meanwhile is not looking.
@@ -106,7 +109,7 @@ class RecordRepair:
         self._looking_s += time.thread_time() - started
         return looked_at
 
-    def _records(self, since_ns: int) -> Iterator[str | None]:
+    def _records(self, since_ns: int) -> Generator[str | None]:
         """The media's id for a record that is out of order, None for every other one."""
         with os.scandir(self._folder) as entries:
             for entry in entries:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_SIGNS = (Path("/.dockerenv"), Path("/run/.containerenv"))  # Docker's, Podman's
 
 
 def usable_cpus() -> int:
@@ -28,6 +29,10 @@ def memory_bytes() -> int:
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = _cgroup_limit("memory.max") or _cgroup_limit("memory/memory.limit_in_bytes")
     return min(machine, int(limit)) if limit.isdecimal() else machine
+
+
+def is_container() -> bool:
+    return any(sign.exists() for sign in _SIGNS)
 
 
 def _cgroup_limit(name: str) -> str:

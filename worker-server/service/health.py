@@ -1,5 +1,7 @@
 """Whether a worker is at work, as Redis knows it. Imported by health checks, so kept light."""
 
+from typing import cast
+
 from redis import Redis, RedisError
 
 from service import worker_name
@@ -15,15 +17,21 @@ def key(queue: str, worker: str) -> str:
     return f"{queue}:health-check:{worker}"
 
 
+def trouble_key(worker: str) -> str:
+    """Where a worker says for a while why it cannot do its work."""
+    return f"media-processor:trouble:{worker}"
+
+
 def trouble() -> str | None:
-    """None if both queues of this worker have reported lately, else a sentence."""
+    """None if both queues of this worker have reported lately, and no trouble, else a sentence."""
     settings = environment.load(Settings)
     name = worker_name.resolve(settings)
     keys = [key(queue, name) for queue in (WATERMARK_QUEUE, UPLOAD_QUEUE)]
     try:
         with Redis.from_url(settings.redis_dsn, socket_timeout=_ANSWER_S) as redis:
             if redis.exists(*keys) == len(keys):
-                return None
+                told = cast(bytes | None, redis.get(trouble_key(name)))
+                return None if told is None else f"{name}: {told.decode()}"
     except RedisError as error:
         return f"Redis does not answer, so nobody knows whether {name} is at work: {error}"
     return f"{name} has not told Redis lately that it is at work; see its console."

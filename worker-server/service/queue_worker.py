@@ -88,6 +88,7 @@ class QueueWorker(Worker):
         self._queued = queued
         self._wake = jobs.WAKE.get(self.queue_name)
         self._more_wait = False  # as far as is known
+        self.at_work = asyncio.Event()  # Redis has let it take jobs, and note that it lives
         self._take = self.pool.register_script(_TAKE)
         self._end = self.pool.register_script(_END)
 
@@ -103,6 +104,7 @@ class QueueWorker(Worker):
                 del self.tasks[job_id]
                 task.result()
         await self.heart_beat()
+        self.at_work.set()
         await self._wait()
 
     async def _start_jobs(self) -> None:

@@ -5,10 +5,12 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvloop
+from arq.connections import ArqRedis
 from arq.worker import func
 
 from formats import registry
@@ -70,14 +72,15 @@ async def _serve(settings: Settings) -> None:
             uploads=settings.upload_dir.resolve(),
         )
         repairs = [RecordRepair(state, stages.spool, stages.central) for state in (FAILED, DONE)]
+        trouble = console.Trouble()
         async with asyncio.TaskGroup() as retiring:
             while not stop.is_set():
                 workers = build_workers(stages)
                 try:
-                    await _work(stages, workers, repairs, stop)
+                    await _work(stages, workers, repairs, trouble, stop)
                 except Exception as error:  # of Redis, or of arq when a connection drops
                     detail = f"taking jobs failed, workers start anew: {error!r}"
-                    console.event(console.NOTICE, worker=stages.worker, detail=detail)
+                    trouble.tell(worker=stages.worker, detail=detail)
                     with suppress(Exception):  # they say it again
                         await jobs.put_aside_foreign_keys(workers[0].pool)
                 # New ones take jobs while those that failed finish theirs.
@@ -104,7 +107,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
     try:
         spool.prepare()
     except OSError as error:
-        raise SystemExit(f"UPLOAD_DIR={settings.upload_dir}: {error.strerror}") from None
+        raise SystemExit(environment.unusable("UPLOAD_DIR", settings.upload_dir, error)) from None
     central = Central(str(settings.central_server_url), name, settings.upload_timeout_seconds)
     with tempfile.TemporaryDirectory(prefix="worker-") as folder:
         pixels = PixelProcesses(
@@ -113,7 +116,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
             settings.memory_mb,
             Path(folder),
         )
-        logo = Logo(settings.google_logo, Path(folder), pixels)
+        logo = Logo(settings.logo, Path(folder), pixels)
         clean_environment.forget_the_rest()
         await pixels.warm_up(registry.load)
         background = asyncio.create_task(repeat("the logo", logo.refresh, REFRESH_S))
@@ -127,19 +130,27 @@ async def _work(
     stages: Stages,
     workers: list[QueueWorker],
     repairs: list[RecordRepair],
+    trouble: console.Trouble,
     stop: asyncio.Event,
 ) -> None:
     """Poll both queues and reconcile until stop is set; jobs may still run then.
 
     Raises RedisError or OSError where Redis failed a Worker: arq's own end with it.
     """
-    reconciler = Reconciler(stages.spool, workers[0].pool, stages.central, stages.settings, repairs)
+    redis = workers[0].pool
+    reconciler = Reconciler(
+        stages.spool, redis, stages.central, stages.logo, stages.settings, repairs, trouble
+    )
+    tell = partial(_tell_trouble, stages, redis)
     running = [
         *(asyncio.create_task(worker.async_run()) for worker in workers),
+        asyncio.create_task(repeat("health", tell, _HEALTH_S)),
         asyncio.create_task(reconciler.run()),
         asyncio.create_task(stop.wait()),
     ]
+    telling = asyncio.create_task(_tell_when_over(stages, workers, trouble))
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    telling.cancel()
     for worker in workers:
         worker.allow_pick_jobs = False
     await asyncio.sleep(_TAKING_S)  # jobs that are being taken right now still start
@@ -147,6 +158,23 @@ async def _work(
     for outcome in await asyncio.gather(*running, return_exceptions=True):
         if isinstance(outcome, Exception):
             raise outcome
+
+
+async def _tell_when_over(
+    stages: Stages, workers: list[QueueWorker], trouble: console.Trouble
+) -> None:
+    for worker in workers:
+        await worker.at_work.wait()
+    trouble.is_over(worker=stages.worker, detail="taking jobs again")
+
+
+async def _tell_trouble(stages: Stages, redis: ArqRedis) -> None:
+    """A worker whose logo cannot work is at work, but not well."""
+    key = health.trouble_key(stages.worker)
+    if trouble := await stages.logo.trouble():
+        await redis.set(key, trouble, ex=3 * _HEALTH_S)
+    else:
+        await redis.delete(key)
 
 
 def build_workers(stages: Stages) -> list[QueueWorker]:

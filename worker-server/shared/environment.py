@@ -1,5 +1,8 @@
 """Settings out of the environment, and a plain sentence for each that is wrong."""
 
+import os
+import sys
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -13,12 +16,27 @@ AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 def load(settings: type[AnySettings]) -> AnySettings:
     """Build the settings. Raises SystemExit that names each variable that is wrong."""
+    if (encoding := sys.getfilesystemencoding()) != "utf-8":
+        raise SystemExit(
+            f"LC_ALL, LC_CTYPE or LANG has file names in {encoding}, and images have names of all "
+            "languages: set PYTHONUTF8=1."
+        )
     try:
         loaded = settings()
     except ValidationError as error:
         raise SystemExit("\n".join(_sentence(problem) for problem in error.errors())) from None
     secrets.learn(*(str(value) for _, value in loaded if "://" in str(value)))
     return loaded
+
+
+def unusable(variable: str, path: Path, error: OSError) -> str:
+    """A sentence for a folder or file of the settings that does not do what it must."""
+    told = f"{variable}={path}: {error.strerror}"
+    if not isinstance(error, PermissionError):
+        return told
+    uid = os.getuid()
+    to_do = f"chown {uid} that folder, or in a container the one that is mounted there"
+    return f"{told}. This service runs as uid {uid}: {to_do}."
 
 
 def _sentence(problem: ErrorDetails) -> str:

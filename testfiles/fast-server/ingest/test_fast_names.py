@@ -100,7 +100,9 @@ def test_a_real_name_is_kept_however_a_client_writes_it(
     assert answer.json()["name"] == "日本 1.jpg"
 
 
-LINE = re.compile(r"[\d-]{10} [\d:,]{12} \S+ [a-z]+( [a-z0-9_]+=([^\s\"=]+|\"([^\"\\]|\\.)+\"))+")
+LINE = re.compile(
+    r"[\d-]{10}T[\d:.]{12}[+-]\d\d:\d\d \S+ [a-z]+( [a-z0-9_]+=([^\s\"=]+|\"([^\"\\]|\\.)+\"))+"
+)
 
 
 def test_the_console_has_one_line_an_event_that_a_program_can_read(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from local_stack.host import free_ports
 from media import central_client
 from shared import spool
 from shared.contract import Status
-from support import images, web_server
+from support import images
 from support.fast import RedisServer, assert_problem, client, redis_server
 from support.services import InProcess, in_process, running
 from support.web_server import Request, Web
@@ -37,10 +37,6 @@ def knows_nothing(request: Request) -> None:
     request.respond(404, json.dumps(problem).encode(), **headers)
 
 
-class DeletingRequest(Request):
-    do_DELETE = Request.do_POST  # noqa: N815
-
-
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with redis_server(tmp_path_factory.mktemp("redis")) as server:
@@ -48,9 +44,8 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def central(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+def central() -> Iterator[Web]:
     """A central-server that has every media, unless a test lets it answer otherwise."""
-    monkeypatch.setattr(web_server, "Request", DeletingRequest)
     with Web(lambda request: request.respond(204)) as web:
         yield web
 

@@ -117,16 +117,24 @@ def test_what_comes_next_is_a_sentence(
 
 
 @pytest.mark.parametrize(("hours", "is_taken_up"), [(1, True), (25, False)])
-def test_after_an_outage_of_central_it_goes_on_by_itself_for_a_day(
-    fast: InProcess, tmp_path: Path, hours: int, is_taken_up: bool
+@pytest.mark.parametrize(
+    ("code", "once"),
+    [
+        ("central_unreachable", "central answers"),
+        ("central_full", "central answers"),
+        ("logo_unavailable", "there is a logo that works"),
+    ],
+)
+def test_after_an_outage_it_goes_on_by_itself_for_a_day(
+    fast: InProcess, tmp_path: Path, hours: int, is_taken_up: bool, code: str, once: str
 ) -> None:
-    progress = {"status": "failed", "error": UNREACHABLE}
+    progress = {"status": "failed", "error": {**UNREACHABLE, "code": code}}
     media_id = media(tmp_path, "failed", progress, timedelta(hours=hours))
     received = (datetime.now(UTC) - timedelta(hours=hours)).timestamp()
     os.utime(tmp_path / "failed" / media_id / "media.json", (received, received))
     said = fast.get(f"/media/{media_id}").json()["next"]
     until = timestamp(received_at(tmp_path / "failed" / media_id) + timedelta(hours=24))
-    assert (f"by itself once central answers, until {until}" in said) == is_taken_up
+    assert (f"by itself once {once}, until {until}" in said) == is_taken_up
     assert f"POST /media/{media_id}/retry" in said
     assert ("DELETE" in said) != is_taken_up
 

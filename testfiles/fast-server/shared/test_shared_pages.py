@@ -1,16 +1,30 @@
 """GET / and /docs of both services: whole from the service, and shown by a real browser."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from support.browser import CHROMIUM, NONE, rendered
 from support.fast import client, gateway
 from support.services import running
 
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason=NONE)
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
+needs_browser = pytest.mark.skipif(
+    not CHROMIUM, reason="there is no Chromium here; on Debian: apt install chromium"
+)
+
+
+def rendered(url: str, profile: Path) -> tuple[str, str]:
+    """The page at url as its scripts have made it, and what it wrote to its console."""
+    command = [CHROMIUM, "--headless", "--no-sandbox", f"--user-data-dir={profile}"]
+    command += ["--disable-background-networking", "--enable-logging=stderr", "--v=0"]
+    command += ["--virtual-time-budget=20000", "--dump-dom", url]
+    run = subprocess.run(command, capture_output=True, timeout=120, check=True)
+    console = [line for line in run.stderr.decode().splitlines() if ":CONSOLE" in line]
+    return run.stdout.decode(), "\n".join(console)
 
 
 @pytest.fixture(scope="module", params=["fast-server", "central-server"])

@@ -15,7 +15,7 @@ from ulid import ULID
 
 from shared import durable
 from shared.contract import Status
-from shared.spool import MediaBusy, MediaGone, Spool
+from shared.spool import HeldMedia, MediaBusy, MediaGone, Spool
 from support.services import until
 from support.worker import FOLDER, add_media, state_of
 
@@ -109,6 +109,33 @@ def test_what_a_crash_left_half_saved_does_not_move_along(uploads: Spool) -> Non
         assert len(list(media.path.glob(".progress*"))) == 1
         media.move("done")
         assert not list(media.path.glob(".progress*"))
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "größe 写真.jpg"])
+def test_its_name_stands_in_every_record_for_whoever_greps(uploads: Spool, name: str) -> None:
+    media_id = add_media(uploads.root, name=name)
+    for save in (HeldMedia.save, HeldMedia.save_durably, HeldMedia.rerun):
+        with uploads.hold(media_id) as media:
+            save(media)
+            written = (media.path / "progress.json").read_text(encoding="utf-8")
+            assert f'"filename": "{name}"' in written
+            (media.path / "progress.json").unlink()
+
+
+def test_media_json_has_the_last_word_on_the_name(uploads: Spool) -> None:
+    media_id = add_media(uploads.root, run=3, filename="other.jpg")
+    assert uploads.describe(media_id).items() >= {"run": 3, "filename": "photo.jpg"}.items()
+
+
+def test_a_name_outlives_the_record_it_came_from(uploads: Spool) -> None:
+    media_id = add_media(uploads.root)
+    with uploads.hold(media_id) as media:
+        media.save()
+        (media.path / "media.json").unlink()
+    with uploads.hold(media_id) as media:
+        media.save()
+    path = uploads.folder("pending", media_id) / "progress.json"
+    assert json.loads(path.read_text())["filename"] == "photo.jpg"
 
 
 def test_another_media_is_free_meanwhile(uploads: Spool) -> None:

@@ -97,6 +97,7 @@ def test_no_wait_is_longer_than_it_was_meant_to_be_though_redis_clock_was_set_ba
         (errors.DecoderFailed("decoder_crashed", "It died."), 2),
         (errors.DecoderKilled("decoder_killed", "It was killed."), 10),
         (UNREACHABLE, 6),
+        (errors.LogoUnusable("logo_unavailable", "It is an SVG."), 1),
     ],
 )
 def test_each_kind_of_failure_is_worth_so_many_attempts(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,10 +13,11 @@ from urllib.parse import quote
 import pytest
 from PIL import Image
 
-from errors import Unavailable
+from errors import LogoUnusable, Unavailable
 from local_stack.host import free_ports
 from pipeline import logo
 from pipeline.logo import Logo
+from runtime import container_limits
 from runtime.decoder_processes import PixelProcesses
 from shared.background import repeat
 from support import images
@@ -74,9 +76,10 @@ def used(source: str | None, folder: Path) -> tuple[int, ...]:
     return colour(path_of(source, folder))
 
 
-def reason_for_none(source: str, folder: Path) -> str:
+def reason_for_none(source: str, folder: Path, *, for_good: bool = True) -> str:
     with pytest.raises(Unavailable) as told:
         used(source, folder)
+    assert isinstance(told.value, LogoUnusable) == for_good
     assert told.value.code == "logo_unavailable"
     assert source in told.value.detail
     assert not list(folder.glob("*.png"))
@@ -132,20 +135,25 @@ def hang(request: Request) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("answer", "reason", "for_good"),
     [
-        (status(404), "404"),
-        (status(500), "500"),
-        (lambda request: request.respond(200, b"<html>sign in</html>"), "not an image"),
-        (lambda request: request.respond(200, RED[:80]), "not an image"),
-        (lambda request: request.respond(200, b""), "not an image"),
-        (lambda request: request.respond(200, bytes(10 * 2**20 + 1)), "larger than"),
-        (lambda request: request.respond(302, Location=request.path), "redirect"),
+        (status(404), "404", True),
+        (status(410), "410", True),
+        (status(403), "403", True),
+        (status(429), "429", False),
+        (status(500), "500", False),
+        (lambda request: request.respond(200, b"<html>sign in</html>"), "not an image", True),
+        (lambda request: request.respond(200, b"<svg/>"), "SVG logos are not taken", True),
+        (lambda request: request.respond(200, RED[:80]), "not an image", True),
+        (lambda request: request.respond(200, b""), "not an image", True),
+        (lambda request: request.respond(200, bytes(10 * 2**20 + 1)), "larger than", True),
+        (lambda request: request.respond(302, Location=request.path), "redirect", False),
         (
             lambda request: request.respond(200, b"plain text", Content_Encoding="gzip"),
             "decompress",
+            False,
         ),
-        (hang, "Timeout"),
+        (hang, "Timeout", False),
     ],
 )
 def test_a_logo_the_user_set_and_that_cannot_be_had_is_never_replaced(
@@ -154,10 +162,11 @@ def test_a_logo_the_user_set_and_that_cannot_be_had_is_never_replaced(
     monkeypatch: pytest.MonkeyPatch,
     answer: Callable[[Request], None],
     reason: str,
+    for_good: bool,
 ) -> None:
     monkeypatch.setattr(logo, "_FETCH_S", 0.5 if answer is hang else 20)
     web.answer = answer
-    assert reason in reason_for_none(f"{web.url}/logo.png", folder)
+    assert reason in reason_for_none(f"{web.url}/logo.png", folder, for_good=for_good)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +174,23 @@ def test_a_logo_the_user_set_and_that_cannot_be_had_is_never_replaced(
 )
 def test_a_source_that_is_not_there_is_never_replaced(folder: Path, source: str) -> None:
     reason_for_none(source, folder)
+
+
+def test_a_server_that_is_not_there_may_come(folder: Path) -> None:
+    reason_for_none(f"http://127.0.0.1:{free_ports(1)[0]}/logo.png", folder, for_good=False)
+
+
+@pytest.mark.parametrize(
+    ("is_container", "where"), [(True, "inside the container vm, "), (False, "on vm, ")]
+)
+def test_a_path_that_leads_nowhere_says_where_it_was_looked_for_and_as_whom(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, is_container: bool, where: str
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "vm")
+    monkeypatch.setattr(container_limits, "is_container", lambda: is_container)
+    said = reason_for_none("/home/me/logo.png", folder)
+    assert f"No such file or directory {where}for uid {os.getuid()}" in said
+    assert ("LOGO_FILE" in said) == is_container
 
 
 def test_a_pipe_is_no_logo(folder: Path, tmp_path: Path) -> None:
@@ -215,6 +241,34 @@ def test_a_failure_is_remembered_for_a_while_and_then_forgotten(
             web.answer = status(200)
             monkeypatch.setattr(logo, "_FAILURE_KEPT_S", 0)
             assert colour(await wanted.path()) == OPAQUE_RED
+
+    asyncio.run(scenario())
+
+
+def test_one_that_cannot_work_is_trouble_until_it_is_mended(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logo, "_FAILURE_KEPT_S", 0)
+    path = tmp_path / "logo.png"
+
+    async def scenario() -> None:
+        async with logo_of(str(path), folder) as wanted:
+            assert "No such file" in str(await wanted.trouble())
+            assert not await wanted.works()
+            path.write_bytes(RED)
+            assert await wanted.trouble() is None
+            assert await wanted.works()
+
+    asyncio.run(scenario())
+
+
+def test_one_that_may_soon_be_had_is_no_trouble_but_does_not_work(web: Web, folder: Path) -> None:
+    web.answer = status(503)
+
+    async def scenario() -> None:
+        async with logo_of(web.url, folder) as wanted:
+            assert await wanted.trouble() is None
+            assert not await wanted.works()
 
     asyncio.run(scenario())
 

@@ -17,7 +17,7 @@ MEDIA_ID = "01KAP3V8Z4J5N6Q7R8S9T0VWXY"
 CONTENT = os.urandom(300_000)
 NAMES = {
     "watermarked_photo.jpg": "watermarked_photo.jpg",
-    'watermarked_a "b".jpg': "watermarked_a %22b%22.jpg",  # as browsers and httpx escape it
+    'watermarked_a "b".jpg': 'watermarked_a "b".jpg',  # httpx escapes the quotes, as browsers do
     "watermarked_50%.jpg": "watermarked_50%.jpg",
     "watermarked_%41;=&.jpg": "watermarked_%41;=&.jpg",
     "watermarked_صورة.jpg": "watermarked_صورة.jpg",

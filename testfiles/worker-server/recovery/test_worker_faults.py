@@ -269,6 +269,25 @@ def test_a_redis_without_memory_costs_time_only(worker: Worker, redis: Redis) ->
 
 
 @pytest.mark.slow
+def test_a_redis_that_is_gone_is_told_and_so_is_its_return(
+    worker: Worker, service: tuple[Service, Redis]
+) -> None:
+    (server, redis), before = service, len(worker.console())
+
+    def said(what: str) -> int:
+        return worker.console()[before:].count(what)
+
+    server.kill()
+    until(lambda: said("Connection refused") >= 2)
+    server.start()
+    until(lambda: said("taking jobs again"))
+    media_id = add_media(worker.uploads)
+    enqueue(redis, media_id)
+    until_all_done(worker.uploads, media_id)
+    assert said("taking jobs again") == 1
+
+
+@pytest.mark.slow
 def test_a_worker_started_before_its_redis_waits_for_it(
     uploads: Path, service: tuple[Service, Redis], redis: Redis, central: Web
 ) -> None:
@@ -278,7 +297,7 @@ def test_a_worker_started_before_its_redis_waits_for_it(
     worker = Worker(uploads, redis, central.url)
     try:
         worker.spawn()
-        until(lambda: "workers start anew" in worker.console())
+        until(lambda: "Connection refused" in worker.console())
         server.start()
         until_all_done(uploads, media_id)
         server.kill()

@@ -193,7 +193,7 @@ def test_a_name_in_a_record_that_is_no_files_counts_as_no_record(
         {"attempts": [{**ATTEMPT, "stage": "x"}]}, {"attempts": [{**ATTEMPT, "ended_at": 1}]},
         {"attempts": {}}, {"attempts": [1]}, {"next_attempt_at": "soon"}, {"next_attempt_at": 9},
         {"error": "x"}, {"watermarked": {"name": 1}}, {"watermarked": {**MARK, "notes": "x"}},
-        {"watermarked": {**MARK, "content_type": "a\r\nb"}},
+        {"watermarked": {**MARK, "content_type": "a\r\nb"}}, {"filename": 7},
     ],
 )  # fmt: skip
 def test_any_other_nonsense_in_a_record_counts_as_no_record(

@@ -18,9 +18,11 @@ from ulid import ULID
 
 from local_stack.service import Service
 from pipeline.delivery import Central
+from pipeline.logo import Logo
 from recovery import reconciler
 from recovery.reconciler import Reconciler
 from settings import Settings
+from shared.console import Trouble
 from shared.spool import Spool
 from support.services import until
 from support.worker import (
@@ -64,22 +66,43 @@ class FakeCentral:
         return self.ready
 
 
+class FakeLogo:
+    """The same of it."""
+
+    def __init__(self, *, working: bool = False) -> None:
+        self.working = working
+
+    async def works(self) -> bool:
+        return self.working
+
+
 def reconciler_of(
-    uploads: Path, pool: ArqRedis, central: FakeCentral | None = None, **env: str
+    uploads: Path,
+    pool: ArqRedis,
+    central: FakeCentral | None = None,
+    logo: FakeLogo | None = None,
+    **env: str,
 ) -> Reconciler:
     with patch.dict(os.environ, env):
         settings = Settings()
-    return Reconciler(Spool(uploads), pool, cast(Central, central or FakeCentral()), settings, [])
+    needed = cast(Central, central or FakeCentral()), cast(Logo, logo or FakeLogo())
+    return Reconciler(Spool(uploads), pool, *needed, settings, [], Trouble())
 
 
 def ulid_of(days_ago: float) -> str:
     return str(ULID.from_datetime(datetime.now(UTC) - timedelta(days=days_ago)))
 
 
-def one_pass(uploads: Path, redis: Redis, central: FakeCentral | None = None, **env: str) -> None:
+def one_pass(
+    uploads: Path,
+    redis: Redis,
+    central: FakeCentral | None = None,
+    logo: FakeLogo | None = None,
+    **env: str,
+) -> None:
     async def scenario() -> None:
         async with connected(redis) as pool:
-            reconciler = reconciler_of(uploads, pool, central, **env)
+            reconciler = reconciler_of(uploads, pool, central, logo, **env)
             await reconciler._measure_clock()
             await reconciler._pass()
 
@@ -245,6 +268,20 @@ def test_what_failed_for_want_of_central_is_taken_up_once_it_is_ready(
     assert queued(redis) == {f"{media_id}:upload:3"}
     described = progress_of(uploads, media_id)
     assert (described["status"], described["attempts"], described["error"]) == ("queued", [], None)
+
+
+def test_what_failed_for_want_of_a_logo_is_taken_up_once_there_is_one(
+    uploads: Path, redis: Redis
+) -> None:
+    without_logo = failed(uploads, "logo_unavailable")
+    without_central = failed(uploads, "central_unreachable")
+    one_pass(uploads, redis, FakeCentral(ready=True), FakeLogo(working=False))
+    assert state_of(uploads, without_logo) == "failed"
+    assert state_of(uploads, without_central) == "pending"
+    late = failed(uploads, "logo_unavailable", hours_ago=24.1)
+    one_pass(uploads, redis, FakeCentral(ready=False), FakeLogo(working=True))
+    assert state_of(uploads, without_logo) == "pending"
+    assert state_of(uploads, late) == "failed"
 
 
 def test_only_that_is_taken_up_and_only_for_a_day(uploads: Path, redis: Redis) -> None:

@@ -30,9 +30,25 @@ def resolved(monkeypatch: pytest.MonkeyPatch, dns_says: DnsSays = (PTR,), /, **e
         return worker_name.resolve(Settings())
 
 
-def test_what_the_user_chose_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    env = {"WORKER_NAME": "zürich 1", "HOSTNAME": "worker-9"}
-    assert resolved(monkeypatch, **env) == "zürich 1"
+@pytest.mark.parametrize("env", [{"HOSTNAME": "worker-9"}, {}])
+def test_what_the_user_chose_comes_first(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str]
+) -> None:
+    assert resolved(monkeypatch, WORKER_NAME="zürich 1", **env) == "zürich 1"
+
+
+def test_it_is_followed_by_the_number_that_compose_gave_the_container(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    env = {"WORKER_NAME": "berlin", "HOSTNAME": "0123456789ab"}
+    assert resolved(monkeypatch, **env) == "berlin-3"
+    assert resolved(monkeypatch, ("alice.net.",), **env) == "berlin", "a container_name"
+
+
+@pytest.mark.parametrize("project", ["x", "x-worker-7", "worker-7", "a_b-9", "worker", "a" * 54])
+def test_the_projects_name_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch, project: str) -> None:
+    says = (f"{project}-worker-3.{project}_default.",)
+    assert resolved(monkeypatch, says) == "worker-3"
 
 
 @pytest.mark.parametrize("hostname", ["worker-9", "0123456789abc", "0123456789aB", "cafe"])
@@ -58,6 +74,7 @@ def test_an_empty_name_is_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("host.example.org.",),
         ("worker.example.org.",),
+        ("alice.x-worker-7.net.",),
         (),
         dns.exception.Timeout(),  # type: ignore[no-untyped-call]
         OSError("no network"),

@@ -227,20 +227,49 @@ def test_small_images_overtake_a_large_one(bench: Bench) -> None:
     assert max(stored, key=lambda media_id: stored[media_id]) == large
 
 
-def test_the_check_says_whether_it_is_at_work(bench: Bench) -> None:
-    def check(**env: str) -> tuple[int, str]:
-        command = [sys.executable, "worker.py", "--check"]
-        environ = {**bench.worker.env, **env}
-        ended = subprocess.run(command, cwd=FOLDER, env=environ, capture_output=True, text=True)
-        return ended.returncode, ended.stderr
+def check(worker: Worker, **env: str) -> tuple[int, str]:
+    """What `worker.py --check` says of it."""
+    command = [sys.executable, "worker.py", "--check"]
+    environ = {**worker.env, **env}
+    ended = subprocess.run(command, cwd=FOLDER, env=environ, capture_output=True, text=True)
+    return ended.returncode, ended.stderr
 
-    assert check() == (0, "")
-    status, told = check(WORKER_NAME="worker-2")
+
+def test_the_check_says_whether_it_is_at_work(bench: Bench) -> None:
+    assert check(bench.worker) == (0, "")
+    status, told = check(bench.worker, WORKER_NAME="worker-2")
     assert (status, told.splitlines()[1:]) == (1, [])
     assert told.startswith("worker-2 has not told Redis")
-    status, told = check(REDIS_URL="redis://127.0.0.1:1")
+    status, told = check(bench.worker, REDIS_URL="redis://127.0.0.1:1")
     assert (status, told.splitlines()[1:]) == (1, [])
     assert told.startswith("Redis does not answer")
+
+
+@pytest.mark.slow
+def test_a_logo_that_cannot_work_is_told_at_once_and_taken_up_once_it_does(
+    tmp_path: Path,
+) -> None:
+    logo, uploads = tmp_path / "logo.png", tmp_path / "uploads"
+    logo.write_text("<svg/>")
+    with (
+        running_redis(tmp_path) as (_, redis),
+        Web(as_central) as central,
+        running_worker(uploads, redis, central.url, GOOGLE_LOGO=str(logo)) as worker,
+    ):
+        bench = Bench(uploads, redis, central, worker)
+        until(lambda: f"The logo {logo} cannot be had: SVG logos are not taken" in worker.console())
+        until(lambda: check(worker)[0] == 1)
+        assert check(worker)[1].startswith(f"worker-1: The logo {logo} cannot be had: SVG")
+        media_id = bench.add()
+        error = bench.wait(media_id, "failed")["error"]
+        assert error["code"] == "logo_unavailable"
+        assert "SVG logos are not taken" in error["detail"]
+        assert errors_of(uploads, media_id) == ["logo_unavailable"], "nothing is gained by retries"
+        assert "taken up again when there is a logo that works" in worker.console()
+        logo.write_bytes((FOLDER / "bundled_logo.png").read_bytes())
+        until(lambda: state_of(uploads, media_id) == "done")
+        until(lambda: check(worker) == (0, ""))
+        assert bench.deliveries(media_id) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows a process' environment")

@@ -7,12 +7,29 @@ from formats import registry
 from options import Metadata, Options, OutputFormat, Padding, Position
 from runtime import container_limits
 from settings import Settings
+from shared import environment
 
 
 def given(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Options:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return Settings().options
+
+
+@pytest.mark.parametrize(
+    ("given_so", "logo"),
+    [
+        ({}, None),
+        ({"GOOGLE_LOGO": "https://host/l.png"}, "https://host/l.png"),
+        ({"GOOGLE_LOGO": "https://host/l.png", "LOGO_FILE": "/logo"}, "/logo"),
+        ({"GOOGLE_LOGO": "https://host/l.png", "LOGO_FILE": ""}, "https://host/l.png"),
+    ],
+)
+def test_the_logo_is_the_file_or_else_what_the_other_variable_names(
+    monkeypatch: pytest.MonkeyPatch, given_so: dict[str, str], logo: str | None
+) -> None:
+    given(monkeypatch, **given_so)
+    assert Settings().logo == logo
 
 
 def test_without_a_word_it_is_a_fifth_top_right_in_the_format_it_came_in() -> None:
@@ -74,11 +91,42 @@ def test_padding_is_in_pixels_or_in_percent(
 
 
 @pytest.mark.parametrize(
+    ("text", "share"), [("0.2", 0.2), ("20%", 0.2), ("2.5 %", 0.025), ("1", 1), ("100%", 1)]
+)
+def test_scale_and_opacity_are_shares_or_in_percent(
+    monkeypatch: pytest.MonkeyPatch, text: str, share: float
+) -> None:
+    options = given(monkeypatch, LOGO_SCALE=text, LOGO_OPACITY=text)
+    assert (options.scale, options.opacity) == (share, share)
+
+
+@pytest.mark.parametrize("text", ["20", "0", "nan", "much"])
+def test_what_is_no_share_is_told_how_to_write_one(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("LOGO_SCALE", text)
+    with pytest.raises(SystemExit, match=f"^LOGO_SCALE={text}: give a share such as 0.2, or 20%"):
+        environment.load(Settings)
+
+
+@pytest.mark.parametrize(("text", "quality"), [(None, None), ("89", 89), ("90", 90), ("91", 91)])
+def test_a_quality_is_unset_or_the_one_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, text: str | None, quality: int | None
+) -> None:
+    said = {} if text is None else {"OUTPUT_QUALITY": text}
+    assert given(monkeypatch, **said).output_quality == quality
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("LOGO_POSITION", "somewhere"),
         ("LOGO_SCALE", "0"),
         ("LOGO_SCALE", "20"),
+        ("LOGO_SCALE", "%"),
+        ("LOGO_SCALE", "0%"),
+        ("LOGO_SCALE", "101%"),
+        ("LOGO_OPACITY", "half"),
         ("LOGO_SCALE", "nan"),
         ("LOGO_PADDING", "-1"),
         ("LOGO_PADDING", "101%"),

@@ -19,12 +19,24 @@ _AVIF = ((0, 0), (50, 45), (80, 69), (90, 84), (95, 90), (100, 100))
 _HEVC = ((0, 0), (50, 42), (80, 54), (90, 65), (95, 72), (100, 100))
 
 
-def of_avif(quality: int) -> int:
-    return _interpolated(quality, _AVIF)
+_UNSET = 90
 
 
-def of_heif(quality: int) -> int:
-    return _interpolated(quality, _HEVC)
+def of_jpeg(quality: int | None) -> int:
+    """None where OUTPUT_QUALITY is unset."""
+    return _UNSET if quality is None else quality
+
+
+def of_avif(quality: int | None) -> int:
+    return _interpolated(of_jpeg(quality), _AVIF)
+
+
+def of_heif(quality: int | None) -> int:
+    return _interpolated(of_jpeg(quality), _HEVC)
+
+
+def of_webp(quality: int | None) -> int:
+    return of_jpeg(quality)
 
 
 def _interpolated(quality: int, knots: tuple[tuple[int, int], ...]) -> int:

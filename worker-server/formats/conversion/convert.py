@@ -133,8 +133,8 @@ def _timing(target: OutputFormat, durations: list[int], plays: int) -> dict[str,
 def _options(target: OutputFormat, stamp: Stamp) -> dict[str, Any]:
     wanted = stamp.options.output_quality
     options: dict[OutputFormat, dict[str, Any]] = {
-        OutputFormat.JPEG: {"quality": wanted},
-        OutputFormat.WEBP: {"quality": wanted, "method": 4},
+        OutputFormat.JPEG: {"quality": quality.of_jpeg(wanted)},
+        OutputFormat.WEBP: {"quality": quality.of_webp(wanted), "method": 4},
         OutputFormat.AVIF: {"quality": quality.of_avif(wanted), **mark.SPEED},
         OutputFormat.PNG: {},
     }

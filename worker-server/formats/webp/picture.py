@@ -83,8 +83,8 @@ def _effort(efforts: dict[int, dict[str, int]], pixels: int) -> dict[str, int] |
 
 
 def _quality(chunks: Sequence[Chunk], options: Options) -> int:
-    """That of the source, unless another is asked for."""
-    if options.output_quality != Options.output_quality:
+    """That of the source, unless one is asked for."""
+    if options.output_quality is not None:
         return options.output_quality
     source = next(chunk.data for chunk in chunks if chunk.name == b"VP8 ")
     return max(vp8_quality.quality(source), _LEAST_QUALITY)

@@ -214,6 +214,16 @@ def test_quality_makes_files_larger(tmp_path: Path, logo: Path, target: OutputFo
     assert sizes[0] < sizes[1] < sizes[2]
 
 
+@pytest.mark.parametrize("target", [OutputFormat.JPEG, OutputFormat.WEBP, OutputFormat.AVIF])
+def test_a_quality_that_is_unset_is_90(tmp_path: Path, logo: Path, target: OutputFormat) -> None:
+    unset, *near = (
+        mark(tmp_path, logo, SOURCES["BMP"], output_format=target, output_quality=q).content
+        for q in (None, 90, 85, 95)
+    )
+    assert unset == near[0]
+    assert unset not in near[1:]
+
+
 def test_what_the_format_cannot_hold_is_refused(tmp_path: Path, logo: Path) -> None:
     wide = images.encode(Image.new("1", (20_000, 2)), "PNG")
     with pytest.raises(errors.ImageRejected, match="20000 x 2 pixels cannot be"):
