@@ -15,6 +15,8 @@ from pillow_heif import HeifImage, open_heif, set_orientation
 from pillow_heif.constants import HeifCompressionFormat
 from pillow_heif.misc import CtxEncode
 
+from drawing import signalled_colour
+from drawing.compositing import Profile
 from drawing.raw_picture import Picture
 from drawing.stamp import Stamp
 from formats.codecs import quality
@@ -78,7 +80,7 @@ def _add(writer: CtxEncode, opened: HeifImage, stamp: Stamp, *, is_primary: bool
         opened.stride,
         is_deep=bool(bits),
     )
-    picture.put_on(stamp, profile=info.get("icc_profile"))
+    picture.put_on(stamp, profile=_profile(info))
     writer.add_image(
         picture.size,
         opened.mode,
@@ -88,6 +90,14 @@ def _add(writer: CtxEncode, opened: HeifImage, stamp: Stamp, *, is_primary: bool
         tile_size=_tile_size(opened),
         **carried,
     )
+
+
+def _profile(info: dict[str, Any]) -> Profile | None:
+    nclx = info.get("nclx_profile")
+    if nclx is None:
+        return info.get("icc_profile")
+    numbers = nclx["color_primaries"], nclx["transfer_characteristics"]
+    return signalled_colour.of_numbers(*numbers)
 
 
 def _tile_size(opened: HeifImage) -> int:

@@ -1,12 +1,15 @@
 """AVIF, stills and animations: frames, timing, profile, metadata, chroma as they were."""
 
 import io
+import struct
 from pathlib import Path
 from typing import Any, cast
 
 from PIL import AvifImagePlugin, Image, ImageFile
 from PIL.AvifImagePlugin import AvifImageFile
 
+from drawing import signalled_colour
+from drawing.compositing import Profile
 from drawing.raw_picture import Picture
 from drawing.stamp import Stamp
 from formats.avif import boxes
@@ -48,7 +51,7 @@ def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
         "exif": slot.stand_in,
         **SPEED,
     }
-    encoded = _encoded(opened, stamp, options)
+    encoded = _encoded(opened, stamp, _profile(image, head), options)
     return boxes.with_colours_and_loop(slot.filled(encoded), head)
 
 
@@ -59,9 +62,18 @@ def _note_losses(head: boxes.Head, stamp: Stamp) -> None:
         stamp.note("It was lossless and is of the highest quality that is not.")
 
 
-def _encoded(image: AvifImageFile, stamp: Stamp, options: dict[str, Any]) -> bytes:
+def _profile(image: ImageFile.ImageFile, head: boxes.Head) -> Profile | None:
+    icc_profile: bytes | None = image.info.get("icc_profile")
+    if icc_profile or head.colours is None:
+        return icc_profile
+    return signalled_colour.of_numbers(*struct.unpack(">2H", head.colours))
+
+
+def _encoded(
+    image: AvifImageFile, stamp: Stamp, profile: Profile | None, options: dict[str, Any]
+) -> bytes:
     """All of its pictures with the logo; image cannot be read any more."""
-    frames = [_Frame(image, number, stamp) for number in range(image.n_frames)]
+    frames = [_Frame(image, number, stamp, profile) for number in range(image.n_frames)]
     if len(frames) > 1:
         durations = [_duration(image, number) for number in range(len(frames))]
         options |= {"save_all": True, "append_images": frames[1:], "duration": durations}
@@ -78,14 +90,16 @@ class _Frame(Image.Image):
     else in memory while it is encoded.
     """
 
-    def __init__(self, image: AvifImageFile, number: int, stamp: Stamp) -> None:
+    def __init__(
+        self, image: AvifImageFile, number: int, stamp: Stamp, profile: Profile | None
+    ) -> None:
         super().__init__()
         self._mode, self._size = image.mode, image.size
         self._decoder = image._decoder
         self._number = number
         self._stamp = stamp
         self._orientation = _orientation(image)
-        self._profile = image.info.get("icc_profile")
+        self._profile = profile
 
     def tobytes(self, encoder_name: str = "raw", *args: Any) -> bytes:
         samples = bytearray(self._decoder.get_frame(self._number)[0])
