@@ -14,9 +14,9 @@ from drawing.raw_picture import Picture
 from drawing.stamp import Stamp
 from formats.avif import boxes
 from formats.avif.exif import ExifSlot
-from formats.codecs import quality
+from formats.codecs import heif_parts, quality
 from formats.codecs.encoding import out_of_memory_translated
-from metadata import filters
+from metadata import filters, xmp
 from options import Metadata
 
 # The children are as many as the processors, and each thread takes memory of the one it is in.
@@ -37,17 +37,18 @@ def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
         image.load()
         return path.read_bytes()
     head = boxes.read(path)
+    heif_parts.note_dropped(path, stamp, keeps_animation=True)
     _note_losses(head, stamp)
     opened = cast(AvifImageFile, image)
     block: bytes = opened._decoder.get_info()[4]
     kept = filters.exif(block, policy) if block else None
     slot = ExifSlot(kept or b"", orientation)
-    xmp = image.info.get("xmp")
+    packet = image.info.get("xmp")
     options = {
         "quality": 100 if head.is_lossless else quality.of_avif(stamp.options.output_quality),
         "subsampling": head.subsampling,
         "icc_profile": image.info.get("icc_profile"),
-        "xmp": filters.xmp(xmp, policy) if xmp else None,
+        "xmp": filters.xmp(xmp.of_one_picture(packet), policy) if packet else None,
         "exif": slot.stand_in,
         **SPEED,
     }
