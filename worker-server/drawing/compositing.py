@@ -7,7 +7,11 @@ from pathlib import Path
 from PIL import Image, ImageCms, ImageMath, ImageOps, UnidentifiedImageError
 
 from drawing import palette
+from drawing.signalled_colour import SignalledColour
 from errors import ImageRejected
+
+# What an image says of its colours: an ICC profile, or numbers
+Profile = bytes | SignalledColour
 
 LOGO_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
@@ -63,13 +67,13 @@ def composite(
     image: Image.Image,
     logo: Image.Image,
     corner: tuple[int, int],
-    profile: bytes | None = None,
+    profile: Profile | None = None,
     colours: int = 256,
 ) -> None:
     """Put the RGBA logo (sRGB) over image in place, its top left at corner.
 
-    profile is image's ICC profile, if any; colours how many entries its palette may grow to, or
-    how many levels of grey it has. Raises ImageRejected.
+    profile is image's own, if any; colours how many entries its palette may grow to, or how many
+    levels of grey it has. Raises ImageRejected.
     """
     mode, alpha = image.mode, logo.getchannel("A")
     if mode in ("RGBA", "LA"):
@@ -88,14 +92,14 @@ def composite(
     elif mode in ("L", "RGB", "CMYK", "YCbCr", "LAB"):
         image.paste(in_colours_of(logo, mode, profile), corner, alpha)
     elif mode.startswith("I") or mode == "F":
-        grey = in_colours_of(logo, "L", profile)
+        (grey,) = inks(logo, "L", profile)
         image.paste(_blended(_region(image, logo, corner), grey, alpha, _range(image)), corner)
     else:
         raise ImageRejected("unsupported_mode", f"Images of mode {mode} cannot be watermarked.")
 
 
 def _in_few_levels(
-    under: Image.Image, logo: Image.Image, profile: bytes | None, levels: int
+    under: Image.Image, logo: Image.Image, profile: Profile | None, levels: int
 ) -> Image.Image:
     """An L image of so many levels with the RGBA logo over it, in dots where it would not show."""
     cover = palette.hardened(logo.getchannel("A"))
@@ -112,12 +116,22 @@ def _in_few_levels(
     return drawn
 
 
-def in_colours_of(logo: Image.Image, mode: str, profile: bytes | None) -> Image.Image:
+def inks(logo: Image.Image, mode: str, profile: Profile | None) -> list[Image.Image]:
+    """The bands of in_colours_of; of mode F where they are not whole levels."""
+    if isinstance(profile, SignalledColour):
+        return profile.planes(logo, mode)
+    return list(in_colours_of(logo, mode, profile).split())
+
+
+def in_colours_of(logo: Image.Image, mode: str, profile: Profile | None) -> Image.Image:
     """The colours of the RGBA logo, without its alpha, as an image of that mode shows them.
 
     mode is L, RGB, CMYK, YCbCr or LAB. A profile that is damaged, or for another kind of image, is
     ignored, as viewers do.
     """
+    if isinstance(profile, SignalledColour):
+        planes = profile.planes(logo, mode)
+        return Image.merge(mode, [p.point(lambda level: level + 0.5).convert("L") for p in planes])
     rgb = logo.convert("RGB")
     from_srgb = transform(profile, mode)
     return rgb.convert(mode) if from_srgb is None else from_srgb.apply(rgb)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from PIL import Image, ImageMath
 
 from drawing import compositing
+from drawing.compositing import Profile
 
 
 class Alpha(Enum):
@@ -27,9 +28,9 @@ class Pixels(NamedTuple):
     white: float
 
 
-def put_on(samples: array[Any], kind: Pixels, logo: Image.Image, profile: bytes | None) -> None:
+def put_on(samples: array[Any], kind: Pixels, logo: Image.Image, profile: Profile | None) -> None:
     """Put an RGBA logo over samples of the same size, in place."""
-    inks = list(compositing.in_colours_of(logo, kind.mode, profile).split())
+    inks = compositing.inks(logo, kind.mode, profile)
     cover = logo.getchannel("A")
     planes = [_plane(samples, number, kind, logo.size) for number in range(len(inks))]
     under = None

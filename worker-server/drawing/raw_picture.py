@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from drawing import compositing, high_bit_depth
+from drawing.compositing import Profile
 from drawing.stamp import Overlay, Stamp
 
 _CHANNELS = {"L": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
@@ -28,8 +29,8 @@ class Picture:
     def _pixel_bytes(self) -> int:
         return _CHANNELS[self.mode] * (2 if self.is_deep else 1)
 
-    def put_on(self, stamp: Stamp, orientation: int = 1, profile: bytes | None = None) -> None:
-        """Composite the logo in place. profile is the picture's ICC profile."""
+    def put_on(self, stamp: Stamp, orientation: int = 1, profile: Profile | None = None) -> None:
+        """Composite the logo in place. profile is the picture's own."""
         overlay = stamp.overlay(self.size, orientation)
         if overlay is None:
             return

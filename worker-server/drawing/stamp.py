@@ -7,6 +7,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from drawing import compositing, placement
+from drawing.compositing import Profile
 from options import Options
 
 _UNSEEN = "The logo does not show: it has the colours of what lies under it, or is too faint."
@@ -76,15 +77,14 @@ class Stamp:
         self,
         image: Image.Image,
         orientation: int = 1,
-        profile: bytes | None = None,
+        profile: Profile | None = None,
         colours: int = 256,
     ) -> Overlay | None:
         """Composite the logo onto a whole loaded picture in place, in the picture's own mode.
 
-        profile is the picture's ICC profile, which the logo's colours are converted into;
-        colours, of an image with a palette, how many entries the file can hold, of grey, how many
-        levels. Returns what was put where, None where the picture passes unmarked. Raises
-        ImageRejected.
+        profile is the picture's own, whose colours the logo's are converted into; colours, of an
+        image with a palette, how many entries the file can hold, of grey, how many levels. Returns
+        what was put where, None where the picture passes unmarked. Raises ImageRejected.
         """
         overlay = self.overlay(image.size, orientation)
         if overlay is not None:

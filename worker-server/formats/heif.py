@@ -15,11 +15,13 @@ from pillow_heif import HeifImage, open_heif, set_orientation
 from pillow_heif.constants import HeifCompressionFormat
 from pillow_heif.misc import CtxEncode
 
+from drawing import signalled_colour
+from drawing.compositing import Profile
 from drawing.raw_picture import Picture
 from drawing.stamp import Stamp
-from formats.codecs import quality
+from formats.codecs import heif_parts, quality
 from formats.codecs.encoding import out_of_memory_translated
-from metadata import filters
+from metadata import filters, xmp
 from options import Metadata
 
 # Two threads halve the wait for a large picture where a processor is idle.
@@ -53,6 +55,7 @@ def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     primary = heif.primary_index
     if stamp.options.metadata is Metadata.KEEP and not any(stamp.overlay(p.size) for p in heif):
         return path.read_bytes()
+    heif_parts.note_dropped(path, stamp, keeps_animation=False)
     writer = CtxEncode(
         HeifCompressionFormat.HEVC,
         quality=quality.of_heif(stamp.options.output_quality),
@@ -78,7 +81,7 @@ def _add(writer: CtxEncode, opened: HeifImage, stamp: Stamp, *, is_primary: bool
         opened.stride,
         is_deep=bool(bits),
     )
-    picture.put_on(stamp, profile=info.get("icc_profile"))
+    picture.put_on(stamp, profile=_profile(info))
     writer.add_image(
         picture.size,
         opened.mode,
@@ -88,6 +91,14 @@ def _add(writer: CtxEncode, opened: HeifImage, stamp: Stamp, *, is_primary: bool
         tile_size=_tile_size(opened),
         **carried,
     )
+
+
+def _profile(info: dict[str, Any]) -> Profile | None:
+    nclx = info.get("nclx_profile")
+    if nclx is None:
+        return info.get("icc_profile")
+    numbers = nclx["color_primaries"], nclx["transfer_characteristics"]
+    return signalled_colour.of_numbers(*numbers)
 
 
 def _tile_size(opened: HeifImage) -> int:
@@ -104,27 +115,15 @@ def _tile_size(opened: HeifImage) -> int:
 def _carried(info: dict[str, Any], stamp: Stamp) -> dict[str, Any]:
     """What a picture carries beside its pixels, as the writer wants it."""
     policy = stamp.options.metadata
-    _note_dropped(info, stamp)
+    if any(group["type"] == "ster" for group in info.get("entity_groups", [])):
+        stamp.note("Its two pictures are no longer marked as a stereo pair.")
     set_orientation(info)  # they are turned already
     carried = {key: info[key] for key in _PROPERTIES if info.get(key) is not None}
     if policy is Metadata.KEEP:
         # An item's type is four characters, or cannot be written.
         blocks = info["metadata"]
         carried["metadata"] = [block for block in blocks if len(block["type"].encode()) == 4]
-    for name, kept in (("exif", filters.exif), ("xmp", filters.xmp)):
-        block = info.get(name)
-        carried[name] = kept(block, policy) if block else None
+    exif, packet = info.get("exif"), info.get("xmp")
+    carried["exif"] = filters.exif(exif, policy) if exif else None
+    carried["xmp"] = filters.xmp(xmp.of_one_picture(packet), policy) if packet else None
     return carried
-
-
-def _note_dropped(info: dict[str, Any], stamp: Stamp) -> None:
-    auxiliary = " ".join(info.get("aux", {})).lower()
-    groups = {group["type"] for group in info.get("entity_groups", [])}
-    if "gainmap" in auxiliary:
-        stamp.note("Its HDR gain map was dropped: it belongs to the picture without the logo.")
-    elif auxiliary:
-        stamp.note("Its auxiliary pictures were dropped: they belong to the one without the logo.")
-    if info.get("depth_images"):
-        stamp.note("Its depth map was dropped: it belongs to the picture without the logo.")
-    if "ster" in groups:
-        stamp.note("Its two pictures are no longer marked as a stereo pair.")

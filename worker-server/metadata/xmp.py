@@ -26,6 +26,11 @@ _PLACES = {
 }
 # In whatever namespace: drones and phones have their own.
 _PLACE_NAMES = re.compile(r"gps|(.*(latitude|longitude|altitude|location))$", re.IGNORECASE)
+_OF_GAIN_MAPS = {"http://ns.adobe.com/hdr-gain-map/1.0/", "http://ns.apple.com/HDRGainMap/1.0/"}
+_CONTAINERS = {
+    "http://ns.google.com/photos/1.0/container/",
+    "http://ns.google.com/photos/dd/1.0/container/",
+}
 _MAX_BYTES = 16_000_000
 
 # XML 1.0 sections 3.1 and 2.3, for tags that expat has found well-formed.
@@ -40,6 +45,22 @@ def without_location(packet: bytes) -> bytes | None:
 
 def _tells_place(namespace: str, name: str) -> bool:
     return _PLACE_NAMES.match(name) is not None or (namespace, name) in _PLACES
+
+
+def of_one_picture(packet: bytes) -> bytes:
+    """The packet without what promises a video or further pictures in the file, if it can be read.
+
+    Android's Motion Photo, Ultra HDR and Dynamic Depth formats.
+    """
+    return without(packet, _promises) or packet
+
+
+def _promises(namespace: str, name: str) -> bool:
+    return (
+        namespace in _OF_GAIN_MAPS
+        or (name == "Directory" and namespace in _CONTAINERS)
+        or name.startswith(("MicroVideo", "MotionPhoto"))
+    )
 
 
 def without(packet: bytes, unwanted: Unwanted) -> bytes | None:

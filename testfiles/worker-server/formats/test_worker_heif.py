@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import errors
+from drawing import compositing
 from options import Metadata
 from support import images
 from support.marks import Marked, bundled_logo, distance, logo_box, mark, without
@@ -123,6 +124,22 @@ def test_its_nclx_stays(tmp_path: Path, logo: Path) -> None:
     nclx = info_of(mark(tmp_path, logo, source).content)["nclx_profile"]
     assert isinstance(nclx, dict)
     assert display_p3.items() <= nclx.items()
+
+
+def test_on_pq_the_logo_is_as_bright_as_white_is(tmp_path: Path) -> None:
+    """Report ITU-R BT.2408: 203 cd/m2, 58.07% of the signal."""
+    Image.new("RGB", (60, 40), "white").save(tmp_path / "white.png")
+    compositing.normalise_logo(tmp_path / "white.png", tmp_path / "logo.png")
+    pq = {"color_primaries": 9, "transfer_characteristics": 16, "matrix_coefficients": 9}
+    written = pillow_heif.from_bytes("RGB;16", SIZE, bytes(6 * SIZE[0] * SIZE[1]))
+    file = BytesIO()
+    written.save(file, quality=95, chroma=444, bit_depth=10, full_range_flag=1, **pq)
+    after = mark(tmp_path, tmp_path / "logo.png", file.getvalue()).content
+    opened = pillow_heif.open_heif(BytesIO(after), convert_hdr_to_8bit=False)
+    levels = memoryview(bytes(opened.data)).cast("H")
+    left, top, right, bottom = logo_box(tmp_path / "logo.png", SIZE)
+    at = (top + bottom) // 2 * opened.stride // 2 + (left + right) // 2 * 3
+    assert list(levels[at : at + 3]) == pytest.approx([0.5807 * 65535] * 3, rel=0.01)
 
 
 def test_every_picture_of_a_burst_is_marked_and_the_same_one_is_first(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies
 from PIL import Image
 
-from metadata import filters
+from metadata import filters, xmp
 from options import Metadata
 
 NOGPS, STRIP, KEEP = Metadata.NOGPS, Metadata.STRIP, Metadata.KEEP
@@ -299,3 +299,23 @@ def test_damaged_resources_are_read_up_to_the_damage(damage: bytes, at: int) -> 
     for part in (filters.iptc, filters.iim):
         left = part(bytes(resources), NOGPS)
         assert left is None or len(left) <= len(resources)
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        b'xmlns:p="http://ns.adobe.com/hdr-gain-map/1.0/" p:Version="1.0"',
+        b'xmlns:p="http://ns.apple.com/HDRGainMap/1.0/" p:HDRGainMapVersion="65536"',
+        b'xmlns:p="http://ns.google.com/photos/1.0/camera/" p:MotionPhoto="1"',
+        b'xmlns:p="http://ns.google.com/photos/dd/1.0/container/" p:Directory="1"',
+    ],
+)
+def test_of_xmp_what_promises_further_pictures_goes(promise: bytes) -> None:
+    before = b"<x:xmpmeta xmlns:x='adobe:ns:meta/' kept='yes' " + promise + b"/>  \0"
+    blanked = promise.split(b" ", 1)[1]
+    assert xmp.of_one_picture(before) == before.replace(blanked, b" " * len(blanked))
+
+
+@pytest.mark.parametrize("packet", [b"", b"no XML", b"<x p:MotionPhoto='1'", b"<x/>\0", b"\xff<"])
+def test_xmp_that_promises_nothing_or_cannot_be_read_stays(packet: bytes) -> None:
+    assert xmp.of_one_picture(packet) == packet

@@ -241,6 +241,12 @@ def test_100_megapixels_fit_into_the_default_memory(
     assert mark_big(tmp_path, content, memory_mb)
 
 
+def test_a_20_megapixel_avif_of_full_chroma_fits_into_the_default_memory(tmp_path: Path) -> None:
+    memory_mb = Settings.model_fields["watermark_memory_mb"].default
+    content = images.encode(Image.new("RGB", (5248, 3936)), "AVIF", subsampling="4:4:4", speed=10)
+    assert mark_big(tmp_path, content, memory_mb)
+
+
 def test_what_does_not_fit_is_told_so_and_does_not_crash(tmp_path: Path) -> None:
     content = images.encode(Image.new("RGB", (6000, 4000)), "JPEG", progressive=True)
     with pytest.raises(ImageRejected) as told:

@@ -1,1 +1,1 @@
-"""What several formats encode with: Pillow's encoders, libvips, OUTPUT_QUALITY on their scales."""
+"""What several formats have in common: Pillow's encoders, libvips, OUTPUT_QUALITY, HEIF's boxes."""

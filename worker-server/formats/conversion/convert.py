@@ -17,7 +17,7 @@ from drawing.stamp import Stamp
 from errors import ImageRejected
 from formats.avif import boxes, mark
 from formats.avif.exif import ExifSlot
-from formats.codecs import quality
+from formats.codecs import heif_parts, quality
 from formats.codecs.encoding import out_of_memory_translated
 from formats.conversion import metadata
 from formats.conversion.modes import as_mode
@@ -43,6 +43,8 @@ _MODES = {
 def converted(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     """The file's bytes in the format that the options ask for."""
     target = stamp.options.output_format
+    if image.format in ("HEIF", "AVIF"):
+        heif_parts.note_dropped(path, stamp, keeps_animation=image.format == "AVIF")
     loop, is_animation = _plays(path, image), _is_animation(image)
     if is_animation and target is not OutputFormat.JPEG:
         size = image.size  # a GIF's frames may reach beyond its screen

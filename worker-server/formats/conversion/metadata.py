@@ -6,7 +6,7 @@ from PIL import Image, ImageFile
 from pillow_heif import set_orientation
 
 from drawing.stamp import Stamp
-from metadata import filters
+from metadata import filters, xmp
 from options import OutputFormat
 
 # EXIF's own tags in a TIFF, among those that describe where its pixels are (CIPA DC-008, 4.6.4)
@@ -30,7 +30,7 @@ def along(image: ImageFile.ImageFile, stamp: Stamp, picture: Image.Image) -> dic
     exif and xmp are bytes, empty where there is none.
     """
     policy = stamp.options.metadata
-    blocks: dict[str, Any] = {"exif": _exif(image), "xmp": image.info.get("xmp")}
+    blocks: dict[str, Any] = {"exif": _exif(image), "xmp": _xmp(image, stamp)}
     set_orientation(blocks)
     along: dict[str, Any] = {"icc_profile": picture.info.get("icc_profile")}
     for name, kept in (("exif", filters.exif), ("xmp", filters.xmp)):
@@ -43,6 +43,16 @@ def along(image: ImageFile.ImageFile, stamp: Stamp, picture: Image.Image) -> dic
     if dpi := image.info.get("dpi"):
         along["dpi"] = tuple(map(float, dpi))
     return along
+
+
+def _xmp(image: ImageFile.ImageFile, stamp: Stamp) -> bytes | None:
+    packet: bytes | None = image.info.get("xmp")
+    kept = xmp.of_one_picture(packet) if packet else packet
+    if kept != packet:
+        stamp.note(
+            "What its XMP said of a video or of further pictures was removed: they are not kept."
+        )
+    return kept
 
 
 def _exif(image: ImageFile.ImageFile) -> bytes | None:

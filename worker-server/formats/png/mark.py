@@ -10,6 +10,7 @@ from PIL import Image, ImageChops
 from drawing.stamp import Stamp
 from errors import ImageRejected
 from formats.png import chunks as png_chunks
+from formats.png import colour_space
 from formats.png.chunks import Chunk
 
 _GREY, _PALETTE = 0, 3  # colour types
@@ -29,7 +30,8 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     overlay = stamp.overlay(image.size, turned)
     if overlay is not None:
         before = image.crop(overlay.box)
-        stamp.put_on(image, turned, image.info.get("icc_profile"), 1 << min(bits, 8))
+        profile = colour_space.profile(chunks, image.info.get("icc_profile"))
+        stamp.put_on(image, turned, profile, 1 << min(bits, 8))
         after = image.crop(overlay.box)
         if key is not None and colour_type != _PALETTE:
             _keep_opaque(before, after, overlay.logo, key, bits)

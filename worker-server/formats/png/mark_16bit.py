@@ -13,6 +13,7 @@ from drawing.high_bit_depth import Alpha, Pixels
 from drawing.stamp import Stamp
 from formats.codecs import libvips
 from formats.png import chunks as png_chunks
+from formats.png import colour_space
 
 _DEPTH, _WHITE = 16, 65535
 # Channels of PNG's colour types (PNG specification, third edition, section 11.2.1)
@@ -40,7 +41,8 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     samples = array("H", before)
     alpha = Alpha.STRAIGHT if colour_type & _WITH_ALPHA else None
     kind = Pixels("RGB" if bands > 2 else "L", bands, alpha, 0, _WHITE)
-    high_bit_depth.put_on(samples, kind, overlay.logo, image.info.get("icc_profile"))
+    profile = colour_space.profile(chunks, image.info.get("icc_profile"))
+    high_bit_depth.put_on(samples, kind, overlay.logo, profile)
     stamp.compare(before, samples.tobytes())
     shape = libvips.Shape(overlay.logo.width, overlay.logo.height, bands, _DEPTH)
     corner = overlay.left, overlay.top

@@ -17,8 +17,9 @@ from drawing.animation import (
     size_of,
     whole_canvases,
 )
+from drawing.compositing import Profile
 from drawing.stamp import Overlay, Stamp
-from formats.png import animation_file, animation_picture, chunks
+from formats.png import animation_file, animation_picture, chunks, colour_space
 from formats.png.animation_file import Apng, Picture
 from formats.png.animation_picture import Coding
 
@@ -32,7 +33,7 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     apng = animation_file.read(source)
     overlay = stamp.overlay(apng.header.size, chunks.orientation(chunks.read(source)))
     if overlay is not None:
-        profile = image.info.get("icc_profile")
+        profile = colour_space.profile(chunks.read(source), image.info.get("icc_profile"))
         try:
             apng = _in_place(apng, overlay, profile, stamp)
         except NeedsWholeCanvasError:
@@ -40,7 +41,7 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     return chunks.carried(source, apng.to_bytes(), stamp)
 
 
-def _in_place(apng: Apng, overlay: Overlay, profile: bytes | None, stamp: Stamp) -> Apng:
+def _in_place(apng: Apng, overlay: Overlay, profile: Profile | None, stamp: Stamp) -> Apng:
     """Each picture with what it must draw; all else as it was. Raises NeedsWholeCanvasError."""
     coding = Coding.of(apng)
     mark = partial(_mark, stamp, overlay, profile, coding)
@@ -75,7 +76,7 @@ def _changes(
 
 
 def _mark(
-    stamp: Stamp, overlay: Overlay, profile: bytes | None, coding: Coding, area: Image.Image
+    stamp: Stamp, overlay: Overlay, profile: Profile | None, coding: Coding, area: Image.Image
 ) -> None:
     """The logo over an RGBA area, in colours and alphas that the coding has."""
     before = area.copy()
@@ -125,7 +126,7 @@ def _sample(used: list[int], area: Box, changes: list[Change]) -> Image.Image:
     return sample
 
 
-def _on_whole_canvases(apng: Apng, overlay: Overlay, profile: bytes | None, stamp: Stamp) -> Apng:
+def _on_whole_canvases(apng: Apng, overlay: Overlay, profile: Profile | None, stamp: Stamp) -> Apng:
     """Each picture replaced by all that is shown while it is: the same to the eye, only larger."""
     coding = Coding.of(apng)
     if coding.mode not in ("RGBA", "LA"):

@@ -6,12 +6,13 @@ import pytest
 from PIL import Image, ImageCms
 
 import errors
+from drawing import compositing
 from drawing.stamp import Stamp
 from formats.avif import boxes
 from formats.codecs.encoding import out_of_memory_translated
 from options import Metadata, Options
 from support import images
-from support.marks import Marked, bundled_logo, distance, mark
+from support.marks import Marked, bundled_logo, distance, logo_box, mark
 
 SIZE = (320, 240)
 PHOTO = images.photo(1, SIZE)
@@ -105,6 +106,17 @@ def test_its_colour_primaries_and_transfer_are_kept(tmp_path: Path, logo: Path) 
     at = (source := bytearray(avif())).index(b"colrnclx") + 8
     source[at : at + 4] = b"\0\x09\0\x10"  # BT.2020, PQ
     assert head_of(tmp_path, mark(tmp_path, logo, bytes(source)).content)[3] == b"\0\x09\0\x10"
+
+
+def test_on_pq_the_logo_is_as_bright_as_white_is(tmp_path: Path) -> None:
+    """Report ITU-R BT.2408: 203 cd/m2, 58.07% of the signal, where no profile says otherwise."""
+    Image.new("RGB", (60, 40), "white").save(tmp_path / "white.png")
+    compositing.normalise_logo(tmp_path / "white.png", tmp_path / "logo.png")
+    source = avif(Image.new("RGB", SIZE)).replace(b"nclx\0\1\0\x0d", b"nclx\0\x09\0\x10")
+    after = mark(tmp_path, tmp_path / "logo.png", source).after
+    left, top, right, bottom = logo_box(tmp_path / "logo.png", SIZE)
+    level = images.pixel(after, ((left + right) // 2, (top + bottom) // 2))
+    assert level == pytest.approx((148, 148, 148), abs=2)
 
 
 def animation(plays: int | None = None) -> bytes:

@@ -1,0 +1,137 @@
+"""The logo in colours that numbers signal, where there is no ICC profile.
+
+They are those of Rec. ITU-T H.273, as in PNG's cICP and in nclx of HEIC and AVIF, or PNG's own gAMA
+and cHRM. PQ and HLG: Rec. ITU-R BT.2100, tables 4 and 5. The logo's white is HDR's reference white:
+203 cd/m2, 58% of PQ and 75% of HLG (Report ITU-R BT.2408, table 1).
+"""
+
+import math
+from array import array
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from PIL import Image, ImageMath
+
+from drawing import primaries
+from drawing.primaries import Chromaticities
+
+_WHITE_NITS, _PQ_NITS, _HLG_NITS = 203, 10_000, 1000
+_HLG_GAMMA = 1.2  # of a display of 1000 cd/m2
+_LUMINANCE = (0.2126, 0.7152, 0.0722)  # of sRGB's red, green and blue
+
+Transfer = Callable[[float], float]  # light, the logo's white being 1, to signal
+_Planes = list[Image.Image]  # of mode F
+
+
+class SignalledColour(NamedTuple):
+    chromaticities: Chromaticities
+    transfer: Transfer
+    is_full_range: bool = True  # or that of video, 16 to 235
+
+    def planes(self, logo: Image.Image, mode: str) -> _Planes:
+        """The colours of the logo (sRGB), 0 to 255 and not rounded; mode is L or RGB."""
+        bands = logo.convert("RGB").convert(mode).split()
+        light = [band.point(_LIGHT, "F") for band in bands]
+        if self.transfer is _hlg:
+            light = _of_scene(light)
+        if mode == "RGB":
+            light = [_mixed(light, row) for row in primaries.from_srgb(self.chromaticities)]
+        return [self._signal(plane) for plane in light]
+
+    def _signal(self, light: Image.Image) -> Image.Image:
+        black, white = (0, 255) if self.is_full_range else (16, 235)
+        signals = (
+            black + (white - black) * self.transfer(min(max(level, 0.0), 1.0))
+            for level in array("f", light.tobytes())
+        )
+        return Image.frombytes("F", light.size, array("f", signals).tobytes())
+
+
+def of_numbers(
+    colour_primaries: int, transfer: int, *, is_full_range: bool = True
+) -> SignalledColour | None:
+    """By the numbers of H.273. None where they say sRGB, or nothing that is known.
+
+    The curves of video (1, 6, 14, 15) count as sRGB's, as in browsers.
+    """
+    chromaticities = primaries.BY_NUMBER.get(colour_primaries, primaries.SRGB)
+    curve = _TRANSFERS.get(transfer, _srgb)
+    if chromaticities == primaries.SRGB and curve is _srgb and is_full_range:
+        return None
+    return SignalledColour(chromaticities, curve, is_full_range)
+
+
+def of_gamma(exponent: float | None, chromaticities: Chromaticities) -> SignalledColour | None:
+    """By the exponent that makes signals of light; None for sRGB's curve.
+
+    None where the chromaticities span no colours.
+    """
+    try:
+        primaries.from_srgb(chromaticities)
+    except ZeroDivisionError:
+        return None
+    return SignalledColour(chromaticities, _srgb if exponent is None else _power(exponent))
+
+
+def _power(exponent: float) -> Transfer:
+    return lambda light: math.pow(light, exponent)
+
+
+def _srgb(light: float) -> float:
+    """IEC 61966-2-1."""
+    return 12.92 * light if light <= 0.0031308 else 1.055 * math.pow(light, 1 / 2.4) - 0.055
+
+
+def _pq(light: float) -> float:
+    power = math.pow(light * _WHITE_NITS / _PQ_NITS, 2610 / 16384)
+    share = (3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)
+    return math.pow(share, 2523 / 32)
+
+
+def _hlg(scene: float) -> float:
+    if scene <= 1 / 12:
+        return math.sqrt(3 * scene)
+    return 0.17883277 * math.log(12 * scene - 0.28466892) + 0.55991073
+
+
+_TRANSFERS: dict[int, Transfer] = {  # by H.273, table 3
+    4: _power(1 / 2.2),
+    5: _power(1 / 2.8),
+    8: _power(1),
+    16: _pq,
+    17: lambda light: math.pow(light * 48 / 52.37, 1 / 2.6),  # SMPTE ST 428-1
+    18: _hlg,
+}
+
+
+def _light(level: float) -> float:
+    return level / 12.92 if level <= 0.04045 else math.pow((level + 0.055) / 1.055, 2.4)
+
+
+_LIGHT = [_light(level / 255) for level in range(256)]
+
+
+def _of_scene(light: _Planes) -> _Planes:
+    """The scene's light of which a display for HLG makes this (BT.2100: the OOTF inverted)."""
+    luminance = light[0] if len(light) == 1 else _mixed(light, _LUMINANCE)
+    share = _WHITE_NITS / _HLG_NITS
+    return [
+        ImageMath.lambda_eval(
+            lambda of: (
+                of["light"]
+                * share
+                * (of["max"](of["luminance"], 1e-6) * share) ** (1 / _HLG_GAMMA - 1)
+            ),
+            light=plane,
+            luminance=luminance,
+        )
+        for plane in light
+    ]
+
+
+def _mixed(light: _Planes, weights: Sequence[float]) -> Image.Image:
+    mixed: Image.Image = ImageMath.lambda_eval(
+        lambda of: of["r"] * weights[0] + of["g"] * weights[1] + of["b"] * weights[2],
+        **dict(zip("rgb", light, strict=True)),
+    )
+    return mixed
