@@ -8,7 +8,7 @@ ARGS ?=
 # Whatever somebody has set: pip installs into .venv, a script imports what lies beside it, and
 # file names are UTF-8.
 export PIP_USER := 0
-unexport PIP_TARGET PIP_PREFIX PIP_ROOT PYTHONSAFEPATH
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PYTHONSAFEPATH PYTHONWARNINGS
 export PYTHONUTF8 := 1
 
 SERVICES := worker-server fast-server central-server
@@ -29,21 +29,8 @@ help: ## this list
 run: .venv/run.stamp ## everything on this machine until Ctrl-C, as in make run WORKERS=3 PORT=9000
 	@$(PY) testfiles/stack.py
 
-# Before it was the folder's, the project's name was media-processor.
-OLD := media-processor
-
 up: ## everything in containers
-	@config=$$(docker compose config) || exit; \
-	project=$$(printf '%s' "$$config" | sed -n 's/^name: *"*\([^"]*\)"*$$/\1/p'); \
-	has() { docker volume inspect "$$1_uploads" >/dev/null 2>&1 || \
-		docker volume inspect "$$1_central" >/dev/null 2>&1; }; \
-	if printf '%s' "$$config" | grep -q '^volumes:' && has $(OLD) && ! has "$$project"; then \
-		echo "Images of an earlier version are in the volumes $(OLD)_uploads and $(OLD)_central, and" \
-		"the project $$project has none. To go on with them, write this line into .env:"; \
-		echo "COMPOSE_PROJECT_NAME=$(OLD)"; \
-		echo "To start anew beside them: docker compose up --build"; \
-		exit 1; fi >&2
-	@docker compose up --build
+	@sh testfiles/up.sh
 
 down: ## end the containers
 	@docker compose down
@@ -61,7 +48,7 @@ bench: .venv/run.stamp ## how fast it is, beside what it could be; ARGS=--quick 
 	@$(PY) testfiles/bench.py $(ARGS)
 
 retry-failed: ## send all that failed on again, as in make retry-failed CODE=central_unreachable
-	@curl --noproxy '*' --fail-with-body -sS -X POST "$(URL)/media/retry$(if $(CODE),?code=$(CODE))" && echo
+	@curl --noproxy '*' --fail-with-body -sS -X POST "$(URL:/=)/media/retry$(if $(CODE),?code=$(CODE))" && echo
 
 test: .venv/dev.stamp ## the whole suite except what needs Docker; ARGS="-m 'not slow'" in two minutes
 	@$(PY) -m pytest testfiles -m "not compose" $(ARGS)

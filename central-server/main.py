@@ -99,7 +99,7 @@ async def post_upload_final(request: Request) -> Response:
     "/media/{media_id}",
     response_class=FileResponse,
     tags=["media"],
-    responses={**openapi.IMAGE, **problems.responses(*refusals.READ_REFUSALS)},
+    responses={**openapi.IMAGE, **problems.responses(*refusals.IMAGE_REFUSALS)},
     openapi_extra=openapi.MEDIA_ID_PARAMETER,
 )
 def get_media(request: Request) -> FileResponse:

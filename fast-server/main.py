@@ -10,13 +10,13 @@ from functools import partial
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from ingest import idempotency_key, upload, upload_response
+from ingest import idempotency_key, reference, upload, upload_response
 from ingest.idempotency_store import SWEEP_S, Claims
 from media import deletion, retry, status
 from media.central_client import Central
 from shared import console, environment, jobs
 from shared.background import repeat
-from shared.contract import FAILURE_CODES, REF_FIELD, WATERMARK_QUEUE, is_media_id
+from shared.contract import FAILURE_CODES, WATERMARK_QUEUE, is_media_id
 from shared.spool import Spool
 from shared.web import connection, door, problems
 from shared.web.application import Application
@@ -92,7 +92,7 @@ async def post_media(request: Request) -> Response:
         await admission.admit(state.queues, state.settings)
         max_bytes = state.settings.max_upload_bytes
         form = open_form(request, max_bytes, refusals.too_large(max_bytes))
-        refs = request.query_params.getlist(REF_FIELD)
+        refs = reference.of_query(request.scope["query_string"])
         received = await upload.receive(form, state.spool, state.settings, state.claims, key, refs)
         upload_response.log(received, time.monotonic() - started)
         return await upload_response.answer(request, received)
@@ -108,6 +108,9 @@ async def post_media(request: Request) -> Response:
 async def post_retry(request: Request) -> Retried:
     """Send all that failed on their way again, or all that failed with one code."""
     state, code = request.app.state, request.query_params.get("code")
+    for unknown in {*request.query_params} - {"code"}:  # a slip of the pen is not to mean all
+        detail = f"{unknown[:100]} is no parameter of this request; code is."
+        raise Problem(refusals.UNKNOWN_PARAMETER, detail)
     if code is not None and code not in FAILURE_CODES:
         raise Problem(refusals.UNKNOWN_CODE, refusals.UNKNOWN_CODE.example)
     with refusals.translated():

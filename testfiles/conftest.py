@@ -10,6 +10,8 @@ from local_stack.stack import ROOT, Stack
 for proxy in ("http_proxy", "https_proxy", "all_proxy"):  # all that is asked is on this machine
     os.environ.pop(proxy, None)
     os.environ.pop(proxy.upper(), None)
+for name in ("MAKEFLAGS", "ARGS"):  # of the make that runs the tests, not of those that tests run
+    os.environ.pop(name, None)
 
 
 @pytest.hookimpl(wrapper=True)

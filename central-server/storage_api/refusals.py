@@ -37,6 +37,9 @@ TOO_LARGE = ProblemType(
     "The file is larger than the limit",
     "The file is larger than 200 MB. Send a smaller one, or raise MAX_STORE_MB.",
 )
+RANGE_NOT_SATISFIABLE = ProblemType(
+    "range_not_satisfiable", 416, "The image has no such part", "The image has 81234 bytes."
+)
 NOT_MULTIPART = ProblemType(
     "not_multipart", 415, "Not a file upload", "Send multipart/form-data, as curl -F does."
 )
@@ -93,6 +96,7 @@ UPLOAD_REFUSALS = (
     DISK_FULL,
 )
 READ_REFUSALS = (*door.READ_REFUSALS, NOT_FOUND, STORAGE_UNAVAILABLE)
+IMAGE_REFUSALS = (*READ_REFUSALS, RANGE_NOT_SATISFIABLE)
 REMOVAL_REFUSALS = (*door.WRITE_REFUSALS, NOT_FOUND, STORAGE_UNAVAILABLE, DISK_FULL)
 LOG_REFUSALS = (*door.READ_REFUSALS, INVALID_REQUEST, STORAGE_UNAVAILABLE)
 READY_REFUSALS = (*door.READ_REFUSALS, STORAGE_UNAVAILABLE)

@@ -1,15 +1,23 @@
 """A stored image as the answer to a GET."""
 
 import os
+import re
 from pathlib import Path
 
+from fastapi import Request, Response
 from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from shared.signatures import HEAD_BYTES
+from shared.web import problems
+from shared.web.problems import Problem
 from storage_api import media_type
+from storage_api.refusals import RANGE_NOT_SATISFIABLE
+
+_RANGE = r"(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})"
+_RANGES = re.compile(rf"bytes\s*=\s*({_RANGE}(?:\s*,\s*{_RANGE})*)\s*", re.ASCII | re.IGNORECASE)
 
 
 class OpenedImage(FileResponse):
@@ -33,8 +41,46 @@ class OpenedImage(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._file:
+            size = os.fstat(self._file.fileno()).st_size
+            ranges = _ranges(Headers(scope=scope).get("range", ""))
+            there = [part for part in ranges if _is_there(part, size)]
+            if ranges and not there:
+                await _refusal(Request(scope), size)(scope, receive, send)
+                return
+            scope = _asking(scope, there)
             static = StaticFiles(check_dir=False)
             if static.is_not_modified(self.headers, Headers(scope=scope)):
                 await NotModifiedResponse(self.headers)(scope, receive, send)
             else:
                 await super().__call__(scope, receive, send)
+
+
+def _ranges(asked: str) -> list[str]:
+    """Of a Range header; none of what is to be ignored (RFC 9110, 14.2): another unit, nonsense."""
+    found = _RANGES.fullmatch(asked)
+    ranges = [part.strip() for part in found[1].split(",")] if found else []
+    return [] if any(_is_backwards(part) for part in ranges) else ranges
+
+
+def _is_backwards(part: str) -> bool:
+    first, _, last = part.partition("-")
+    return bool(first and last) and int(last) < int(first)
+
+
+def _is_there(part: str, size: int) -> bool:
+    first, _, last = part.partition("-")
+    return int(first) < size if first else int(last) > 0
+
+
+def _asking(scope: Scope, ranges: list[str]) -> Scope:
+    headers = [header for header in scope["headers"] if header[0] != b"range"]
+    if ranges:
+        headers.append((b"range", f"bytes={','.join(ranges)}".encode()))
+    return {**scope, "headers": headers}
+
+
+def _refusal(request: Request, size: int) -> Response:
+    problem = Problem(RANGE_NOT_SATISFIABLE, f"The image has {size} bytes.")
+    answer = problems.answer_to(request, problem)
+    answer.headers["Content-Range"] = f"bytes */{size}"
+    return answer

@@ -1,12 +1,24 @@
 """ref: what a client calls an image itself, kept in its record and given back as it came."""
 
 import unicodedata
+from urllib.parse import parse_qsl
 
+from shared.contract import REF_FIELD
 from shared.web.problems import Problem
 from upload_api.refusals import BAD_REF
 
 MAX_BYTES = 1024
 _BREAKING = ("Cc", "Cs", "Zl", "Zp")
+
+
+def of_query(query: bytes) -> list[str]:
+    """All that a URL's query says: UTF-8, else latin-1, as in a form."""
+    text = query.decode("latin-1")
+    try:
+        pairs = parse_qsl(text, errors="strict")
+    except UnicodeDecodeError:
+        pairs = parse_qsl(text, encoding="latin-1")
+    return [value for name, value in pairs if name == REF_FIELD]
 
 
 def checked(*said: str) -> str | None:

@@ -13,8 +13,8 @@ _REF: dict[str, Any] = {
     "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]*$",
 }
 _ABOUT_REF = (
-    "What you call the image yourself, such as a path or a key: kept in its record and given back. "
-    "1,024 bytes at most, no control characters."
+    "What you call the image yourself, such as holiday/2026/IMG_1.jpg: kept in its record and "
+    "given back. 1,024 bytes at most, no control characters."
 )
 
 UPLOAD_FORM: dict[str, Any] = {
@@ -25,20 +25,19 @@ UPLOAD_FORM: dict[str, Any] = {
             "required": False,
             "description": _ABOUT_REF,
             "schema": _REF,
-            "example": "holiday/2026/IMG_1.jpg",
         },
         {
             "name": "Idempotency-Key",
             "in": "header",
             "required": False,
             "description": "Names this upload, so that it can be sent again when its answer was "
-            "lost: for 24 hours the same file under the same name and key is the same media. "
-            "1 to 255 printable ASCII characters, in double quotes or, without spaces, bare.",
+            "lost: for 24 hours the same file under the same name, ref and key is the same media. "
+            "1 to 255 printable ASCII characters, in double quotes or, without spaces, bare: "
+            '"8e03978e-40d5".',
             "schema": {
                 "type": "string",
                 "pattern": '^("([ !#-\\[\\]-~]|\\\\["\\\\]){1,255}"|[!#-~][!-~]{0,254})$',
             },
-            "example": '"8e03978e-40d5-43dd-bc93-6894a57f9324"',
         },
     ],
     "requestBody": {
@@ -54,7 +53,8 @@ UPLOAD_FORM: dict[str, Any] = {
                             "format": "binary",
                             "description": f"One image: {_FORMATS}.",
                         },
-                        "ref": {**_REF, "description": _ABOUT_REF},
+                        # Without a type: in a form every value is text. /docs sends any example.
+                        "ref": {"maxLength": 1024, "description": _ABOUT_REF, "example": ""},
                     },
                 }
             }

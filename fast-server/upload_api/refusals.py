@@ -98,6 +98,12 @@ TOO_MANY_PIXELS = ProblemType(
     "The image has too many pixels",
     "20000 x 20000 pixels are more than 100 megapixels.",
 )
+UNKNOWN_PARAMETER = ProblemType(
+    "unknown_parameter",
+    422,
+    "There is no such parameter",
+    "cod is no parameter of this request; code is.",
+)
 UNKNOWN_CODE = ProblemType(
     "unknown_code",
     422,
@@ -194,7 +200,13 @@ RETRY_REFUSALS = (
     STORAGE_UNAVAILABLE,
     DISK_FULL,
 )
-RETRY_ALL_REFUSALS = (*door.WRITE_REFUSALS, UNKNOWN_CODE, STORAGE_UNAVAILABLE, DISK_FULL)
+RETRY_ALL_REFUSALS = (
+    *door.WRITE_REFUSALS,
+    UNKNOWN_PARAMETER,
+    UNKNOWN_CODE,
+    STORAGE_UNAVAILABLE,
+    DISK_FULL,
+)
 REMOVAL_REFUSALS = (
     *door.WRITE_REFUSALS,
     NOT_FOUND,

@@ -331,6 +331,29 @@ def test_an_old_projects_images_are_still_served_after_the_upgrade(tmp_path: Pat
             deployment.down()
 
 
+def test_make_up_does_not_take_over_another_folders_containers(tmp_path: Path) -> None:
+    """Their names differ only in what Compose leaves out."""
+    with Deployment(tmp_path, "taken") as first:
+        first.up()
+        second = Deployment(tmp_path)
+        second.folder = second.folder.rename(
+            tmp_path / first.folder.name.replace("-taken", "-Taken!")
+        )
+        before = ids(first)
+        refused = make_up(second)
+        [line] = [x for x in refused.communicate()[1].splitlines() if x.startswith("COMPOSE_")]
+        assert refused.returncode == 2
+        assert ids(first) == before
+        assert answers(first.url)
+        with (second.folder / ".env").open("a") as file:
+            file.write(f"{line}\n")
+        try:
+            second.up()
+            assert ids(first) == before
+        finally:
+            second.down()
+
+
 def answers(url: str) -> bool:
     try:
         return httpx.get(url).is_success

@@ -12,6 +12,7 @@ from typing import Any
 import uvloop
 from arq.connections import ArqRedis
 from arq.worker import func
+from redis.exceptions import RedisError
 
 from formats import registry
 from pipeline.delivery import Central
@@ -171,10 +172,12 @@ async def _tell_when_over(
 async def _tell_trouble(stages: Stages, redis: ArqRedis) -> None:
     """A worker whose logo cannot work is at work, but not well."""
     key = health.trouble_key(stages.worker)
-    if trouble := await stages.logo.trouble():
-        await redis.set(key, trouble, ex=3 * _HEALTH_S)
-    else:
-        await redis.delete(key)
+    trouble = await stages.logo.trouble()
+    with suppress(RedisError):  # whoever takes jobs tells of that
+        if trouble:
+            await redis.set(key, trouble, ex=3 * _HEALTH_S)
+        else:
+            await redis.delete(key)
 
 
 def build_workers(stages: Stages) -> list[QueueWorker]:

@@ -44,7 +44,7 @@ def decoded(value: bytes) -> str:
 def _without_encoding(name: str, is_of_aiohttp: bool) -> str:
     if _ENCODED_WORDS.fullmatch(name):  # RFC 2047, as .NET sends
         try:
-            return str(make_header(decode_header(name)))
+            return str(make_header(decode_header(name))) or name
         except (MessageError, LookupError, UnicodeError):
             return name
     in_full = unquote(name)

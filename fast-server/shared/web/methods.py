@@ -21,7 +21,9 @@ class Methods:
         if not methods or scope["method"] in methods:
             await self._app(scope, receive, send)
         elif scope["method"] == "HEAD" and "GET" in methods:
-            await self._app({**scope, "method": "GET"}, receive, _without_body(send))
+            headers = [header for header in scope["headers"] if header[0] != b"range"]  # GET's own
+            as_get = {**scope, "method": "GET", "headers": headers}
+            await self._app(as_get, receive, _without_body(send))
         else:
             await _refusal(Request(scope), methods)(scope, receive, send)
 

@@ -173,3 +173,32 @@ def test_a_part_of_an_image_can_be_asked_for(central: InProcess) -> None:
     deliver(central, b"0123456789", media_id=MEDIA_ID)
     answer = central.get(f"/media/{MEDIA_ID}", headers={"Range": "bytes=2-5"})
     assert (answer.status_code, answer.content) == (206, b"2345")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "content"),
+    [
+        ("bytes=8-", 206, b"89"),
+        ("bytes=-3", 206, b"789"),
+        ("BYTES = 0-0", 206, b"0"),
+        ("bytes=0-1,99999-", 206, b"01"),
+        ("bytes=5-99", 206, b"56789"),
+        ("items=0-1", 200, b"0123456789"),
+        ("bytes=5-2", 200, b"0123456789"),
+        ("bytes=a-b", 200, b"0123456789"),
+        ("bytes=", 200, b"0123456789"),
+        ("bytes=99-", 416, None),
+        ("bytes=-0", 416, None),
+    ],
+)
+def test_a_range_that_makes_no_sense_is_ignored_and_one_behind_the_end_refused(
+    central: InProcess, asked: str, status: int, content: bytes | None
+) -> None:
+    deliver(central, b"0123456789", media_id=MEDIA_ID)
+    answer = central.get(f"/media/{MEDIA_ID}", headers={"Range": asked})
+    assert answer.status_code == status
+    if content is not None:
+        assert answer.content == content
+    else:
+        assert answer.headers["Content-Range"] == "bytes */10"
+        assert answer.json()["code"] == "range_not_satisfiable"

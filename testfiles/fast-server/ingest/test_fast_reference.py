@@ -75,6 +75,13 @@ def test_a_ref_that_cannot_be_kept_is_refused(
     assert fast.folders("incoming") == set()
 
 
+@pytest.mark.parametrize(
+    ("query", "ref"), [("%FF%FE", "ÿþ"), ("%E9t%E9", "été"), ("a+b%2Bc", "a b+c"), ("%C3%BC", "ü")]
+)
+def test_a_query_is_read_as_a_form_is(fast: Gateway, query: str, ref: str) -> None:
+    assert fast.http.post(f"/media?ref={query}", files=FILE).json()["ref"] == ref
+
+
 def test_a_ref_twice_in_the_query_must_be_the_same(fast: Gateway) -> None:
     assert fast.http.post("/media?ref=a&ref=a", files=FILE).json()["ref"] == "a"
     assert_problem(fast.http.post("/media?ref=a&ref=b", files=FILE), 422, "bad_ref")

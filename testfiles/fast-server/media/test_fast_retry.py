@@ -170,3 +170,14 @@ def test_more_than_a_batch_is_retried_and_queued(
     redis.client.flushall()
     assert fast.post("/media/retry").json() == {"retried": 451, "skipped": 0}
     assert queued(redis) == {f"{media_id}:watermark:2" for media_id in media_ids}
+
+
+def test_a_code_or_a_parameter_that_there_is_not_is_refused_and_nothing_is_sent_on(
+    fast: InProcess, tmp_path: Path
+) -> None:
+    media_id = failed(fast, tmp_path)
+    refused = assert_problem(fast.post("/media/retry?code=bogus"), 422, "unknown_code")
+    assert "central_unreachable, corrupt_image" in refused["detail"]
+    refused = assert_problem(fast.post("/media/retry?cod=central_full"), 422, "unknown_parameter")
+    assert refused["detail"].startswith("cod is no parameter")
+    assert (tmp_path / "failed" / media_id).is_dir()

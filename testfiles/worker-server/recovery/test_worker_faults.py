@@ -278,7 +278,9 @@ def test_a_redis_that_is_gone_is_told_and_so_is_its_return(
         return worker.console()[before:].count(what)
 
     server.kill()
-    until(lambda: said("Connection refused") >= 2)
+    until(lambda: said("Connection refused") >= 4)
+    told = worker.console()[before:]
+    assert [line for line in told.splitlines() if "health:" in line] == [], "told by another, too"
     server.start()
     until(lambda: said("taking jobs again"))
     media_id = add_media(worker.uploads)
