@@ -1,6 +1,7 @@
 """Images to test with: like a photo (gradients, shapes, noise), the same for the same seed."""
 
 import random
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -8,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from pillow_heif import register_heif_opener
 
 Size = tuple[int, int]
+Damage = Callable[[random.Random, bytes, int], bytes]  # of a file, at a place
 SIZE = (640, 480)
 ORIENTATION_TAG = 0x0112
 
@@ -81,6 +83,71 @@ def encode(image: Image.Image, image_format: str, **options: Any) -> bytes:
     file = BytesIO()
     image.save(file, image_format, **options)
     return file.getvalue()
+
+
+def damaged(content: bytes, seed: int, *more_kinds: Damage) -> bytes:
+    """The file with one to three damages, a quarter of them in its header."""
+    rng = random.Random(seed)
+    kinds = (*_DAMAGES, *more_kinds)
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        end = min(len(content), 700 if rng.random() < 0.25 else len(content))
+        content = rng.choice(kinds)(rng, content, rng.randrange(end or 1))
+    return content
+
+
+def _flipped(rng: random.Random, content: bytes, at: int) -> bytes:
+    return _replaced(
+        content, at, bytes(byte ^ 1 << rng.randrange(8) for byte in content[at : at + 1])
+    )
+
+
+def _overwritten(rng: random.Random, content: bytes, at: int) -> bytes:
+    return _replaced(content, at, rng.randbytes(rng.randint(1, 40)))
+
+
+def _blanked(rng: random.Random, content: bytes, at: int) -> bytes:
+    return _replaced(content, at, bytes(rng.randint(1, 600)))
+
+
+def _lost(rng: random.Random, content: bytes, at: int) -> bytes:
+    return content[:at] + content[at + rng.randint(1, 400) :]
+
+
+def _inserted(rng: random.Random, content: bytes, at: int) -> bytes:
+    return content[:at] + rng.randbytes(rng.randint(1, 40)) + content[at:]
+
+
+def _doubled(rng: random.Random, content: bytes, at: int) -> bytes:
+    return content[: at + rng.randint(1, 400)] + content[at:]
+
+
+def _cut(_: random.Random, content: bytes, at: int) -> bytes:
+    return content[:at]
+
+
+def _end_cut(rng: random.Random, content: bytes, _: int) -> bytes:
+    return content[: -rng.randint(1, 30)]
+
+
+def _followed(rng: random.Random, content: bytes, _: int) -> bytes:
+    return content + rng.randbytes(rng.randint(1, 300))
+
+
+def _replaced(content: bytes, at: int, by: bytes) -> bytes:
+    return content[:at] + by + content[at + len(by) :]
+
+
+_DAMAGES: tuple[Damage, ...] = (
+    _flipped,
+    _overwritten,
+    _blanked,
+    _lost,
+    _inserted,
+    _doubled,
+    _cut,
+    _end_cut,
+    _followed,
+)
 
 
 def _box(rng: random.Random, size: Size) -> tuple[int, int, int, int]:

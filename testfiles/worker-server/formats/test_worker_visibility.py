@@ -136,3 +136,14 @@ def test_a_logo_too_faint_to_change_a_pixel_has_a_note(tmp_path: Path, kind: str
     content = encoded(200)
     faint, seen = (share_changed(tmp_path, logo, content, opacity=o)[1] for o in (0.001, 0.3))
     assert (UNSEEN in faint, UNSEEN in seen) == (True, False)
+
+
+def test_a_logo_that_a_jpegs_tables_round_off_has_a_note(tmp_path: Path) -> None:
+    logo = logo_of(tmp_path, (0, 0, 0), 255)
+    content = images.encode(Image.new("RGB", SIZE, (200, 200, 200)), "JPEG", quality=20)
+    seen = [
+        share_changed(tmp_path, logo, content, opacity=opacity)
+        for opacity in (0.004, 0.01, 0.02, 0.05, 0.2)
+    ]
+    assert [(share == 0) for share, _ in seen] == [UNSEEN in notes for _, notes in seen]
+    assert seen[0][0] == 0 < seen[-1][0]

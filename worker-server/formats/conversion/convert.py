@@ -21,6 +21,7 @@ from formats.codecs import heif_parts, quality
 from formats.codecs.encoding import out_of_memory_translated
 from formats.conversion import metadata
 from formats.conversion.modes import as_mode
+from formats.jpeg import damage
 from options import OutputFormat
 
 EXTENSION = {
@@ -45,6 +46,8 @@ def converted(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     target = stamp.options.output_format
     if image.format in ("HEIF", "AVIF"):
         heif_parts.note_dropped(path, stamp, keeps_animation=image.format == "AVIF")
+    elif image.format in ("JPEG", "MPO"):
+        damage.load(path, image, stamp)
     loop, is_animation = _plays(path, image), _is_animation(image)
     if is_animation and target is not OutputFormat.JPEG:
         size = image.size  # a GIF's frames may reach beyond its screen

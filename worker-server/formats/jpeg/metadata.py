@@ -41,7 +41,8 @@ def carried(jpeg: Jpeg, stamp: Stamp) -> list[Segment]:
 
 
 def _carriers(jpeg: Jpeg) -> list[Segment]:
-    return [s for s in jpeg.segments if s.marker in APP or s.marker == COM]
+    segments = jpeg.segments if jpeg.whole else jpeg.before_scans
+    return [s for s in segments if s.marker in APP or s.marker == COM]
 
 
 def _is(segment: Segment, marker: int, *signatures: bytes) -> bool:

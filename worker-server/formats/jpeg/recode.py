@@ -8,24 +8,27 @@ from formats.jpeg.libjpeg.coefficients import BLOCK, Box, Coefficients
 from formats.jpeg.region import Picture
 from formats.jpeg.segments import FRAMES, SEQUENTIAL, SOS, Frame, Jpeg, Segment, assemble, parse
 
-_Change = Callable[[Picture], None]
+Change = Callable[[Picture], None]
 _LEAST_SHARE = 4096  # bytes
 
 
-def recoded(jpeg: Jpeg, box: Box, change: _Change) -> list[Segment]:
+def recoded(jpeg: Jpeg, box: Box, change: Change) -> list[Segment]:
     """The picture's segments, after change was called with the part that box, in pixels, touches.
 
-    Raises JpegError, MemoryError, and what change raises.
+    Raises MemoryError, what change raises, and JpegError for any damage that is seen.
     """
     return _by_first_rows(jpeg, box, change) or _as_a_whole(jpeg, box, change)
 
 
-def _by_first_rows(jpeg: Jpeg, box: Box, change: _Change) -> list[Segment] | None:
+def _by_first_rows(jpeg: Jpeg, box: Box, change: Change) -> list[Segment] | None:
     """Decode nothing below the box: with a logo at its top, a tenth of a photo is touched.
 
-    None where that is no less than the whole, or its codes are not those that libjpeg writes.
+    None where that is no less than the whole, its codes are not those that libjpeg writes, or there
+    are other markers in its data than are due.
     """
     if jpeg.frame.marker not in SEQUENTIAL or len(jpeg.scans) != 1:
+        return None
+    if jpeg.of_picture[-1].marker != SOS or not jpeg.has_markers_due():
         return None
     [scan] = jpeg.scans
     frame = jpeg.whole_blocks()
@@ -39,6 +42,8 @@ def _by_first_rows(jpeg: Jpeg, box: Box, change: _Change) -> list[Segment] | Non
             return None
         before = _data(coefficients)
         change(Picture(coefficients, rows, box))
+        if coefficients.has_drifted:
+            return None
         after = _data(coefficients)
     if interval := jpeg.restart_interval():
         data = splice.at_restart(scan.data, before, after, mcus // interval)
@@ -49,13 +54,17 @@ def _by_first_rows(jpeg: Jpeg, box: Box, change: _Change) -> list[Segment] | Non
     return [s._replace(data=data) if s is scan else s for s in jpeg.of_picture]
 
 
-def _as_a_whole(jpeg: Jpeg, box: Box, change: _Change) -> list[Segment]:
+def changed(coefficients: Coefficients, jpeg: Jpeg, frame: Frame, box: Box, change: Change) -> Jpeg:
+    """All of the picture encoded again. Raises as recoded does."""
+    change(Picture(coefficients, frame, box))
+    interleaved = frame.progressive or len(jpeg.scans) == 1
+    return parse(coefficients.encoded(progressive=frame.progressive, interleaved=interleaved))
+
+
+def _as_a_whole(jpeg: Jpeg, box: Box, change: Change) -> list[Segment]:
     frame = jpeg.whole_blocks()
-    with Coefficients(_stream(jpeg, frame)) as coefficients:
-        change(Picture(coefficients, frame, box))
-        interleaved = frame.progressive or len(jpeg.scans) == 1
-        stream = coefficients.encoded(progressive=frame.progressive, interleaved=interleaved)
-    written = parse(stream)
+    with Coefficients(_stream(jpeg, frame), strict=True) as coefficients:
+        written = changed(coefficients, jpeg, frame, box, change)
     header = jpeg.frame._replace(marker=written.frame.marker, components=written.frame.components)
     return [header.segment() if s.marker in FRAMES else s for s in written.segments]
 
@@ -68,8 +77,7 @@ def _first_rows(frame: Frame, box: Box, interval: int) -> tuple[Frame, int]:
     """
     down = BLOCK * frame.most[1]
     count = -(-box[3] // down) + 1
-    across = BLOCK if len(frame.components) == 1 else BLOCK * frame.most[0]
-    mcus = frame.width // across * (down // BLOCK if len(frame.components) == 1 else 1)
+    mcus = frame._replace(height=down).mcus
     if interval:
         step = interval // gcd(interval, mcus)
         count = -(-count // step) * step

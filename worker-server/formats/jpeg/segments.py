@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, takewhile
 from typing import NamedTuple
 
 from errors import ImageRejected
@@ -13,11 +13,14 @@ EOI, SOS, DRI, COM = 0xD9, 0xDA, 0xDD, 0xFE
 APP = range(0xE0, 0xF0)
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 SEQUENTIAL, ARITHMETIC = {0xC0, 0xC1}, {0xC9, 0xCA}  # of those; the former in Huffman codes
-_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
+_RESTARTS = bytes(range(0xD0, 0xD8))
+_ALONE = {0x01, *_RESTARTS, 0xD8}  # markers without a length
 
-# In entropy-coded data FF is followed by 00 or a restart marker; anything else ends it.
-_NO_PADDING = re.compile(rb"[^\xff]")
-_ENDS_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_MARKER = re.compile(rb"\xff([^\xff])")  # FF may stand before it any number of times
+# In entropy-coded data FF is followed by 00 or a restart marker. Behind a reserved marker libjpeg
+# looks for the next one (jdmarker.c, jpeg_resync_to_restart); anything else ends the scan.
+_MARKER_IN_DATA = re.compile(rb"\xff([^\0\xff])")
+_ENDS_DATA = {*range(0xC0, 0xFF)} - {*_RESTARTS}
 _LIBJPEG_MAX = 65500  # pixels a side
 
 Ratio = tuple[int, int]  # of the picture's width and height to a component's
@@ -29,6 +32,7 @@ class Segment(NamedTuple):
     marker: int
     payload: bytes
     data: bytes = b""
+    markers: bytes = b""  # in that data
 
     def parts(self) -> tuple[bytes, ...]:
         length = (len(self.payload) + 2).to_bytes(2)
@@ -60,6 +64,12 @@ class Frame(NamedTuple):
         return max(c.across for c in self.components), max(c.down for c in self.components)
 
     @property
+    def mcus(self) -> int:
+        """Of a scan of all components."""
+        across, down = (1, 1) if len(self.components) == 1 else self.most
+        return -(-self.width // (8 * across)) * -(-self.height // (8 * down))
+
+    @property
     def ratios(self) -> list[Ratio]:
         """How many times smaller each component is; (0, 0) where that is no whole number."""
         across, down = self.most
@@ -82,12 +92,13 @@ class Frame(NamedTuple):
 @dataclass(frozen=True)
 class Jpeg:
     segments: list[Segment]  # all between SOI and EOI, in order
-    complete: bool  # whether there was an EOI
-    trailer: bytes  # what follows it
+    ended: bool  # whether an EOI was found
+    whole: bool  # and from SOI to there nothing that is no segment
+    trailer: bytes  # what follows it; where it is not whole, all that may do so
 
     @cached_property
     def frame(self) -> Frame:
-        for marker, payload, _ in self.segments:
+        for marker, payload, *_ in self.segments:
             if marker in FRAMES:
                 return _frame(marker, payload)
         raise ImageRejected("corrupt_image", "The JPEG has no frame header.")
@@ -97,14 +108,25 @@ class Jpeg:
         return [segment for segment in self.segments if segment.marker == SOS]
 
     @property
+    def before_scans(self) -> list[Segment]:
+        """The segments that the picture's data cannot have made up, however damaged it is."""
+        return list(takewhile(lambda segment: segment.marker != SOS, self.segments))
+
+    @property
     def of_picture(self) -> list[Segment]:
         """The segments without what is carried beside the picture."""
         return [s for s in self.segments if s.marker not in APP and s.marker != COM]
 
+    def has_markers_due(self) -> bool:
+        """Whether in the data of its only scan there are the restart markers, and no others."""
+        interval = self.restart_interval()
+        due = (self.frame.mcus - 1) // interval if interval else 0
+        return self.scans[0].markers == (_RESTARTS * (due // 8 + 1))[:due]
+
     def restart_interval(self) -> int:
         """In MCUs, of the first scan; 0 for none."""
         interval = 0
-        for marker, payload, _ in self.segments:
+        for marker, payload, *_ in self.segments:
             if marker == DRI:
                 interval = int.from_bytes(payload[:2])
             elif marker == SOS:
@@ -129,28 +151,37 @@ class Jpeg:
 def parse(source: bytes) -> Jpeg:
     """Take a file apart, as far as it can be; a decoder will say what is wrong with the rest."""
     segments: list[Segment] = []
-    at = 2
-    while (at := source.find(b"\xff", at)) >= 0 and at + 2 <= len(source):
-        marker = source[at + 1]
-        if marker == EOI:
-            return Jpeg(segments, True, source[at + 2 :])
-        if at + 4 > len(source):
-            break
-        if marker == 0xFF:  # padding, maybe much
-            following = _NO_PADDING.search(source, at)
-            at = following.start() - 1 if following else len(source)
+    whole, ended = source.startswith(b"\xff\xd8"), False
+    at, picture = 2, len(source)
+    while not ended and (found := _MARKER.search(source, at)):
+        marker, start = found[1][0], found.end()
+        length = int.from_bytes(source[start : start + 2])
+        ended = marker == EOI
+        stray = marker == 0x00 or marker in _ALONE
+        end = start if ended or stray else start + max(2, length)
+        whole &= not stray and (ended or length >= 2) and end <= len(source)
+        whole &= not source[at : found.start()].strip(b"\xff")
+        at = end
+        if ended or stray:
             continue
-        if marker == 0x00 or marker in _ALONE:  # stuffing, or a stray one
-            at += 2
-            continue
-        end = at + 2 + max(2, int.from_bytes(source[at + 2 : at + 4], "big"))
-        payload, data_end = source[at + 4 : end], end
+        markers = b""
         if marker == SOS:
-            following = _ENDS_SCAN.search(source, end)
-            data_end = following.start() if following else len(source)
-        segments.append(Segment(marker, payload, source[end:data_end]))
-        at = data_end
-    return Jpeg(segments, source.endswith(b"\xff\xd9"), b"")
+            at, markers = _end_of_data(source, end)
+            picture = min(picture, end)
+        segments.append(Segment(marker, source[start + 2 : end], source[end:at], markers))
+    whole &= ended
+    return Jpeg(segments, ended, whole, source[at if whole else picture :])
+
+
+def _end_of_data(source: bytes, at: int) -> tuple[int, bytes]:
+    """Where a scan's data ends that begins there, and which markers are in it."""
+    markers = bytearray()
+    for found in _MARKER_IN_DATA.finditer(source, at):
+        marker = source[found.start() + 1]
+        if marker in _ENDS_DATA:
+            return found.start(), bytes(markers)
+        markers.append(marker)
+    return len(source), bytes(markers)
 
 
 def assemble(segments: Iterable[Segment]) -> bytes:

@@ -49,7 +49,11 @@ class _Unstuffed(Exception):
 
 
 def _joined(bits: str, rest: bytes) -> Iterator[bytes]:
-    """Up to 15 bits, in binary, and behind them those of rest; ones fill up the last byte."""
+    """Up to 15 bits, in binary, and behind them those of rest.
+
+    Ones should fill up the last byte, but no decoder looks. Zeros are what libjpeg has in place of
+    codes that are missing: so what is damaged comes back as it is shown.
+    """
     if len(bits) >= 8:
         yield bytes([int(bits[:8], 2)])
         bits = bits[8:]
@@ -67,7 +71,7 @@ def _joined(bits: str, rest: bytes) -> Iterator[bytes]:
         yield ((carried << 8 * size | int.from_bytes(piece)) >> shift).to_bytes(size)
         carried = piece[-1] & mask
     if shift:
-        yield bytes([carried << 8 - shift | 0xFF >> shift])
+        yield bytes([carried << 8 - shift])
 
 
 def _trailing_ones(data: bytes) -> int:

@@ -192,7 +192,7 @@ class TiffFile:
                     raise
                 continue  # a table of tags that is damaged stays as it is
             found.append(directory)
-            if directory.is_picture and directory.end + self._inline <= len(self.data):
+            if directory.is_picture:
                 waiting.append((directory.end, tag))
             waiting += reversed(list(self._led_to(directory)))
         return found
@@ -216,6 +216,8 @@ class TiffFile:
         directory.end = first + number * self._entry_size
         if number > _MAX_ENTRIES or directory.end > len(self.data):
             raise damaged(f"a directory says it has {number} entries")
+        # The file may end in the offset of the next one. What is appended must not become that.
+        self.data.extend(bytes(max(0, directory.end + self._inline - len(self.data))))
         self._taken.append((directory.offset, directory.end + self._inline))
         for at in range(first, directory.end, self._entry_size):
             tag, kind, count = struct.unpack_from(f"{self.order}HH{self._offset}", self.data, at)

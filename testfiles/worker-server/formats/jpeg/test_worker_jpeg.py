@@ -9,6 +9,7 @@ from PIL import Image
 import errors
 from drawing.stamp import Stamp
 from formats.jpeg import mark
+from formats.jpeg.libjpeg.calls import JpegError
 from formats.jpeg.libjpeg.coefficients import Coefficients
 from formats.jpeg.segments import Component, Frame, Jpeg, Segment, assemble, parse
 from options import Options
@@ -158,7 +159,7 @@ def test_of_a_photo_only_the_first_rows_are_coded_anew(
     was, now = parse(content), parse(after)
     assert [s[:2] for s in now.segments] == [s[:2] for s in was.segments]
     assert difference(content, after)[1] == 0
-    assert bits(now)[-len(content) * 4 :] in bits(was) + "1" * 7  # half of it
+    assert bits(now)[-len(content) * 4 :].rstrip("0") in bits(was) + "1" * 7  # half of it
 
 
 def bits(jpeg: Jpeg) -> str:
@@ -187,7 +188,7 @@ def test_kinds_that_cannot_be_written_are_refused(tmp_path: Path, logo: Path, ma
 def test_a_truncated_file_is_not_taken_for_a_whole_one(tmp_path: Path, logo: Path) -> None:
     for progressive in (False, True):
         content = images.encode(PHOTO, "JPEG", progressive=progressive)
-        with pytest.raises(OSError, match="truncated"):
+        with pytest.raises(JpegError, match="truncated"):
             marked(tmp_path, logo, content[: len(content) // 2])
 
 

@@ -106,6 +106,30 @@ def test_jpeg_is_coded_anew_only_in_the_strips_the_logo_touches(
     assert abs(len(result.content) / len(content) - 1) < 0.12 or rows == 16
 
 
+def test_shared_huffman_tables_of_any_kind_serve_the_strips_below(
+    tmp_path: Path, logo: Path
+) -> None:
+    content = bytearray(tiff(PHOTO, "jpeg", quality=90, tiffinfo={ROWS: 16}))
+    first = content.index(b"\xff\xc4\0\xb5\x10") + 5 + 16  # symbol of the brightness' AC codes
+    content[first : first + 2] = content[first + 1], content[first]
+    result = mark(tmp_path, logo, bytes(content))
+    below = (0, -(-logo_box(logo, SIZE)[3] // 16) * 16, *SIZE)
+    assert distance(result.before, PHOTO) > 20
+    assert result.after.crop(below).tobytes() == result.before.crop(below).tobytes()
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("cut", [1, 4])
+def test_a_file_may_end_before_the_offset_of_the_next_directory(
+    tmp_path: Path, logo: Path, cut: int
+) -> None:
+    content = tiff(MODES["1"], "group4")
+    assert content.endswith(bytes(4))
+    result = mark(tmp_path, logo, content[:-cut])
+    assert result.after.n_frames == 1  # type: ignore[attr-defined]
+    assert_changed_in_the_box_only(result.before, result.after, logo_box(logo, SIZE))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_stored_orientation_stays_and_the_logo_is_upright(
     tmp_path: Path, logo: Path, orientation: int

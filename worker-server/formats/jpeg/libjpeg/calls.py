@@ -35,7 +35,7 @@ def guarded(function: Any, cinfo: Any) -> Any:
         sentence = ffi.new("char[]", 200)
         cinfo.err.format_message(cinfo, sentence)
         text = ffi.string(sentence).decode(errors="replace")
-        raise MemoryError if text.startswith(_NO_MEMORY) else JpegError(text)
+        raise MemoryError if text.startswith(_NO_MEMORY) else JpegError(f"libjpeg: {text}")
     return value[0]
 
 
@@ -48,9 +48,13 @@ def call_for(blocks: int) -> Call:
     return guarded if blocks > _FEW_BLOCKS else lambda function, cinfo: function(cinfo)
 
 
-def error_manager() -> Any:
+def error_manager(*, strict: bool = False) -> Any:
+    """Strict: a warning, which is of damage that viewers overlook, is an error."""
     manager = ffi.new("struct jpeg_error_mgr *")
     lib.jpeg_std_error(manager)
-    # Warnings go nowhere: of damage that a browser overlooks too, and of where a part was cut off.
-    manager.emit_message = ffi.cast("void *", libc.getpid)
+    # libjpeg has the first warning, and nothing else, put out; else all of them go nowhere.
+    if strict:
+        manager.output_message = ffi.cast("void *", libc.pthread_exit)
+    else:
+        manager.emit_message = ffi.cast("void *", libc.getpid)
     return manager

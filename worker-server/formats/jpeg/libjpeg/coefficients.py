@@ -5,6 +5,7 @@ the cost. What this follows is libjpeg.txt, "Really raw data: DCT coefficients".
 """
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
@@ -25,6 +26,8 @@ from formats.jpeg.libjpeg.huffman import AC_SYMBOLS, DC_SYMBOLS, END_OF_BLOCK, T
 BLOCK = 8  # pixels a side
 _COEFFICIENTS = BLOCK * BLOCK
 _BLOCK_BYTES = 2 * _COEFFICIENTS
+_HIGH_BYTE = 1 if sys.byteorder == "little" else 0
+_OF_8_BITS = bytes([0, 1, 2, 3, 0xFC, 0xFD, 0xFE, 0xFF])  # such bytes of -1024 to 1023
 _ZIGZAG = sorted(range(_COEFFICIENTS), key=zigzag_index.__getitem__)
 _POOL_IMAGE = 1
 _REACHED_SOS = 1
@@ -37,17 +40,21 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom; in blocks of one co
 class Coefficients:
     """Those of a whole JPEG, in memory: 2 bytes for each sample. A context manager."""
 
-    def __init__(self, stream: bytes, call: Call = guarded) -> None:
-        """Raises JpegError, and MemoryError."""
+    def __init__(self, stream: bytes, call: Call = guarded, *, strict: bool = False) -> None:
+        """Strict: libjpeg must have nothing to warn of. Raises JpegError, and MemoryError."""
         self._stream = stream
         self._call = call
         self._source = ffi.from_buffer(stream)
-        self._errors = error_manager()
+        self._errors = error_manager(strict=strict)
         self._cinfo = ffi.new("struct jpeg_decompress_struct *", {"err": self._errors})
         lib.jpeg_CreateDecompress(self._cinfo, VERSION, ffi.sizeof(self._cinfo[0]))
         try:
             self._arrays = self._read()
             self._components = self._described()
+            if strict and not self.has_every_scan:
+                raise JpegError("Scans that would make it sharper are missing")
+            if strict and self.has_drifted:
+                raise JpegError("Its brightness is out of range")
         except BaseException:
             self.close()
             raise
@@ -66,12 +73,33 @@ class Coefficients:
         return list(self._components[component].table.quantval)
 
     @property
+    def has_every_scan(self) -> bool:
+        """A progressive one's: whether each coefficient is known to the last bit."""
+        cinfo = self._cinfo
+        if not cinfo.coef_bits:
+            return True
+        return not any(any(missing) for missing in cinfo.coef_bits[0 : cinfo.num_components])
+
+    @property
     def has_every_code(self) -> bool:
         """Whether its Huffman tables can encode any blocks; one made for a picture often cannot."""
         return all(
             dc and ac and dc.has_codes(DC_SYMBOLS) and ac.has_codes(AC_SYMBOLS)
             for dc, ac in self._tables()
         )
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether a DC coefficient is beyond what 8-bit samples have, as it may be behind damage.
+
+        A Huffman table may have no code for its difference to the next one.
+        """
+        for number, one in enumerate(self._cinfo.comp_info[0 : len(self._components)]):
+            for row in self._rows([(number, (0, 0, one.width_in_blocks, one.height_in_blocks))]):
+                blocks = memoryview(ffi.buffer(row, one.width_in_blocks * _BLOCK_BYTES))
+                if blocks[_HIGH_BYTE::_BLOCK_BYTES].tobytes().translate(None, _OF_8_BITS):
+                    return True
+        return False
 
     @property
     def last_code(self) -> str | None:

@@ -15,6 +15,7 @@ _DECLARATIONS = """
 typedef short JBLOCK[64];
 typedef unsigned int JDIMENSION;
 typedef int boolean;
+typedef int JCOEFBITS[64];
 
 typedef struct { uint16_t quantval[64]; boolean sent_table; } JQUANT_TBL;
 typedef struct { uint8_t bits[17], huffval[256]; boolean sent_table; } JHUFF_TBL;
@@ -122,7 +123,7 @@ struct jpeg_decompress_struct {
   JDIMENSION input_iMCU_row;
   int output_scan_number;
   JDIMENSION output_iMCU_row;
-  void *coef_bits;
+  JCOEFBITS *coef_bits;
   JQUANT_TBL *quant_tbl_ptrs[4];
   JHUFF_TBL *dc_huff_tbl_ptrs[4], *ac_huff_tbl_ptrs[4];
   int data_precision;

@@ -51,7 +51,12 @@ def encode(samples: bytearray, layout: Layout, rows: int, like: bytes) -> bytes:
     file = BytesIO()
     image.save(file, "JPEG", **options)
     pieces = _pieces(file.getvalue())
-    return _SOI + b"".join(piece for piece in pieces if piece not in shared and not _is_app(piece))
+    written = [piece for piece in pieces if piece not in shared and not _is_app(piece)]
+    stream = _SOI + b"".join(written)
+    if all(piece[1] not in _TABLES for piece in written):
+        return stream
+    # libtiff has these tables for the strips that follow, too: there the shared ones count again.
+    return stream.removesuffix(_EOI) + b"".join(shared) + _EOI
 
 
 def _is_app(piece: bytes) -> bool:
