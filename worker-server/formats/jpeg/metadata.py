@@ -15,7 +15,6 @@ from options import Metadata
 _JFIF, _EXIF, _PHOTOSHOP, _ICC = b"JFIF\0", b"Exif\0\0", b"Photoshop 3.0\0", b"ICC_PROFILE\0"
 _XMP, _MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 _FURTHER_PICTURES = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
-_REFERENCES = (b"hdr-gain-map", b"photos/1.0/container", b"MicroVideo", b"MotionPhoto")
 _MAX_PAYLOAD = 65533
 _GUID = slice(len(_MORE_XMP), len(_MORE_XMP) + 32)
 _APP0, _APP1, _APP2, _APP13, _APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
@@ -54,20 +53,11 @@ def _of_one_picture(segments: Iterable[Segment]) -> Iterator[Segment]:
     for segment in segments:
         if _is(segment, _APP2, *_FURTHER_PICTURES):
             continue
-        if _is(segment, _APP1, _XMP) and any(name in segment.payload for name in _REFERENCES):
+        if _is(segment, _APP1, _XMP):
             packet = segment.payload.removeprefix(_XMP)
-            cleared = xmp.without(packet, _refers)
-            yield segment._replace(payload=_XMP + (packet if cleared is None else cleared))
+            yield segment._replace(payload=_XMP + xmp.of_one_picture(packet))
         else:
             yield segment
-
-
-def _refers(namespace: str, name: str) -> bool:
-    return (
-        namespace.startswith("http://ns.adobe.com/hdr-gain-map/")
-        or (namespace, name) == ("http://ns.google.com/photos/1.0/container/", "Directory")
-        or name.startswith(("MicroVideo", "MotionPhoto"))
-    )
 
 
 def _note_losses(jpeg: Jpeg, stamp: Stamp) -> None:

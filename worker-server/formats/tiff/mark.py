@@ -6,7 +6,7 @@ from PIL import Image
 
 from drawing.stamp import Stamp
 from errors import ImageRejected
-from formats.tiff import metadata, old_jpeg, palette, region
+from formats.tiff import metadata, palette, region
 from formats.tiff import samples as tiff_samples
 from formats.tiff.codec import codec
 from formats.tiff.codec.layout import OLD_JPEG, damaged
@@ -26,9 +26,9 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     """The file with the logo on every page and on every smaller copy of a page."""
     file = TiffFile(path.read_bytes())
     pages, unmarked = _pages(file)
-    _check_pixels([page for page, _ in pages], stamp)
-    file.take([place for page, _ in pages for place in page.ranges])
-    new = {page.directory.offset: _mark(page, path, number, stamp) for page, number in pages}
+    _check_pixels(pages, stamp)
+    file.take([place for page in pages for place in page.ranges])
+    new = {page.directory.offset: _mark(page, stamp) for page in pages}
     policy: Metadata = stamp.options.metadata
     for directory in file.directories:
         tags, gone = new.get(directory.offset, ({}, set()))
@@ -42,21 +42,18 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     return bytes(file.data)
 
 
-def _pages(file: TiffFile) -> tuple[list[tuple[Page, int | None]], list[Directory]]:
-    """The pictures to mark, each with its number in the chain; small ones that cannot be."""
-    pages: list[tuple[Page, int | None]] = []
+def _pages(file: TiffFile) -> tuple[list[Page], list[Directory]]:
+    """The pictures to mark; small ones that cannot be."""
+    pages: list[Page] = []
     unmarked: list[Directory] = []
-    number = 0
     for directory in file.directories:
         if not directory.is_picture or (directory.tag and _WIDTH not in directory.entries):
             continue
-        place = None if directory.tag else number
-        number += directory.tag is None
         subfile = file.values(directory.entries.get(_SUBFILE_TYPE), (0,))[0]
         if subfile & _MASK:
             continue
         try:
-            pages.append((_checked(file, directory, place), place))
+            pages.append(_checked(file, directory))
         except ImageRejected:
             if directory.tag is None or not subfile & _REDUCED:
                 raise
@@ -66,11 +63,14 @@ def _pages(file: TiffFile) -> tuple[list[tuple[Page, int | None]], list[Director
     return pages, unmarked
 
 
-def _checked(file: TiffFile, directory: Directory, place: int | None) -> Page:
+def _checked(file: TiffFile, directory: Directory) -> Page:
     page = Page(file, directory)
     compression = page.layout.compression
-    if compression == OLD_JPEG and place is not None:
-        return page
+    if compression == OLD_JPEG:
+        detail = (
+            "It is a TIFF in old-style JPEG, which nothing writes any more. Save it as JPEG, or "
+        )
+        raise ImageRejected("not_encodable", f"{detail}as a TIFF of today's kind.")
     if compression not in codec.KNOWN:
         detail = f"TIFFs with compression {compression} cannot be watermarked."
         raise ImageRejected("unsupported_mode", detail)
@@ -89,13 +89,11 @@ def _check_pixels(pages: list[Page], stamp: Stamp) -> None:
         raise ImageRejected("too_many_pixels", detail)
 
 
-def _mark(page: Page, path: Path, number: int | None, stamp: Stamp) -> tuple[Tags, set[int]]:
+def _mark(page: Page, stamp: Stamp) -> tuple[Tags, set[int]]:
     """Put the logo on a page. Returns what its directory has to say now, and no longer."""
     overlay = stamp.overlay(page.size, page.number(_ORIENTATION, 1))
     entry = page.directory.entries.get(_ICC_PROFILE)
     profile = page.file.raw(entry) if entry else None
-    if page.layout.compression == OLD_JPEG:
-        return old_jpeg.mark(page, path, number, overlay, profile, stamp)
     if overlay is None:
         region.read_through(page, None)
         return {}, set()

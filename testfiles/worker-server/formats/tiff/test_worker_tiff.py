@@ -264,3 +264,12 @@ def test_a_tag_that_claims_billions_of_values_is_refused(
             struct.pack_into("<I", content, at + 4, 2**32 - 1)
     with pytest.raises(errors.ImageRejected):
         mark(tmp_path, logo, bytes(content))
+
+
+def test_old_style_jpeg_is_refused_with_what_to_do(tmp_path: Path, logo: Path) -> None:
+    content = bytearray(tiff(PHOTO, "jpeg"))
+    entry = content.index(struct.pack("<HHI", 259, 3, 1))
+    struct.pack_into("<H", content, entry + 8, 6)
+    with pytest.raises(errors.ImageRejected, match="old-style JPEG, .* Save it as JPEG") as told:
+        mark(tmp_path, logo, bytes(content))
+    assert told.value.code == "not_encodable"
