@@ -67,10 +67,8 @@ def _checked(file: TiffFile, directory: Directory) -> Page:
     page = Page(file, directory)
     compression = page.layout.compression
     if compression == OLD_JPEG:
-        detail = (
-            "It is a TIFF in old-style JPEG, which nothing writes any more. Save it as JPEG, or "
-        )
-        raise ImageRejected("not_encodable", f"{detail}as a TIFF of today's kind.")
+        detail = "It is a TIFF in old-style JPEG, which nothing writes any more. "
+        raise ImageRejected("not_encodable", f"{detail}Save it as JPEG, or as another TIFF.")
     if compression not in codec.KNOWN:
         detail = f"TIFFs with compression {compression} cannot be watermarked."
         raise ImageRejected("unsupported_mode", detail)
