@@ -14,6 +14,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from pillow_heif import register_heif_opener
 
 from drawing.stamp import Stamp
+from errors import ImageRejected
 from formats import bmp, heif, jpeg2000
 from formats.avif import mark as avif
 from formats.conversion import convert
@@ -53,9 +54,12 @@ def load() -> None:
 
 
 def open_image(path: Path) -> ImageFile.ImageFile:
-    """The image at path, not loaded. Raises UnidentifiedImageError."""
+    """The image at path, not loaded. Raises UnidentifiedImageError, ImageRejected."""
     try:
         return Image.open(path, formats=_OPENED)
+    except MemoryError:  # before a pixel is decoded
+        detail = "The image is damaged: a length in its header reaches far beyond the file."
+        raise ImageRejected("corrupt_image", detail) from None
     except UnidentifiedImageError:
         try:
             return RareTiff(path)

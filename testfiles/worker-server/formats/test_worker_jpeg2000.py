@@ -152,3 +152,13 @@ def test_one_whose_codestream_is_longer_than_its_box_is_refused(
     with pytest.raises(errors.ImageRejected) as told:
         mark(tmp_path, logo, bytes(content))
     assert told.value.code == "corrupt_image"
+
+
+@pytest.mark.parametrize("length", [2**31, 2**40, 2**62, 2**63])
+def test_a_box_that_claims_to_be_huge_is_damage(tmp_path: Path, logo: Path, length: int) -> None:
+    good = images.encode(images.photo(0, (64, 48)), "JPEG2000")
+    start = good.index(b"jp2h") - 4
+    content = good[:start] + struct.pack(">I4sQ", 1, b"jp2h", length) + good[start + 8 :]
+    with pytest.raises(errors.ImageRejected) as told:
+        mark(tmp_path, logo, content)
+    assert told.value.code in ("corrupt_image", "unreadable_image")
