@@ -12,6 +12,13 @@ from PIL import Image, ImageMath
 from drawing import compositing
 from drawing.compositing import Profile
 
+_LIMITS = {
+    "H": (0, 2**16 - 1),
+    "h": (-(2**15), 2**15 - 1),
+    "I": (0, 2**32 - 1),
+    "i": (-(2**31), 2**31 - 1),
+}
+
 
 class Alpha(Enum):
     STRAIGHT = 1  # colours as they are, however transparent (PNG; TIFF's unassociated)
@@ -46,7 +53,7 @@ def put_on(samples: array[Any], kind: Pixels, logo: Image.Image, profile: Profil
     covered = cover.tobytes()
     for number, plane in enumerate(blended):
         there = samples[number :: kind.channels]
-        new = _numbers(plane, whole=samples.typecode not in "fd")
+        new = _numbers(plane, samples.typecode)
         pixels = zip(covered, new, there, strict=True)
         samples[number :: kind.channels] = array(
             samples.typecode, [drawn if by else old for by, drawn, old in pixels]
@@ -87,6 +94,10 @@ def _blended(
     return blended
 
 
-def _numbers(plane: Image.Image, *, whole: bool) -> Iterator[float]:
+def _numbers(plane: Image.Image, typecode: str) -> Iterator[float]:
+    """Rounded where they are whole; 32 bits are more than a float holds exactly."""
     floats = array("f", plane.tobytes())
-    return map(round, floats) if whole else iter(floats)
+    if typecode in "fd":
+        return iter(floats)
+    least, most = _LIMITS[typecode]
+    return (min(max(round(number), least), most) for number in floats)

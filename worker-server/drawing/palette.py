@@ -106,7 +106,8 @@ def _with_new_colours(
     """The palette with colours that are wanted in free entries; the alphas that are not 255."""
     entries, alphas = _entries(image), _alphas(image)
     free = _free(image, colours)
-    for index, colour in zip(free, _missing(wanted, drawn, entries, len(free)), strict=False):
+    present = {entry for index, entry in enumerate(entries) if index not in alphas}
+    for index, colour in zip(free, _missing(wanted, drawn, present, len(free)), strict=False):
         entries += [(0, 0, 0)] * (index + 1 - len(entries))
         entries[index] = colour
         alphas.pop(index, None)
@@ -138,10 +139,9 @@ def _free(image: Image.Image, colours: int) -> list[int]:
 
 
 def _missing(
-    wanted: Image.Image, drawn: Image.Image, entries: list[Colour], room: int
+    wanted: Image.Image, drawn: Image.Image, present: set[Colour], room: int
 ) -> list[Colour]:
     """At most room colours that come near those wanted where something is drawn."""
-    present = set(entries)
     pixels: Iterable[Any] = zip(
         wanted.get_flattened_data(), drawn.get_flattened_data(), strict=True
     )

@@ -53,9 +53,11 @@ class Stamp:
         if sentence not in self._noted:
             self._noted.append(sentence)
 
-    def compare(self, before: bytes, after: bytes) -> None:
-        """Say what the pixels under the logo were and are: some of one picture should differ."""
-        self._is_seen = self._is_seen or before != after
+    def compare(self, before: Image.Image | bytes, after: Image.Image | bytes) -> None:
+        """Say what the pixels under the logo were and are, as an image or as samples of any kind:
+        some of one picture should differ.
+        """
+        self._is_seen = self._is_seen or _seen(before) != _seen(after)
 
     def overlay(self, size: tuple[int, int], orientation: int = 1) -> Overlay | None:
         """The logo for a picture stored at size (width, height) with this EXIF orientation.
@@ -91,8 +93,16 @@ class Stamp:
             before = image.crop(overlay.box)
             corner = (overlay.left, overlay.top)
             compositing.composite(image, overlay.logo, corner, profile, colours)
-            self.compare(before.tobytes(), image.crop(overlay.box).tobytes())
+            self.compare(before, image.crop(overlay.box))
         return overlay
+
+
+def _seen(pixels: Image.Image | bytes) -> bytes:
+    """What does not show is the same: colours under full transparency, the number of an entry."""
+    if isinstance(pixels, bytes):
+        return pixels
+    has_more = pixels.mode in ("P", "PA", "LA", "RGBA")
+    return (pixels.convert("RGBA").convert("RGBa") if has_more else pixels).tobytes()
 
 
 @lru_cache(maxsize=2)

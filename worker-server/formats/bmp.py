@@ -27,11 +27,17 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     if overlay is None:
         return bytes(content)
     raw_mode = tile.args[0]
-    if tile.codec_name == "raw" and (raw_mode in _PACKED_BY_PILLOW or _has_four_bytes(raw_mode)):
+    is_plain = tile.codec_name == "raw" and tile.offset >= _end_of_header(content)
+    if is_plain and (raw_mode in _PACKED_BY_PILLOW or _has_four_bytes(raw_mode)):
         offset = _write_palette(content, image, tile.offset)
         _write_rows(content, image, overlay, tile._replace(offset=offset))
         return bytes(content)
-    stamp.note("Its run-length coding or 16-bit pixels cannot be written: it is a plain BMP now.")
+    if tile.offset < _end_of_header(content):
+        stamp.note("Its pixels lay over its header: it is a plain BMP now.")
+    else:
+        stamp.note(
+            "Its run-length coding or 16-bit pixels cannot be written: it is a plain BMP now."
+        )
     return encoded(image, "BMP", dpi=image.info.get("dpi"))
 
 
@@ -40,6 +46,11 @@ def _most_colours(content: bytearray) -> int:
     (header_size,) = struct.unpack_from("<I", content, _FILE_HEADER)
     bits = content[_FILE_HEADER + (10 if header_size == _OS2_HEADER else 14)]
     return 1 << min(bits, 8)
+
+
+def _end_of_header(content: bytearray) -> int:
+    (header_size,) = struct.unpack_from("<I", content, _FILE_HEADER)
+    return _FILE_HEADER + int(header_size)
 
 
 def _has_four_bytes(raw_mode: str) -> bool:

@@ -153,3 +153,12 @@ def test_what_cannot_be_packed_again_says_so(tmp_path: Path, logo: Path) -> None
     assert done.notes == [
         "Its run-length coding or 16-bit pixels cannot be written: it is a plain BMP now."
     ]
+
+
+def test_pixels_that_begin_in_the_header_are_written_elsewhere(tmp_path: Path, logo: Path) -> None:
+    content = bytearray(WAYS["24 bits"])
+    struct.pack_into("<I", content, 10, 48)
+    done = mark(tmp_path, logo, bytes(content))
+    assert done.notes == ["Its pixels lay over its header: it is a plain BMP now."]
+    box = logo_box(logo, SIZE)
+    assert without(box, done.after).tobytes() == without(box, done.before).tobytes()

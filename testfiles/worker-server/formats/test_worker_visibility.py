@@ -147,3 +147,27 @@ def test_a_logo_that_a_jpegs_tables_round_off_has_a_note(tmp_path: Path) -> None
     ]
     assert [(share == 0) for share, _ in seen] == [UNSEEN in notes for _, notes in seen]
     assert seen[0][0] == 0 < seen[-1][0]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG"])
+def test_a_colour_that_only_a_transparent_entry_has_is_not_there(tmp_path: Path, kind: str) -> None:
+    page = images.photo(1, SIZE).quantize(200)
+    colours = page.getpalette() or []
+    page.putpalette([*colours[:600], 255, 255, 255])
+    content = images.encode(page, kind, transparency=200)
+    logo = logo_of(tmp_path, (255, 255, 255), 255)
+    after = mark(tmp_path, logo, content).after.convert("RGBA").crop(logo_box(logo, SIZE))
+    assert after.getcolors() == [(after.width * after.height, (255, 255, 255, 255))]
+
+
+def test_a_faint_logo_over_what_is_transparent_everywhere_has_a_note(tmp_path: Path) -> None:
+    content = images.encode(Image.new("P", SIZE, 1), "GIF", transparency=1)
+    assert mark(tmp_path, logo_of(tmp_path, (0, 0, 0), 20), content).notes == [UNSEEN]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "GIF"])
+def test_another_entry_of_the_same_colour_is_no_change(tmp_path: Path, kind: str) -> None:
+    page = Image.new("P", SIZE, 3)
+    page.putpalette([255, 255, 255, 0, 0, 0, 255, 0, 0, 255, 255, 255])
+    logo = logo_of(tmp_path, (255, 255, 255), 255)
+    assert mark(tmp_path, logo, images.encode(page, kind)).notes == [UNSEEN]

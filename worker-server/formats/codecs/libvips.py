@@ -5,6 +5,7 @@ where a file is damaged.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,11 +89,14 @@ def _image(content: bytes, shape: Shape) -> Any:
     return image.copy(interpretation="multiband")
 
 
+_NO_MEMORY = re.compile("out of memory|unable to allocate|cannot allocate", re.IGNORECASE)
+
+
 @contextmanager
 def _memory_errors() -> Iterator[None]:
     try:
         yield
     except pyvips.Error as error:
-        if "memory" in str(error).lower():
+        if _NO_MEMORY.search(str(error)):
             raise MemoryError from None
         raise

@@ -91,10 +91,10 @@ def _in_place(gif: Gif, overlay: Overlay, stamp: Stamp) -> Iterator[Picture]:
 
 def _mark(stamp: Stamp, overlay: Overlay, area: Image.Image) -> None:
     """The logo over an area of the canvas, whose pixels are opaque or transparent."""
-    before = area.tobytes()
+    before = area.copy()
     compositing.composite(area, overlay.logo, (0, 0))
     area.putalpha(area.getchannel("A").point(lambda alpha: _OPAQUE * (alpha >= _HALF)))
-    stamp.compare(before, area.tobytes())
+    stamp.compare(before, area)
 
 
 def _image(picture: Picture, gif: Gif) -> Image.Image:

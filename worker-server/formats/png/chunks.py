@@ -41,9 +41,11 @@ class Chunk(NamedTuple):
 
 
 def read(source: bytes) -> list[Chunk]:
-    """The chunks that are there in full."""
+    """The chunks that are there in full. Raises ImageRejected where IHDR is not the first."""
     chunks: list[Chunk] = []
     at = len(SIGNATURE)
+    if source[at + 4 : at + 8] != b"IHDR":
+        raise ImageRejected("corrupt_image", "The image is damaged: its IHDR chunk is not first.")
     while at + 12 <= len(source):
         length = int.from_bytes(source[at : at + 4], "big")
         end = at + 12 + length

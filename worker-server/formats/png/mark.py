@@ -2,6 +2,7 @@
 
 from array import array
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,12 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     source = path.read_bytes()
     chunks = png_chunks.read(source)
     bits, colour_type = chunks[0].data[8:10]
-    if colour_type == _PALETTE and not any(part.name == b"PLTE" for part in chunks):
+    head = {part.name: part for part in takewhile(lambda p: p.name != b"IDAT", chunks)}
+    if colour_type == _PALETTE and b"PLTE" not in head:
         raise ImageRejected("corrupt_image", "The PNG has no palette.")
     image.load()
+    if b"tRNS" not in head:  # behind the pixels only Pillow reads it
+        image.info.pop("transparency", None)
     turned = png_chunks.orientation(chunks)
     key = image.info.get("transparency")
     overlay = stamp.overlay(image.size, turned)
@@ -39,7 +43,7 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
             image.paste(after, overlay.box)
     was = sum(len(part.data) for part in chunks if part.name == b"IDAT")
     same_key = image.info.get("transparency") == key
-    picture = _like_source(_encoded(image, bits, was), image, chunks, same_key)
+    picture = _like_source(_encoded(image, bits, was), image, head, same_key)
     return png_chunks.carried(source, picture, stamp)
 
 
@@ -105,12 +109,13 @@ def _saved(image: Image.Image, options: dict[str, Any]) -> bytes:
     return file.getvalue()
 
 
-def _like_source(encoded: bytes, image: Image.Image, chunks: list[Chunk], same_key: bool) -> bytes:
+def _like_source(
+    encoded: bytes, image: Image.Image, sources: dict[bytes, Chunk], same_key: bool
+) -> bytes:
     """The encoded picture with no more palette than it needs, and its source's tRNS.
 
     Of a palette, the logo may have been given transparent entries: then tRNS is the encoder's.
     """
-    sources = {part.name: part for part in reversed(chunks)}
     entries = 256
     if image.mode == "P":
         last = max(index for index, pixels in enumerate(image.histogram()) if pixels)

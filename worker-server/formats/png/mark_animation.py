@@ -81,7 +81,7 @@ def _mark(
     """The logo over an RGBA area, in colours and alphas that the coding has."""
     before = area.copy()
     compositing.composite(area, overlay.logo, (0, 0), profile)
-    stamp.compare(before.tobytes(), area.tobytes())
+    stamp.compare(before, area)
     if coding.mode in ("RGBA", "LA") or not coding.transparency:
         return
     # A pixel becomes opaque or stays as it was.

@@ -36,9 +36,9 @@ def mark(
         for part in range(3)
     ]
     image.putpalette(before)
-    under = image.crop(overlay.box).tobytes()
+    under = image.crop(overlay.box)
     compositing.composite(image, overlay.logo, (overlay.left, overlay.top), profile, colours)
-    stamp.compare(under, image.crop(overlay.box).tobytes())
+    stamp.compare(under, image.crop(overlay.box))
     after = ((image.getpalette() or []) + before[len(image.getpalette() or []) :])[: 3 * colours]
     box = Box(*overlay.box).aligned(page)
     planes = [Plane(page, box, segments) for segments in page.planes]

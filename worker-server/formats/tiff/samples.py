@@ -62,8 +62,10 @@ def check(page: Page) -> None:
         known = known and (page.bits, page.layout.sample_format) in _NUMBERS
         known = known and kind in ("L", "RGB", "CMYK")
     if not known:
-        detail = f"TIFFs of {channels} x {page.bits} bits, photometric {page.photometric}, "
-        raise ImageRejected("unsupported_mode", f"{detail}cannot be watermarked.")
+        detail = f"TIFFs of {channels} x {page.bits} bits"
+        detail += ", floating point" if page.layout.sample_format == _FLOAT else ""
+        detail += f", photometric {page.photometric}, cannot be watermarked: save it with 8 or 16."
+        raise ImageRejected("unsupported_mode", detail)
 
 
 def mode(page: Page) -> str:

@@ -68,9 +68,9 @@ def _animation(webp: Webp, stamp: Stamp, orientation: int) -> list[Chunk]:
 
 
 def _mark(stamp: Stamp, overlay: Overlay, profile: bytes | None, area: Image.Image) -> None:
-    before = area.tobytes()
+    before = area.copy()
     compositing.composite(area, overlay.logo, (0, 0), profile)
-    stamp.compare(before, area.tobytes())
+    stamp.compare(before, area)
 
 
 def _in_place(

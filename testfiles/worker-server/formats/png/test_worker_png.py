@@ -1,5 +1,6 @@
 """A PNG keeps colour type, bit depth and chunks; beside the logo every pixel is the same."""
 
+import random
 import struct
 import zlib
 from io import BytesIO
@@ -287,3 +288,36 @@ def test_a_damaged_chunk_that_no_reader_does_without_is_refused(
 ) -> None:
     with pytest.raises(ImageRejected):
         stored(tmp_path, logo, damaged(KINDS["P 8"], name))
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.9])
+def test_a_16_bit_png_that_is_cut_off_is_damaged(tmp_path: Path, logo: Path, kept: float) -> None:
+    noise = random.Random(1).randbytes(6 * SIZE[0])
+    whole = chunks.assemble(
+        [
+            *chunks.read(RGB_16)[:1],
+            chunks.chunk(b"IDAT", zlib.compress((b"\0" + noise) * SIZE[1], 0)),
+            chunks.chunk(b"IEND", b""),
+        ]
+    )
+    with pytest.raises(ImageRejected) as told:
+        stored(tmp_path, logo, whole[: int(len(whole) * kept)])
+    assert told.value.code == "corrupt_image"
+
+
+@pytest.mark.parametrize("kind", ["grey", "RGB", "2 bit", "P 8"])
+def test_transparency_behind_the_pixels_is_none(tmp_path: Path, logo: Path, kind: str) -> None:
+    key = {"grey": b"\0\7", "RGB": bytes(6), "2 bit": b"\0\1", "P 8": b"\0\0\0"}[kind]
+    late = with_chunks(KINDS[kind], b"IEND", (b"tRNS", key))
+    after, notes = stored(tmp_path, logo, late)
+    assert notes == []
+    assert b"tRNS" not in dict(chunks_of(after))
+    broken, notes = stored(tmp_path, logo, damaged(late, b"tRNS"))
+    assert notes == ["Its tRNS chunk is damaged and was dropped."]
+    assert beside(broken) == beside(after) == beside(KINDS[kind])
+
+
+def test_what_does_not_begin_with_its_header_is_refused(tmp_path: Path, logo: Path) -> None:
+    content = with_chunks(KINDS["RGB"], b"IHDR", (b"cHRM", bytes(32)))
+    with pytest.raises(ImageRejected):
+        stored(tmp_path, logo, content)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 import watermark
 from drawing.stamp import Stamp
@@ -150,3 +150,24 @@ def test_it_becomes_no_other_format_and_says_so(tmp_path: Path, logo: Path) -> N
     options = Options(output_format=OutputFormat.JPEG)
     with pytest.raises(ImageRejected, match="that is to become another format"):
         watermark.watermark_file(path, logo, tmp_path / "out", options)
+
+
+@pytest.mark.parametrize(("code", "kind", "white"), [("I", 1, 2**32 - 1), ("i", 2, 2**31 - 1)])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_white_of_32_bits_is_white_give_or_take_what_a_float_holds(
+    tmp_path: Path, code: str, kind: int, white: int, channels: int
+) -> None:
+    logo, path = tmp_path / "white.png", tmp_path / "in.tif"
+    Image.new("RGBA", (40, 30), "white").save(logo)
+    pixels: array[Any] = array(code, [white // 2] * (WIDTH * HEIGHT * channels))
+    if channels == 4:
+        pixels[3::4] = array(code, [white] * (WIDTH * HEIGHT))
+    path.write_bytes(tiff(pixels, channels, kind, planar=False, packed=False))
+    watermark.watermark_file(path, logo, tmp_path / "out", Options())
+    content = (tmp_path / "out").read_bytes()
+    after = pixels_of(content, code, channels, planar=False, packed=False)
+    near = {
+        level for level in {*after} for known in (white // 2, white) if abs(level - known) < 256
+    }
+    assert near == {*after}
+    assert after.tobytes() != pixels.tobytes()
