@@ -18,6 +18,7 @@ _ALPHAS = {1: Alpha.PREMULTIPLIED, 2: Alpha.STRAIGHT, 999: Alpha.STRAIGHT}
 _INVERTED = bytes(range(255, -1, -1))
 _SIGN = bytes(byte ^ 0x80 for byte in range(256))
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
+_FLOAT_PREDICTOR = 3  # libvips, which has it, has it for 32 bits
 _NUMBERS = {
     (16, _UNSIGNED): "H", (16, _SIGNED): "h", (32, _UNSIGNED): "I", (32, _SIGNED): "i",
     (32, _FLOAT): "f", (64, _FLOAT): "d",
@@ -61,6 +62,7 @@ def check(page: Page) -> None:
     elif page.bits != 8:
         known = known and (page.bits, page.layout.sample_format) in _NUMBERS
         known = known and kind in ("L", "RGB", "CMYK")
+        known = known and (page.bits, page.layout.predictor) != (64, _FLOAT_PREDICTOR)
     if not known:
         detail = f"TIFFs of {channels} x {page.bits} bits"
         detail += ", floating point" if page.layout.sample_format == _FLOAT else ""

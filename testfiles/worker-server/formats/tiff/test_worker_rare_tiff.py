@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pyvips
 from PIL import Image, TiffImagePlugin
 
+import formats.codecs.libvips  # noqa: F401 - it takes all but two decoders from libvips
 import watermark
 from drawing.stamp import Stamp
 from errors import ImageRejected
@@ -171,3 +173,22 @@ def test_white_of_32_bits_is_white_give_or_take_what_a_float_holds(
     }
     assert near == {*after}
     assert after.tobytes() != pixels.tobytes()
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_floats_with_their_own_predictor_are_predicted_again(
+    tmp_path: Path, logo: Path, channels: int
+) -> None:
+    pixels = samples("f", channels, 1.0)
+    before = pyvips.Image.new_from_memory(pixels.tobytes(), WIDTH, HEIGHT, channels, "float")
+    source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    before.copy(interpretation="rgb").tiffsave(source, compression="deflate", predictor="float")
+    assert watermark.watermark_file(source, logo, target, Options()).notes == []
+    after = pyvips.Image.new_from_file(target)
+    overlay = Stamp(logo, Options()).overlay(SIZE)
+    assert overlay is not None
+    left, top, right, bottom = overlay.box
+    box = pyvips.Image.black(right - left, bottom - top, bands=channels).cast("float")
+    beside = [bytes(image.insert(box, left, top).write_to_memory()) for image in (before, after)]
+    assert beside[0] == beside[1]
+    assert bytes(after.write_to_memory()) != pixels.tobytes()

@@ -5,6 +5,7 @@ from io import BytesIO
 from typing import NamedTuple
 
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 _ROWS = 256
 _SHORTS = {258, 259, 262, 277, 284, 317, 338, 339}
@@ -52,10 +53,11 @@ def encoded(packed: bytes | bytearray, shape: Shape, rows: int, compression: str
 
 
 def strips(content: bytes) -> list[bytes]:
-    with Image.open(BytesIO(content), formats=["TIFF"]) as image:
-        tags = image.tag_v2  # type: ignore[attr-defined]
-        places = zip(tags[273], tags[279], strict=True)
-        return [content[start : start + size] for start, size in places]
+    file, tags = BytesIO(content), ImageFileDirectory_v2(content[:8])
+    file.seek(tags.next)
+    tags.load(file)  # alone: Pillow opens no image of rare samples
+    places = zip(tags[273], tags[279], strict=True)
+    return [content[start : start + size] for start, size in places]
 
 
 def file(
