@@ -110,7 +110,11 @@ def read(data: bytes) -> Apng:
     pictures: list[Picture] = []
     current: Picture | None = None
     sequence = 0
+    previous = b""
     for name, content in _chunks(data):
+        if name == b"IDAT" and current and current.data and previous != b"IDAT":
+            raise ValueError("another chunk stands among its pixels")
+        previous = name
         if name in (b"fcTL", b"fdAT"):
             if content[:4] != struct.pack(">I", sequence):
                 raise ValueError("the frames are out of sequence")
@@ -124,7 +128,7 @@ def read(data: bytes) -> Apng:
             if not current.data:
                 pictures.append(current)
             current.data.append(content[4:] if name == b"fdAT" else content)
-        else:
+        elif not pictures or name not in (b"PLTE", b"tRNS"):  # behind pixels they mean nothing
             others.setdefault(name, content)
     palette, transparency, control = (others.get(n, b"") for n in (b"PLTE", b"tRNS", b"acTL"))
     return Apng(_header(others), palette, transparency, control, pictures)

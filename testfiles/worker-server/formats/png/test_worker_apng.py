@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from formats.png import animation_file
+from formats.png import animation_file, chunks
 from support import films, images
 from support.films import KEEP, SIZE, Shot
 from support.marks import bundled_logo, logo_box, mark, without
@@ -93,3 +93,16 @@ def test_frames_out_of_sequence_are_refused(tmp_path: Path) -> None:
 def test_a_file_without_its_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="ends"):
         animation_file.read(films.apng([Shot(BLUE)])[:-12])
+
+
+def test_a_chunk_among_the_pixels_is_damage_as_in_a_still() -> None:
+    parts = chunks.read(films.apng([Shot(BLUE), Shot(BLUE)]))
+    at = next(number for number, part in enumerate(parts) if part.name == b"IDAT")
+    half = len(parts[at].data) // 2
+    parts[at : at + 1] = [
+        chunks.chunk(b"IDAT", parts[at].data[:half]),
+        chunks.chunk(b"tEXt", b"Key\0in between"),
+        chunks.chunk(b"IDAT", parts[at].data[half:]),
+    ]
+    with pytest.raises(ValueError, match="among its pixels"):
+        animation_file.read(chunks.assemble(parts))
