@@ -17,7 +17,7 @@ from PIL import Image
 
 from drawing import compositing
 from errors import DecoderFailed, ImageRejected, StageError
-from options import Options
+from options import Options, OutputFormat
 from runtime.decoder_processes import PixelProcesses
 from settings import Settings
 from support import images
@@ -254,12 +254,24 @@ def test_what_does_not_fit_is_told_so_and_does_not_crash(tmp_path: Path) -> None
     assert told.value.code == "memory_limit"
 
 
-def mark_big(folder: Path, content: bytes, memory_mb: int) -> int:
+@pytest.mark.parametrize(("image_format", "made"), [("AVIF", "keep"), ("JPEG", "avif")])
+def test_an_avif_encoder_without_memory_is_told_so_and_does_not_crash(
+    tmp_path: Path, image_format: str, made: str
+) -> None:
+    """aom crashes where the first of its memory is to be had, but not the rest."""
+    image = Image.new("RGB", (4000, 3000))
+    content = images.encode(image, image_format, subsampling="4:4:4", speed=10)
+    with pytest.raises(ImageRejected) as told:
+        mark_big(tmp_path, content, 300, output_format=OutputFormat(made))
+    assert told.value.code == "memory_limit"
+
+
+def mark_big(folder: Path, content: bytes, memory_mb: int, **settings: Any) -> int:
     (folder / "big").write_bytes(content)
     compositing.normalise_logo(FOLDER / "bundled_logo.png", folder / "logo.png")
 
     async def scenario(processes: PixelProcesses) -> int:
-        arguments = (folder / "big", folder / "logo.png", folder / "marked", Options())
+        arguments = (folder / "big", folder / "logo.png", folder / "marked", Options(**settings))
         file, _ = await processes.run(watermark_file, *arguments)
         return file["size"]
 

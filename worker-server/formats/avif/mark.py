@@ -26,6 +26,7 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # same to the byte, and those of 20 megapixels take 84 MB less.
 _UNUSED = {"enable-tpl-model": "0", "enable-global-motion": "0"}
 SPEED: dict[str, Any] = {"speed": 9, "max_threads": 1, "advanced": _UNUSED}
+_LEAST_BYTES, _LEAST_OF_FULL_CHROMA = 24, 34  # that a pixel takes, aom's and its own
 _MAX_DURATION = 2**31  # ms; what is meant to be for ever
 
 
@@ -74,6 +75,7 @@ def _encoded(
     image: AvifImageFile, stamp: Stamp, profile: Profile | None, options: dict[str, Any]
 ) -> bytes:
     """All of its pictures with the logo; image cannot be read any more."""
+    check_memory(image.size, options["subsampling"])
     frames = [_Frame(image, number, stamp, profile) for number in range(image.n_frames)]
     if len(frames) > 1:
         durations = [_duration(image, number) for number in range(len(frames))]
@@ -82,6 +84,12 @@ def _encoded(
     buffer = io.BytesIO()
     frames[0].save(buffer, "AVIF", **options)
     return buffer.getvalue()
+
+
+def check_memory(size: tuple[int, int], subsampling: str) -> None:
+    """Raise MemoryError for a picture that aom would run out of memory for, and crash."""
+    width, height = size
+    bytes(width * height * (_LEAST_OF_FULL_CHROMA if subsampling == "4:4:4" else _LEAST_BYTES))
 
 
 class _Frame(Image.Image):

@@ -148,6 +148,8 @@ def _options(target: OutputFormat, stamp: Stamp) -> dict[str, Any]:
 
 def _encoded(target: OutputFormat, pictures: list[Image.Image], options: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
+    if target is OutputFormat.AVIF:
+        mark.check_memory(pictures[0].size, "4:2:0")
     try:
         with out_of_memory_translated():
             pictures[0].save(buffer, target.upper(), append_images=pictures[1:], **options)
