@@ -108,8 +108,9 @@ async def post_media(request: Request) -> Response:
 async def post_retry(request: Request) -> Retried:
     """Send all that failed on their way again, or all that failed with one code."""
     state, code = request.app.state, request.query_params.get("code")
-    for unknown in {*request.query_params} - {"code"}:  # a slip of the pen is not to mean all
-        detail = f"{unknown[:100]} is no parameter of this request; code is."
+    unknown = [name for name in request.query_params if name != "code"]
+    if unknown:  # a slip of the pen is not to mean all
+        detail = f"{unknown[0][:100]} is no parameter of this request; code is."
         raise Problem(refusals.UNKNOWN_PARAMETER, detail)
     if code is not None and code not in FAILURE_CODES:
         raise Problem(refusals.UNKNOWN_CODE, refusals.UNKNOWN_CODE.example)

@@ -41,7 +41,7 @@ class OpenedImage(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._file:
-            size = os.fstat(self._file.fileno()).st_size
+            size = int(self.headers["Content-Length"])
             ranges = _ranges(Headers(scope=scope).get("range", ""))
             there = [part for part in ranges if _is_there(part, size)]
             if ranges and not there:

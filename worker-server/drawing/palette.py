@@ -21,11 +21,12 @@ def composite(image: Image.Image, logo: Image.Image, corner: tuple[int, int], co
     if max(colours, len(_entries(image))) > FEW:
         _composite(image, logo, corner, colours, Image.Dither.NONE)
         return
-    logo, under = logo.copy(), image.tobytes()
+    box = (*corner, corner[0] + logo.width, corner[1] + logo.height)
+    logo, under = logo.copy(), image.crop(box).tobytes()
     logo.putalpha(hardened(logo.getchannel("A")))
     for dither in dithers(logo.getchannel("A")):
         _composite(image, logo, corner, colours, dither)
-        if image.tobytes() != under:
+        if image.crop(box).tobytes() != under:
             return
 
 

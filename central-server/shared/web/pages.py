@@ -3,10 +3,10 @@
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
-from importlib import resources
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
 
 _STYLE = """
 body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem;
@@ -43,8 +43,8 @@ _START = """SwaggerUIBundle({
   validatorUrl: null,
 });
 """
-_ASSETS = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
-_STATIC = resources.files("fastapi_offline") / "static"
+_ASSETS = ("swagger-ui-bundle.js", "swagger-ui.css")
+_STATIC = StaticFiles(packages=[("fastapi_offline", "static")])
 _NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _OWN = "script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 _HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
@@ -81,11 +81,12 @@ def install(app: FastAPI, command: str, links: dict[str, str]) -> None:
         return Response(_START, headers=_HEADERS, media_type="text/javascript")
 
     @app.get("/docs/{asset}", include_in_schema=False)
-    def get_asset(asset: str) -> Response:
+    async def get_asset(asset: str, request: Request) -> Response:
         if asset not in _ASSETS:
             raise HTTPException(404)
-        content = (_STATIC / asset).read_bytes()
-        return Response(content, headers=_HEADERS, media_type=_ASSETS[asset])
+        answer = await _STATIC.get_response(asset, request.scope)  # 304 to whoever has it
+        answer.headers.update(_HEADERS)
+        return answer
 
 
 def _page(html: str, policy: str) -> HTMLResponse:

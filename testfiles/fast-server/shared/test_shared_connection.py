@@ -280,7 +280,7 @@ def test_time_in_which_the_service_was_frozen_does_not_count(folder: str, tmp_pa
         in_its_body.sendall(head + body[:500])
         until(lambda: in_its_body in select.select([], [in_its_body], [])[1])
         server.process.send_signal(signal.SIGSTOP)
-        time.sleep(5)
+        time.sleep(5)  # it must be more than its limits, and nothing happens meanwhile
         server.process.send_signal(signal.SIGCONT)
         in_its_head.sendall(head[20:] + body)
         in_its_body.sendall(body[500:])

@@ -69,6 +69,16 @@ def test_a_page_may_load_nothing_from_elsewhere(
     assert {s for s in sources if not s.startswith("'sha256-")} <= {"'none'", "'self'", "data:"}
 
 
+def test_an_asset_is_sent_once(service: tuple[str, httpx.Client]) -> None:
+    _, http = service
+    for name, kind in (("swagger-ui-bundle.js", "text/javascript"), ("swagger-ui.css", "text/css")):
+        first = http.get(f"/docs/{name}")
+        assert first.headers["Content-Type"].startswith(kind)
+        assert first.headers["X-Content-Type-Options"] == "nosniff"
+        again = http.get(f"/docs/{name}", headers={"If-None-Match": first.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
 def test_an_asset_that_is_none_is_not_found(service: tuple[str, httpx.Client]) -> None:
     _, http = service
     for name in ("redoc.standalone.js", "..%2f__init__.py", "x"):

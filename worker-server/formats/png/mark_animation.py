@@ -31,9 +31,10 @@ _SAMPLES = 16  # of frames, to see which colours the logo takes over them
 def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     source = path.read_bytes()
     apng = animation_file.read(source)
-    overlay = stamp.overlay(apng.header.size, chunks.orientation(chunks.read(source)))
+    parts = chunks.read(source)
+    overlay = stamp.overlay(apng.header.size, chunks.orientation(parts))
     if overlay is not None:
-        profile = colour_space.profile(chunks.read(source), image.info.get("icc_profile"))
+        profile = colour_space.profile(parts, image.info.get("icc_profile"))
         try:
             apng = _in_place(apng, overlay, profile, stamp)
         except NeedsWholeCanvasError:
