@@ -19,6 +19,7 @@ from shared import console, environment
 from shared.web import door, problems
 from shared.web.application import Application
 from shared.web.problems import Problem
+from shared.web.refusals import STORAGE_UNAVAILABLE, too_large, translated
 from shared.web.request_body import open_form
 from shared.web.schemas import Alive
 from storage_api import disk_space, openapi, refusals
@@ -69,9 +70,9 @@ async def post_upload_final(request: Request) -> Response:
     settings: Settings = request.app.state.settings
     max_bytes = settings.max_store_bytes
     request.app.state.expiry.hear(request.headers.get("Date"))
-    with refusals.translated():
+    with translated():
         disk_space.admit(settings)
-        form = open_form(request, max_bytes, refusals.too_large(max_bytes))
+        form = open_form(request, max_bytes, too_large(max_bytes, "MAX_STORE_MB"))
         async with receive(form, archive.incoming, max_bytes) as upload:
             receipt, duplicate = await archive.store(upload)
     stored = Stored(
@@ -106,11 +107,11 @@ def get_media(request: Request) -> FileResponse:
     """The stored image."""
     media_id: str = request.path_params["media_id"]
     archive: Archive = request.app.state.archive
-    with refusals.translated():
-        path = archive.find(media_id)
+    with translated():
+        found = archive.find(media_id)
         with suppress(FileNotFoundError):  # deleted this very moment
-            if path is not None:
-                return OpenedImage(path)
+            if found is not None:
+                return OpenedImage(*found)
     raise _not_found(media_id)
 
 
@@ -125,7 +126,7 @@ def get_receipt(request: Request) -> Response:
     """What is remembered of a stored image, also where the image itself is gone."""
     media_id: str = request.path_params["media_id"]
     archive: Archive = request.app.state.archive
-    with refusals.translated():
+    with translated():
         receipt = archive.receipt(media_id)
     if receipt is None:
         raise _not_found(media_id)
@@ -148,7 +149,7 @@ async def delete_media(request: Request) -> None:
     """
     media_id: str = request.path_params["media_id"]
     archive: Archive = request.app.state.archive
-    with refusals.translated():
+    with translated():
         if not await archive.delete(media_id):
             raise _not_found(media_id)
     console.event(console.NOTICE, deleted=media_id)
@@ -163,7 +164,7 @@ async def delete_media(request: Request) -> None:
 def get_activity(request: Request, tail: Annotated[int, Query(ge=1, le=100_000)] = 100) -> Response:
     """The last lines of worker_activity.log."""
     log: ActivityLog = request.app.state.log
-    with refusals.translated():
+    with translated():
         lines = log.tail(tail)
     headers = {"X-Content-Type-Options": "nosniff"}
     return StreamingResponse(lines, headers=headers, media_type="text/plain; charset=utf-8")
@@ -182,11 +183,11 @@ async def get_ready(request: Request) -> Ready:
     try:
         await asyncio.to_thread(startup.check, state.settings, state.archive, state.log)
     except startup.Unusable as error:
-        raise Problem(refusals.STORAGE_UNAVAILABLE, str(error)) from error
-    with refusals.translated():
+        raise Problem(STORAGE_UNAVAILABLE, str(error)) from error
+    with translated():
         shortage = await asyncio.to_thread(disk_space.shortage, state.settings)
     if shortage:
-        raise Problem(refusals.STORAGE_UNAVAILABLE, shortage)
+        raise Problem(STORAGE_UNAVAILABLE, shortage)
     return Ready(status="ready", keep_receipts_days=state.settings.keep_receipts_days)
 
 

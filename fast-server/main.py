@@ -13,14 +13,15 @@ from fastapi.responses import JSONResponse
 from ingest import idempotency_key, reference, upload, upload_response
 from ingest.idempotency_store import SWEEP_S, Claims
 from media import deletion, retry, status
-from media.central_client import Central
 from shared import console, environment, jobs
 from shared.background import repeat
+from shared.central_client import CentralClient
 from shared.contract import FAILURE_CODES, WATERMARK_QUEUE, is_media_id
 from shared.spool import Spool
 from shared.web import connection, door, problems
 from shared.web.application import Application
 from shared.web.problems import Problem
+from shared.web.refusals import too_large
 from shared.web.request_body import open_form
 from shared.web.schemas import Alive
 from upload_api import admission, openapi, queues, refusals
@@ -41,7 +42,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             config.redis_dsn, WATERMARK_QUEUE, timeout_s=queues.REDIS_ANSWER_S, retries=1
         )
         await jobs.refuse_cluster(state.redis)
-        state.central = Central(str(config.central_server_url))
+        state.central = CentralClient(str(config.central_server_url))
     except SystemExit:
         sys.tracebacklimit = 0  # of a start that fails, uvicorn prints more than the reason
         raise
@@ -91,7 +92,7 @@ async def post_media(request: Request) -> Response:
     with refusals.translated():
         await admission.admit(state.queues, state.settings)
         max_bytes = state.settings.max_upload_bytes
-        form = open_form(request, max_bytes, refusals.too_large(max_bytes))
+        form = open_form(request, max_bytes, too_large(max_bytes, "MAX_UPLOAD_MB"))
         refs = reference.of_query(request.scope["query_string"])
         received = await upload.receive(form, state.spool, state.settings, state.claims, key, refs)
         upload_response.log(received, time.monotonic() - started)
@@ -113,7 +114,7 @@ async def post_retry(request: Request) -> Retried:
         detail = f"{unknown[0][:100]} is no parameter of this request; code is."
         raise Problem(refusals.UNKNOWN_PARAMETER, detail)
     if code is not None and code not in FAILURE_CODES:
-        raise Problem(refusals.UNKNOWN_CODE, refusals.UNKNOWN_CODE.example)
+        raise Problem(refusals.UNKNOWN_CODE)
     with refusals.translated():
         retried, skipped = await retry.rerun_all(state.spool, state.queues, code)
     console.event(console.NOTICE, detail="sent on again", retried=retried, skipped=skipped)

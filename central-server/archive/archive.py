@@ -27,6 +27,7 @@ from archive.tombstones import Tombstones
 from shared import clock, durable
 from shared.contract import is_media_id
 from storage_api import refusals
+from storage_api.media_type import image_type
 
 _BATCH = 100  # receipts dropped in one go: a delivery waits for so many at most
 Result = TypeVar("Result")
@@ -103,13 +104,17 @@ class Archive:
         old = await asyncio.to_thread(self._tombstones.older_than, clock.now_s() - older_than_s)
         return await self._in_batches(self._forget_deleted, old)
 
-    def find(self, media_id: str) -> Path | None:
-        """The stored image; None where this media is unknown, not yet stored or was deleted."""
+    def find(self, media_id: str) -> tuple[Path, str] | None:
+        """The stored image and its content type.
+
+        None where this media is unknown, not yet stored or was deleted.
+        """
         if not is_media_id(media_id) or self._tombstones.has(media_id):
             return None
         receipt = self._receipts.stored(media_id)
-        path = self._folder / receipt["name"] if receipt else None
-        return path if path and durable.is_file(path) else None
+        if receipt is None or not durable.is_file(path := self._folder / receipt["name"]):
+            return None
+        return path, image_type(receipt.get("content_type", ""), path.name)
 
     def receipt(self, media_id: str) -> Receipt | None:
         """What is remembered of a stored media. Raises Problem where it was deleted."""

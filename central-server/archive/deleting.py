@@ -15,7 +15,7 @@ from archive.receipts import Receipt, Receipts
 from archive.storing import is_linked
 from archive.tombstones import Tombstones
 from shared import console, durable
-from storage_api import refusals
+from shared.web.refusals import NO_SPACE
 
 
 class Deleting:
@@ -35,7 +35,7 @@ class Deleting:
         try:
             self._tombstones.make(media_id, known and known["name"])
         except OSError as error:
-            if known is None or error.errno not in refusals.NO_ROOM:
+            if known is None or error.errno not in NO_SPACE:
                 raise
             self._remove_image(media_id)  # makes room
             self._tombstones.make(media_id, known["name"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ulid import ULID
 
-from shared import durable, writeback
+from shared import durable
 from shared.contract import (
     FILE_FIELD,
     MAX_NAME_BYTES,
@@ -22,7 +22,9 @@ from shared.contract import (
 )
 from shared.web.multipart import Chunk, FormStream
 from shared.web.problems import Problem
-from storage_api import refusals
+from shared.web.refusals import FILE_EMPTY, FILE_MISSING, SECOND_FILE, text_as_file, too_large
+from storage_api.media_type import image_type
+from storage_api.refusals import BAD_MEDIA_ID, WORKER_MISSING
 
 _BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
 _MAX_TEXT_BYTES = 32 * 1024
@@ -37,6 +39,7 @@ class Upload:
     media_id: str
     worker: str
     filename: str
+    content_type: str
     path: Path
     sha256: str
     size: int
@@ -61,33 +64,34 @@ async def receive(form: FormStream, folder: Path, max_bytes: int) -> AsyncIterat
 async def _read(form: FormStream, file: "_TemporaryFile") -> Upload:
     """Take the fields in whatever order they come."""
     filename: str | None = None
+    declared = ""
     texts: dict[str, str] = {}
     async for part in form:
         if part.name in (WORKER_NAME_FIELD, MEDIA_ID_FIELD):
             texts[part.name] = await form.text(_MAX_TEXT_BYTES)
         elif part.name == FILE_FIELD:
             if filename is not None:
-                raise Problem(refusals.SECOND_FILE, refusals.SECOND_FILE.example)
+                raise Problem(SECOND_FILE)
             if part.filename is None:
-                detail = "The field file holds text; curl wants file=@path."
-                raise Problem(refusals.FILE_MISSING, detail)
-            filename = part.filename
+                raise text_as_file()
+            filename, declared = part.filename, part.content_type
             async for chunk in form.data():
                 await file.add(chunk)
     if filename is None:
-        raise Problem(refusals.FILE_MISSING, refusals.FILE_MISSING.example)
+        raise Problem(FILE_MISSING)
     filename = safe_filename(filename, _MAX_FILENAME_BYTES)
     if file.size == 0:
-        raise Problem(refusals.FILE_EMPTY, f"{filename} has no bytes.")
+        raise Problem(FILE_EMPTY, f"{filename} has no bytes.")
     worker, media_id = _worker(texts), _media_id(texts)
     sha256 = await asyncio.to_thread(file.finish)
-    return Upload(media_id, worker, filename, file.path, sha256, file.size)
+    content_type = image_type(declared, filename)
+    return Upload(media_id, worker, filename, content_type, file.path, sha256, file.size)
 
 
 def _worker(texts: dict[str, str]) -> str:
     worker = safe_line(texts.get(WORKER_NAME_FIELD, ""))[:_MAX_WORKER_CHARS].strip()
     if not worker:
-        raise Problem(refusals.WORKER_MISSING, refusals.WORKER_MISSING.example)
+        raise Problem(WORKER_MISSING)
     return worker
 
 
@@ -95,7 +99,7 @@ def _media_id(texts: dict[str, str]) -> str:
     """The one that was sent; a plain curl sends none and is given one."""
     media_id = texts.get(MEDIA_ID_FIELD, str(ULID()))
     if not is_media_id(media_id):
-        raise Problem(refusals.BAD_MEDIA_ID, f"{media_id[:40]!r} is not a ULID.")
+        raise Problem(BAD_MEDIA_ID, f"{media_id[:40]!r} is not a ULID.")
     return media_id
 
 
@@ -110,12 +114,11 @@ class _TemporaryFile:
         self._hash = hashlib.sha256()
         self._batch: list[Chunk] = []  # as they come: not copied together
         self._unwritten = 0
-        self._unstarted = 0  # bytes that the disk was not told to write yet
 
     async def add(self, chunk: Chunk) -> None:
         self.size += len(chunk)
         if self.size > self._max_bytes:
-            raise refusals.too_large(self._max_bytes)
+            raise too_large(self._max_bytes, "MAX_STORE_MB")
         self._batch.append(chunk)
         self._unwritten += len(chunk)
         if self._unwritten >= _BATCH_BYTES:
@@ -131,12 +134,8 @@ class _TemporaryFile:
         fd = self._open()
         try:
             durable.write_all(fd, self._batch)
-            self._unstarted += self._unwritten
             if fsync:
                 os.fsync(fd)
-            elif self._unstarted >= writeback.EVERY_BYTES:
-                writeback.start(fd)
-                self._unstarted = 0
         finally:
             os.close(fd)
         for chunk in self._batch:

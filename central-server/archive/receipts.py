@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypedDict, cast, get_type_hints
+from typing import NotRequired, TypedDict, cast, get_type_hints
 
 from ulid import ULID
 
@@ -23,6 +23,7 @@ from shared import durable
 from shared.contract import is_file_name, is_media_id, safe_line
 
 _NOBODY = "nobody"
+_OPTIONAL = ("content_type",)
 
 
 class Receipt(TypedDict):
@@ -35,6 +36,7 @@ class Receipt(TypedDict):
     timestamp: str
     line: str
     log_offset: int
+    content_type: NotRequired[str]  # those of older versions have none
 
 
 class Receipts:
@@ -165,7 +167,8 @@ def _read(path: Path) -> Receipt | None:
     except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError):
         return None
     is_whole = isinstance(record, dict) and all(
-        isinstance(record.get(name), kind) for name, kind in get_type_hints(Receipt).items()
+        isinstance(record.get(name), kind) or (name in _OPTIONAL and name not in record)
+        for name, kind in get_type_hints(Receipt).items()
     )
     return cast(Receipt, record) if is_whole and _is_true(record) else None
 

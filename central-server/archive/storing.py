@@ -92,6 +92,7 @@ class Storing:
             "timestamp": timestamp,
             "line": activity_log.format_line(timestamp, upload.worker, name),
             "log_offset": log_offset,
+            "content_type": upload.content_type,
         }
         self._receipts.intend(upload.media_id, intent)
         return intent

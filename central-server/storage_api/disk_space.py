@@ -2,15 +2,16 @@
 
 import shutil
 
+from shared.environment import MIB
 from shared.web.problems import Problem
-from storage_api import refusals
-from storage_api.settings import MIB, Settings
+from shared.web.refusals import DISK_FULL, DISK_FULL_RETRY_AFTER_S
+from storage_api.settings import Settings
 
 
 def admit(settings: Settings) -> None:
     """Raises Problem where there is too little, OSError where the disk cannot say."""
     if sentence := shortage(settings):
-        raise Problem(refusals.DISK_FULL, sentence, refusals.DISK_FULL_RETRY_AFTER_S)
+        raise Problem(DISK_FULL, sentence, DISK_FULL_RETRY_AFTER_S)
 
 
 def shortage(settings: Settings) -> str | None:

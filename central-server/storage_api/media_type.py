@@ -1,18 +1,19 @@
 """Which Content-Type a stored file is served with."""
 
 import mimetypes
+import re
 
-from shared.signatures import sniff
+UNKNOWN = "application/octet-stream"
+_IMAGE = re.compile(r"image/[a-z0-9.+-]{1,100}")
+_SVG = "image/svg+xml"  # may hold scripts
 
-_UNKNOWN = "application/octet-stream"
 
-
-def guess(head: bytes, name: str) -> str:
-    """By the first bytes, else by the name, but only an image: no client's page is shown."""
-    sniffed = sniff(head)
-    if sniffed is not None:
-        return sniffed
+def image_type(declared: str, name: str) -> str:
+    """The declared type, else that of the name, but only an image's: no client's page is shown."""
     named, encoding = mimetypes.guess_type(name)
-    is_image = named is not None and named.startswith("image/") and encoding is None
-    # An SVG may hold scripts.
-    return named if named and is_image and named != "image/svg+xml" else _UNKNOWN
+    kinds = (declared.partition(";")[0].strip(), named if named and encoding is None else "")
+    return next((kind for kind in kinds if is_image_type(kind)), UNKNOWN)
+
+
+def is_image_type(kind: str) -> bool:
+    return _IMAGE.fullmatch(kind) is not None and kind != _SVG

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeInt
 
+from shared.environment import MIB
 from shared.web.door import DoorSettings
-
-MIB = 1024 * 1024
 
 
 class Settings(DoorSettings):

@@ -10,10 +10,8 @@ from starlette.datastructures import Headers
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from shared.signatures import HEAD_BYTES
 from shared.web import problems
 from shared.web.problems import Problem
-from storage_api import media_type
 from storage_api.refusals import RANGE_NOT_SATISFIABLE
 
 _RANGE = r"(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})"
@@ -27,14 +25,14 @@ class OpenedImage(FileResponse):
     FileResponse opens its path only after it has sent the headers.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, content_type: str) -> None:
         """Raises OSError."""
         self._file = path.open("rb")
         super().__init__(
             f"/dev/fd/{self._file.fileno()}",
             filename=path.name,
             content_disposition_type="inline",
-            media_type=media_type.guess(self._file.peek(HEAD_BYTES), path.name),
+            media_type=content_type,
             stat_result=os.fstat(self._file.fileno()),
             headers={"X-Content-Type-Options": "nosniff"},
         )

@@ -26,6 +26,6 @@ def key_of(headers: Headers) -> str | None:
         return None
     quoted, bare = _QUOTED.fullmatch(sent[0]), _BARE.fullmatch(sent[0])
     if len(sent) > 1 or not (quoted or bare):
-        raise Problem(BAD_IDEMPOTENCY_KEY, BAD_IDEMPOTENCY_KEY.example)
+        raise Problem(BAD_IDEMPOTENCY_KEY)
     key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else sent[0]
     return hashlib.sha256(key.encode()).hexdigest()

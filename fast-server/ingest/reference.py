@@ -31,7 +31,7 @@ def checked(*said: str) -> str | None:
         raise Problem(BAD_REF, "The request has two that differ. Send one.")
     for ref in refs:
         if len(ref.encode(errors="replace")) > MAX_BYTES:
-            raise Problem(BAD_REF, BAD_REF.example)
+            raise Problem(BAD_REF)
         if any(unicodedata.category(char) in _BREAKING for char in ref):
             raise Problem(BAD_REF, "It has a control character. Send a line of text.")
     return next(iter(refs), None)

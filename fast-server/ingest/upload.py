@@ -16,7 +16,7 @@ from ulid import ULID
 
 from ingest import image_header, reference
 from ingest.idempotency_store import Claims
-from shared import clock, durable, signatures, writeback
+from shared import clock, durable, signatures
 from shared.background import ended, in_thread, start_in_thread
 from shared.contract import (
     FILE_FIELD,
@@ -30,22 +30,20 @@ from shared.contract import (
 from shared.spool import Spool
 from shared.web.multipart import Chunk, FormStream
 from shared.web.problems import Problem
-from upload_api import unsupported
-from upload_api.refusals import (
+from shared.web.refusals import (
     FILE_EMPTY,
     FILE_MISSING,
     SECOND_FILE,
-    TOO_MANY_PIXELS,
-    UNREADABLE_HEADER,
-    UNSUPPORTED_FORMAT,
+    text_as_file,
     too_large,
 )
+from upload_api import unsupported
+from upload_api.refusals import TOO_MANY_PIXELS, UNREADABLE_HEADER, UNSUPPORTED_FORMAT
 from upload_api.settings import Settings
 
 _BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
 _SMALL_CHUNK_BYTES = 4096
 _MAX_TEXT_BYTES = 32 * 1024
-_TEXT = "The field file holds text; curl wants file=@path."
 
 
 @dataclass(frozen=True)
@@ -83,12 +81,12 @@ async def receive(
             if part.name != FILE_FIELD:
                 continue
             if upload is not None:
-                raise Problem(SECOND_FILE, SECOND_FILE.example)
+                raise Problem(SECOND_FILE)
             upload = _Upload(spool, settings, part.filename, key)
             async for chunk in form.data():
                 await upload.add(chunk)
         if upload is None:
-            raise Problem(FILE_MISSING, FILE_MISSING.example)
+            raise Problem(FILE_MISSING)
         await upload.written()
         received = await in_thread(partial(upload.commit, claims, ref))
     except BaseException:
@@ -121,7 +119,6 @@ class _Upload:
         self._size = 0
         self._batch: list[Chunk] = []  # as they come: large ones are not copied together
         self._unwritten = 0
-        self._unstarted = 0  # bytes that the disk was not told to write yet
         self._fd: int | None = None
         self._writing: asyncio.Future[int] | None = None
         self._content_type = ""
@@ -130,7 +127,7 @@ class _Upload:
     async def add(self, chunk: Chunk) -> None:
         self._size += len(chunk)
         if self._size > self._settings.max_upload_bytes:
-            raise too_large(self._settings.max_upload_bytes)
+            raise too_large(self._settings.max_upload_bytes, "MAX_UPLOAD_MB")
         if self._batch and len(self._batch[-1]) < _SMALL_CHUNK_BYTES:
             self._batch[-1] = b"".join((self._batch[-1], chunk))
         else:
@@ -155,7 +152,7 @@ class _Upload:
     def commit(self, claims: Claims, ref: str | None) -> Received:
         """Check the whole, make it durable and move it to pending/, unless it is a repeat."""
         if self._size == 0 and self._looks_like_text:
-            raise Problem(FILE_MISSING, _TEXT)
+            raise text_as_file()
         if self._size == 0:
             raise Problem(FILE_EMPTY, f"{self._filename} has no bytes.")
         if not self._content_type:
@@ -169,7 +166,6 @@ class _Upload:
         record_fd = os.open(f"{self._folder}/{MEDIA_RECORD}", os.O_WRONLY | os.O_CREAT, 0o666)
         try:
             durable.write_all(record_fd, [durable.as_json(record)])
-            writeback.start(record_fd)
             os.fsync(fd)
             os.fsync(record_fd)
         finally:
@@ -196,10 +192,6 @@ class _Upload:
         durable.write_all(self._fd, batch)
         for chunk in batch:
             self._hash.update(chunk)
-            self._unstarted += len(chunk)
-        if self._unstarted >= writeback.EVERY_BYTES:
-            writeback.start(self._fd)
-            self._unstarted = 0
         return self._fd
 
     def _make_folder(self) -> None:
@@ -219,7 +211,7 @@ class _Upload:
         head = b"".join(self._batch)[: signatures.HEAD_BYTES]
         content_type = signatures.sniff(head)
         if content_type is None and self._looks_like_text:
-            raise Problem(FILE_MISSING, _TEXT)
+            raise text_as_file()
         if content_type is None:
             raise Problem(UNSUPPORTED_FORMAT, unsupported.refusal(head, self._filename))
         self._content_type = content_type

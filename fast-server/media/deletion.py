@@ -3,18 +3,22 @@
 import shutil
 from contextlib import ExitStack
 from functools import partial
+from http import HTTPStatus
 
 from ingest.idempotency_store import Claims
-from media.central_client import Central
 from shared import durable
 from shared.background import in_thread
+from shared.central_client import CentralClient, NoAnswer
 from shared.contract import DONE, FAILED, INCOMING
 from shared.spool import HeldMedia, MediaGone, Spool
 from shared.web.problems import Problem
-from upload_api.refusals import NOT_FINISHED
+from shared.web.refusals import RETRY_AFTER_S
+from upload_api.refusals import CENTRAL_UNREACHABLE, NOT_FINISHED
+
+_CENTRAL_ANSWER_S = 10.0
 
 
-async def remove(media_id: str, spool: Spool, claims: Claims, central: Central) -> None:
+async def remove(media_id: str, spool: Spool, claims: Claims, central: CentralClient) -> None:
     """Raises MediaGone where neither has it, MediaBusy, OSError, and Problem.
 
     Its lock is held all the while: nobody retries what is being removed.
@@ -23,13 +27,31 @@ async def remove(media_id: str, spool: Spool, claims: Claims, central: Central) 
         try:
             media = await in_thread(partial(held.enter_context, spool.hold(media_id)))
         except MediaGone:  # its original was kept long enough
-            if not await central.remove(media_id):
+            if not await _remove_from_central(media_id, central):
                 raise
             await in_thread(partial(claims.free_key_of, media_id))
             return
         _require_finished(media)
-        await central.remove(media_id)
+        await _remove_from_central(media_id, central)
         await in_thread(partial(_remove, media, spool, claims))
+
+
+async def _remove_from_central(media_id: str, central: CentralClient) -> bool:
+    """Whether central had it. Raises Problem where it does not say."""
+    path = f"media/{media_id}"
+    try:
+        answer = await central.ask("DELETE", path, _CENTRAL_ANSWER_S)
+    except NoAnswer as error:
+        raise _unreachable(central.address(path), str(error)) from error
+    is_unknown = answer.own_code == "media_not_found"  # any other 404 is somebody else's
+    if answer.status != HTTPStatus.NO_CONTENT and not is_unknown:
+        raise _unreachable(central.address(path), f"answered {answer.status}")
+    return not is_unknown
+
+
+def _unreachable(url: str, reason: str) -> Problem:
+    detail = f"Central ({url}) {reason}. Nothing was removed."
+    return Problem(CENTRAL_UNREACHABLE, detail, RETRY_AFTER_S)
 
 
 def _require_finished(media: HeldMedia) -> None:

@@ -2,10 +2,12 @@
 
 import shutil
 
+from shared.environment import MIB
 from shared.web.problems import Problem
+from shared.web.refusals import DISK_FULL, DISK_FULL_RETRY_AFTER_S, RETRY_AFTER_S
 from upload_api.queues import Queues
-from upload_api.refusals import DISK_FULL, QUEUE_FULL, RETRY_AFTER_S
-from upload_api.settings import MIB, Settings
+from upload_api.refusals import QUEUE_FULL
+from upload_api.settings import Settings
 
 
 async def admit(queues: Queues, settings: Settings) -> None:
@@ -20,4 +22,4 @@ def require_room(settings: Settings) -> None:
     """Raises Problem where too little of the disk is free, and OSError."""
     if shutil.disk_usage(settings.upload_dir).free < settings.min_free_mb * MIB:
         detail = f"Less than {settings.min_free_mb} MB are free (MIN_FREE_MB). Nothing was taken."
-        raise Problem(DISK_FULL, detail)
+        raise Problem(DISK_FULL, detail, DISK_FULL_RETRY_AFTER_S)

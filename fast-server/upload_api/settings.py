@@ -6,10 +6,10 @@ from typing import Annotated
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from shared.central_address import CentralAddress
+from shared.environment import MIB
 from shared.jobs import RedisAddress
 from shared.web.door import DoorSettings
 
-MIB = 1024 * 1024
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 

@@ -21,7 +21,7 @@ from archive import activity_log
 from archive.receipts import Receipt, Receipts
 from benchmarks.client import CONTENT_TYPE, Form
 from ingest import image_header
-from shared import contract, durable, jobs, writeback
+from shared import contract, durable, jobs
 from shared.spool import Spool
 from shared.web.multipart import Chunk, FormStream
 from support.fast import redis_server
@@ -86,7 +86,6 @@ async def _of_gateway(
             laps.lap("header check")
             record_file.write(durable.as_json(record))
             record_file.flush()
-            writeback.start(record_file.fileno())
             os.fsync(file.fileno())
             laps.lap("fsync: the file")
             os.fsync(record_file.fileno())

@@ -85,7 +85,7 @@ def upload(
     path = archive.incoming / "upload"
     path.write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
-    return Upload(media_id, worker, "photo.jpg", path, sha256, len(content))
+    return Upload(media_id, worker, "photo.jpg", "image/jpeg", path, sha256, len(content))
 
 
 def deliver(

@@ -16,10 +16,15 @@ FORM_HEAD = (
 
 
 def deliver(
-    central: InProcess, content: bytes = JPEG, name: str = "watermarked_photo.jpg", **fields: str
+    central: InProcess,
+    content: bytes = JPEG,
+    name: str = "watermarked_photo.jpg",
+    content_type: str = "image/jpeg",
+    **fields: str,
 ) -> httpx.Response:
     data = {"worker_name": "worker-1", **fields}
-    return central.post("/upload-final", files={"file": (name, content)}, data=data)
+    files = {"file": (name, content, content_type)}
+    return central.post("/upload-final", files=files, data=data)
 
 
 def stored_names(tmp_path: Path) -> set[str]:

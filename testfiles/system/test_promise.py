@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 
 import httpx
@@ -16,7 +15,6 @@ import pytest
 from redis import Redis
 
 from local_stack.stack import ROOT, Stack
-from shared import writeback
 from support import images
 from support.fast import redis_server
 from support.services import in_process, until
@@ -166,38 +164,6 @@ def test_an_upload_repeated_with_its_key_is_stored_once(impatient: Stack) -> Non
     assert {answer.status_code for answer in answers} == {202}
     [media_id] = {answer.json()["media_id"] for answer in answers}
     assert_each_stored_once(impatient, [media_id])
-
-
-@pytest.mark.parametrize("service", ["fast-server", "central-server"])
-def test_the_disk_begins_with_a_large_upload_before_all_of_it_is_there(
-    service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes: list[int] = []
-    start = writeback.start
-
-    def noted_start(fd: int) -> None:
-        start(fd)
-        sizes.append(os.fstat(fd).st_size)
-
-    content = SMALL + bytes(10_000_000)
-    with redis_server(tmp_path) as redis:
-        env = {
-            "REDIS_URL": redis.url,
-            "UPLOAD_DIR": str(tmp_path),
-            "STORAGE_DIR": str(tmp_path),
-            "ACTIVITY_LOG": str(tmp_path / "activity.log"),
-            "MIN_FREE_MB": "0",
-        }
-        with in_process(service, env) as client:
-            monkeypatch.setattr(writeback, "start", noted_start)
-            path = "/media" if service == "fast-server" else "/upload-final"
-            files = {"file": ("photo.jpg", BytesIO(content))}
-            assert client.post(path, files=files, data={"worker_name": "worker-1"}).is_success
-    begun = [size for size in sizes if size > 1_000_000]  # the record's small file is another
-    assert len(begun) == 2
-    assert begun[0] < begun[1] < len(content)
-    [stored] = (path for path in tmp_path.rglob("photo.jpg") if path.is_file())
-    assert stored.read_bytes() == content
 
 
 def test_the_bytes_the_record_and_their_folder_are_on_the_disk_before_the_202(

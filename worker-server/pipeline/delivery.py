@@ -1,21 +1,19 @@
 """Shipping a watermarked image to central-server: one attempt, and what its outcome means."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 from typing import cast
-from urllib.parse import urljoin
 
 import httpx
 
 from errors import CentralRefused, Unavailable
 from pipeline.attempts import LONGEST_RETRY_AFTER_S
 from runtime.deadlines import within
-from shared import clock, durable, tls
-from shared.central_answer import CentralAnswer, answer_to
+from shared import clock, durable
+from shared.central_client import CentralAnswer, CentralClient, NoAnswer, no_answer_translated
 from shared.contract import (
     CENTRAL_FULL,
     CENTRAL_UNREACHABLE,
@@ -36,22 +34,13 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 _HINT = "If that is no central-server, or a proxy before it, see CENTRAL_SERVER_URL."
 
 
-class Central:
-    """A keep-alive client of central-server."""
+class Central(CentralClient):
+    """central-server, as a worker asks it."""
 
     def __init__(self, url: str, worker_name: str, timeout_s: float) -> None:
-        self._url = url
+        super().__init__(url)
         self._worker_name = worker_name
         self._timeout_s = timeout_s
-        # httpx's timeout is for each phase; the attempt as a whole has the limit below.
-        # uvicorn closes idle connections after 5 s, as httpx does: no request may meet that.
-        limits = httpx.Limits(keepalive_expiry=2)
-        self._client = httpx.AsyncClient(
-            verify=tls.client_context(),
-            timeout=None,  # noqa: S113
-            limits=limits,
-            trust_env=False,
-        )
 
     async def deliver(
         self, path: Path, media_id: str, content_type: str, sha256: str
@@ -62,12 +51,10 @@ class Central:
         CentralRefused, and OSError where the file cannot be read.
         """
         try:
-            answer = await within(self._timeout_s, self._post(path, media_id, content_type))
-        except TimeoutError:
-            raise self._unavailable(f"gave no answer within {self._timeout_s:g} s") from None
-        except httpx.RequestError as error:
-            reason = str(error) or type(error).__name__
-            raise self._unavailable(f"cannot be reached: {reason}") from error
+            with no_answer_translated(self._timeout_s):
+                answer = await within(self._timeout_s, self._post(path, media_id, content_type))
+        except NoAnswer as error:
+            raise self._unavailable(str(error)) from error
         if answer.status != httpx.codes.OK:
             raise self._refusal(answer)
         stored = self._file_record(answer)
@@ -104,32 +91,25 @@ class Central:
             return False
         return answer.status == httpx.codes.OK
 
-    async def close(self) -> None:
-        await self._client.aclose()
-
     async def _get(self, path: str) -> CentralAnswer:
         """Raises Unavailable."""
-        request = self._client.build_request("GET", urljoin(self._url, path))
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await answer_to(self._client, request)
-        except TimeoutError:
-            raise self._unavailable(f"gave no answer within {self._timeout_s:g} s") from None
-        except httpx.RequestError as error:
-            raise self._unavailable(f"cannot be reached: {error!r}") from error
+            return await self.ask("GET", path, self._timeout_s)
+        except NoAnswer as error:
+            raise self._unavailable(str(error)) from error
 
     async def _post(self, path: Path, media_id: str, content_type: str) -> CentralAnswer:
         with durable.reading(path) as file:
-            request = self._client.build_request(
+            request = self.http.build_request(
                 "POST",
-                self._url,
+                self.upload_url,
                 # What the time is: central deletes nothing for its age where its clock disagrees.
                 headers={"Date": format_datetime(clock.now(), usegmt=True)},
                 data={WORKER_NAME_FIELD: self._worker_name, MEDIA_ID_FIELD: media_id},
                 files={FILE_FIELD: (path.name, file, content_type)},
             )
             request.stream = _LargePieces(cast(httpx.SyncByteStream, request.stream))
-            return await answer_to(self._client, request)
+            return await self.send(request)
 
     def _file_record(self, answer: CentralAnswer) -> FileRecord:
         """Raises Unavailable where it is none of central's."""
@@ -145,15 +125,17 @@ class Central:
         status, code = answer.status, answer.own_code
         said = f"answered {status}: {answer.reason}"
         if code and status in _ABOUT_THE_IMAGE:
-            return CentralRefused("central_refused", f"Central ({self._url}) {said}")
+            return CentralRefused("central_refused", f"Central ({self.upload_url}) {said}")
         wait_s = _retry_after_s(answer.headers)
         if code == _DISK_FULL:
-            return Unavailable(CENTRAL_FULL, f"Central ({self._url}) {said}", wait_s)
+            return Unavailable(CENTRAL_FULL, f"Central ({self.upload_url}) {said}", wait_s)
         in_trouble = code and (status >= 500 or status in _IN_TROUBLE)
         return self._unavailable(said if in_trouble else f"{said.rstrip('.')}. {_HINT}", wait_s)
 
     def _unavailable(self, what: str, retry_after_s: float = 0) -> Unavailable:
-        return Unavailable(CENTRAL_UNREACHABLE, f"Central ({self._url}) {what}", retry_after_s)
+        return Unavailable(
+            CENTRAL_UNREACHABLE, f"Central ({self.upload_url}) {what}", retry_after_s
+        )
 
 
 class _LargePieces(httpx.AsyncByteStream):

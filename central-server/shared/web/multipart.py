@@ -32,6 +32,7 @@ class Part:
 
     name: str
     filename: str | None
+    content_type: str = ""
     transfer_encoding: str = ""
 
 
@@ -164,8 +165,9 @@ class FormStream:
         )
         if name is None:
             raise FormParserError("a part has no name in its Content-Disposition")
-        encoding = self._headers.get(b"content-transfer-encoding", b"").strip().lower()
-        self._events.append(Part(name, filename, encoding.decode("latin-1")))
+        others = (b"content-type", b"content-transfer-encoding")
+        said = (self._headers.get(h, b"").strip().lower().decode("latin-1") for h in others)
+        self._events.append(Part(name, filename, *said))
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         # Nearly all of data in a large upload, which is not to be copied once more.

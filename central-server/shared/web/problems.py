@@ -1,6 +1,6 @@
 """Failures as RFC 9457 application/problem+json, each with a code and a sentence.
 
-Each service lists its own problems in refusals.py.
+refusals.py lists those that both services have, each service's refusals.py its own.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,6 @@ class ProblemType:
         }
 
 
-RETRY_AFTER_S = 5
 OUT_OF_MEMORY = ProblemType(
     "out_of_memory",
     503,
@@ -63,12 +62,17 @@ OUT_OF_MEMORY = ProblemType(
 
 
 class Problem(Exception):
-    """Ends a request with a problem document. retry_after_s becomes a Retry-After header."""
+    """Ends a request with a problem document: the kind's example, or a detail of this case.
 
-    def __init__(self, kind: ProblemType, detail: str, retry_after_s: int | None = None) -> None:
-        super().__init__(detail)
+    retry_after_s becomes a Retry-After header.
+    """
+
+    def __init__(
+        self, kind: ProblemType, detail: str | None = None, retry_after_s: int | None = None
+    ) -> None:
         self.kind = kind
-        self.detail = detail
+        self.detail = kind.example if detail is None else detail
+        super().__init__(self.detail)
         self.retry_after_s = retry_after_s
 
 
@@ -128,7 +132,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(MemoryError)
     async def _memory(request: Request, _: MemoryError) -> JSONResponse:
-        return answer_to(request, Problem(OUT_OF_MEMORY, OUT_OF_MEMORY.example, RETRY_AFTER_S))
+        return answer_to(request, Problem(OUT_OF_MEMORY, retry_after_s=5))
 
     @app.exception_handler(RuntimeError)
     async def _thread(request: Request, error: RuntimeError) -> JSONResponse:

@@ -153,7 +153,7 @@ def test_an_image_is_sent_whole_though_it_is_deleted_meanwhile(tmp_path: Path) -
 def test_an_image_deleted_before_its_first_byte_is_sent_whole(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(JPEG)
-    answer = stored_image.OpenedImage(path)
+    answer = stored_image.OpenedImage(path, "image/jpeg")
     path.unlink()
     transport = httpx.ASGITransport(answer)
 

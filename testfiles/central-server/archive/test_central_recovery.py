@@ -87,7 +87,7 @@ def test_an_intent_whose_file_was_lost_is_delivered_anew(tmp_path: Path) -> None
         assert not duplicate
         stored = archive.find(MEDIA_ID)
         assert stored is not None
-        assert stored.read_bytes() == b"new bytes"
+        assert stored[0].read_bytes() == b"new bytes"
     assert log(tmp_path) == receipt["line"]
 
 

@@ -1,5 +1,6 @@
 """What central-server shows: stored images, the log's end, its health, its documentation."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +10,6 @@ import pytest
 from support.central import JPEG, MEDIA_ID, deliver
 from support.services import InProcess, in_process
 
-PNG = b"\x89PNG\r\n\x1a\n a picture"
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
 
 
@@ -21,25 +21,43 @@ def central(tmp_path: Path) -> Iterator[InProcess]:
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "media_type"),
+    ("declared", "name", "served"),
     [
-        (JPEG, "photo.jpg", "image/jpeg"),
-        (PNG, "photo.jpg", "image/png"),
-        (b"\0\0\0\x20ftypavif", "photo", "image/avif"),
-        (b"RIFF1234WEBPVP8 ", "photo.bin", "image/webp"),
-        (b"unheard of", "photo.jpg", "image/jpeg"),
-        (b"<html>", "page.html", "application/octet-stream"),
-        (SVG, "drawing.svg", "application/octet-stream"),
+        ("image/jpeg", "photo.jpg", "image/jpeg"),
+        ("image/png", "photo.jpg", "image/png"),
+        ("IMAGE/AVIF; q=1", "photo", "image/avif"),
+        ("application/octet-stream", "photo.jpg", "image/jpeg"),
+        ("application/octet-stream", "photo", "application/octet-stream"),
+        ("application/octet-stream", "photo.jpg.gz", "application/octet-stream"),
+        ("text/html", "page.html", "application/octet-stream"),
+        ("image/svg+xml", "drawing.svg", "application/octet-stream"),
+        ("image/svg+xml", "photo.jpg", "image/jpeg"),
+        ("image/png, text/html", "page.html", "application/octet-stream"),
     ],
 )
-def test_a_stored_image_is_served_as_what_it_is(
-    central: InProcess, content: bytes, name: str, media_type: str
+def test_a_stored_image_is_served_as_what_it_was_delivered_as(
+    central: InProcess, declared: str, name: str, served: str
 ) -> None:
-    deliver(central, content, name, media_id=MEDIA_ID)
+    """But only as an image, which no client's page or script is."""
+    deliver(central, SVG, name, declared, media_id=MEDIA_ID)
     answer = central.get(f"/media/{MEDIA_ID}")
-    assert answer.content == content
-    assert answer.headers["Content-Type"] == media_type
+    assert answer.content == SVG
+    assert answer.headers["Content-Type"] == served
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("written", [None, "text/html"])
+def test_an_image_whose_receipt_has_no_image_type_is_served_by_its_name(
+    central: InProcess, tmp_path: Path, written: str | None
+) -> None:
+    """As in receipts of older versions, or edited ones."""
+    deliver(central, name="photo.jpg", content_type="image/png", media_id=MEDIA_ID)
+    path = tmp_path / "storage" / ".receipts" / f"{MEDIA_ID}.json"
+    receipt = json.loads(path.read_bytes())
+    assert receipt.pop("content_type") == "image/png"
+    path.write_text(json.dumps(receipt if written is None else receipt | {"content_type": written}))
+    assert central.get(f"/media/{MEDIA_ID}").headers["Content-Type"] == "image/jpeg"
+    assert central.get(f"/media/{MEDIA_ID}/receipt").json()["name"] == "photo.jpg"
 
 
 def test_whoever_has_the_image_already_is_told_so(central: InProcess) -> None:
@@ -160,7 +178,7 @@ def test_the_documentation_offers_the_form_and_every_refusal(central: InProcess)
     assert form["required"] == ["file", "worker_name"]
     assert set(form["properties"]) == {"file", "worker_name", "media_id"}
     assert set(post["responses"]) == {
-        *("200", "403", "408", "410", "413", "415", "421", "422", "503", "507")
+        *("200", "400", "403", "408", "410", "413", "415", "421", "422", "503", "507")
     }
     examples = post["responses"]["422"]["content"]["application/problem+json"]["examples"]
     assert examples["worker_missing"]["value"]["status"] == 422

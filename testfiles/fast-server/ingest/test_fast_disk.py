@@ -13,7 +13,7 @@ import pytest
 
 from ingest import image_header, upload
 from ingest.idempotency_store import Claims
-from shared import durable, writeback
+from shared import durable
 from shared.spool import Spool
 from shared.web import lingering_close, request_body
 from shared.web.multipart import FormStream
@@ -75,7 +75,7 @@ def test_a_disk_that_fills_while_a_file_is_written_is_told_and_emptied(
         assert fast.post("/media", files=FILE).status_code == 202
 
 
-@pytest.mark.parametrize("step", ["read_size", "write_all", "start", "fsync", "commit"])
+@pytest.mark.parametrize("step", ["read_size", "write_all", "as_json", "fsync", "commit"])
 @pytest.mark.parametrize(
     ("number", "status", "code"),
     [
@@ -99,7 +99,7 @@ def test_a_disk_that_fails_at_any_step_is_told_and_nothing_stays(
     places: dict[str, object] = {
         "read_size": image_header,
         "write_all": durable,
-        "start": writeback,  # once the record is written
+        "as_json": durable,  # once the image is written
         "fsync": os,
         "commit": Spool,
     }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local_stack.host import free_ports
-from media import central_client
+from media import deletion
 from shared import spool
 from shared.contract import Status
 from support import images
@@ -158,7 +158,7 @@ def test_a_media_is_held_until_central_has_answered_which_it_must_in_time(
         central.over.wait(30)
 
     central.answer = hang
-    monkeypatch.setattr(central_client, "_ANSWER_S", 0.5)
+    monkeypatch.setattr(deletion, "_CENTRAL_ANSWER_S", 0.5)
     assert_problem(fast.delete(f"/media/{media_id}"), 503, "central_unreachable")
     assert held == [True]
     central.answer = lambda request: request.respond(204)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.web import door
+from shared.web import refusals as shared_refusals
 from shared.web.problems import ProblemType
 from support.fast import RedisServer, assert_problem, redis_server
 from support.services import InProcess, Server, in_process
@@ -98,9 +99,9 @@ def test_the_documentation_shows_every_refusal_and_nothing_that_never_comes(
 
 
 def test_every_kind_of_refusal_is_one_of_those_that_are_shown() -> None:
-    values = vars(refusals).items()
-    kinds = {each for _, each in values if isinstance(each, ProblemType)}
-    shown = {kind for name, listed in values if name.endswith("_REFUSALS") for kind in listed}
+    own, common = vars(refusals).items(), vars(shared_refusals).values()
+    kinds = {each for each in (*dict(own).values(), *common) if isinstance(each, ProblemType)}
+    shown = {kind for name, listed in own if name.endswith("_REFUSALS") for kind in listed}
     assert kinds == shown - {*door.WRITE_REFUSALS}
 
 

@@ -35,7 +35,7 @@ def test_the_real_central_understands_it(tmp_path: Path, name: str) -> None:
 
     async def scenario() -> FileRecord:
         client = Central("http://central/upload-final", "wörker 1", 20)
-        client._client = httpx.AsyncClient(transport=httpx.ASGITransport(app))
+        client.http = httpx.AsyncClient(transport=httpx.ASGITransport(app))
         async with app.router.lifespan_context(app):
             sha256 = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
             stored = await client.deliver(tmp_path / name, MEDIA_ID, "image/jpeg", sha256)

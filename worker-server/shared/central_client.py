@@ -1,0 +1,113 @@
+"""Asking central-server. Something else may stand at its address, so no answer is trusted."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+
+from shared import tls
+
+_MOST_BYTES = 64 * 1024  # its own have a few hundred
+
+
+class NoAnswer(Exception):
+    """Central gave none; the text goes on where "Central" ends."""
+
+
+class TooLong(httpx.RequestError):
+    """The answer is longer than any of central-server's."""
+
+
+@dataclass(frozen=True)
+class CentralAnswer:
+    """An answer with its body. fields is its JSON object, empty where it is none."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    fields: dict[str, Any]
+
+    @property
+    def own_code(self) -> str:
+        """The code of a problem (RFC 9457) that central itself has; empty where anybody else
+        answers."""
+        code = self._problem.get("code")
+        own = isinstance(code, str) and self._problem.get("type") == f"urn:problem:{code}"
+        return code if isinstance(code, str) and own else ""
+
+    @property
+    def reason(self) -> str:
+        """The problem's sentence, or whatever came instead; not all of a long one."""
+        detail = self._problem.get("detail")
+        return str(detail)[:500] if detail else self.body.decode(errors="replace")[:200]
+
+    @property
+    def _problem(self) -> dict[str, Any]:
+        kind = self.headers.get("Content-Type", "")
+        return self.fields if kind.startswith("application/problem+json") else {}
+
+
+class CentralClient:
+    """Keep-alive connections to central-server, whose other addresses lie beside upload_url."""
+
+    def __init__(self, upload_url: str) -> None:
+        self.upload_url = upload_url
+        # httpx's timeout is for each phase; whoever asks has a limit for the whole.
+        # uvicorn closes idle connections after 5 s, as httpx does: no request may meet that.
+        self.http = httpx.AsyncClient(
+            verify=tls.client_context(),
+            timeout=None,  # noqa: S113
+            limits=httpx.Limits(keepalive_expiry=2),
+            trust_env=False,
+        )
+
+    def address(self, path: str) -> str:
+        return urljoin(self.upload_url, path)
+
+    async def ask(self, method: str, path: str, timeout_s: float) -> CentralAnswer:
+        """Raises NoAnswer."""
+        request = self.http.build_request(method, self.address(path))
+        with no_answer_translated(timeout_s):
+            async with asyncio.timeout(timeout_s):
+                return await self.send(request)
+
+    async def send(self, request: httpx.Request) -> CentralAnswer:
+        """Raises httpx.RequestError."""
+        request.headers["Accept-Encoding"] = "identity"  # few bytes do not become many
+        response = await self.http.send(request, stream=True)
+        try:
+            body = b""
+            async for piece in response.aiter_raw():
+                body += piece
+                if len(body) > _MOST_BYTES:
+                    raise TooLong("its answer is longer than central-server's are", request=request)
+        finally:
+            await response.aclose()
+        return CentralAnswer(response.status_code, response.headers, body, _object(body))
+
+    async def close(self) -> None:
+        await self.http.aclose()
+
+
+@contextmanager
+def no_answer_translated(timeout_s: float) -> Iterator[None]:
+    """Raises NoAnswer for a timeout and for a connection that fails."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise NoAnswer(f"gave no answer within {timeout_s:g} s") from error
+    except httpx.RequestError as error:
+        raise NoAnswer(f"cannot be reached: {str(error) or type(error).__name__}") from error
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        read = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return read if isinstance(read, dict) else {}
