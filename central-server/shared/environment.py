@@ -1,4 +1,4 @@
-"""Settings out of the environment, and a plain sentence for each that is wrong."""
+"""Settings from the environment, and a sentence for each that is wrong."""
 
 import os
 import sys
@@ -16,11 +16,11 @@ AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 
 def load(settings: type[AnySettings]) -> AnySettings:
-    """Build the settings. Raises SystemExit that names each variable that is wrong."""
+    """Read the settings. Raises SystemExit, which names each wrong variable."""
     if (encoding := sys.getfilesystemencoding()) != "utf-8":
         raise SystemExit(
-            f"LC_ALL, LC_CTYPE or LANG has file names in {encoding}, and images have names of all "
-            "languages: set PYTHONUTF8=1."
+            f"LC_ALL, LC_CTYPE or LANG sets file names to {encoding}, which cannot write the names "
+            "of all languages: set PYTHONUTF8=1."
         )
     try:
         loaded = settings()
@@ -31,7 +31,7 @@ def load(settings: type[AnySettings]) -> AnySettings:
 
 
 def unusable(variable: str, path: Path, error: OSError) -> str:
-    """A sentence for a folder or file of the settings that does not do what it must."""
+    """A sentence about a setting's folder or file that cannot be used."""
     told = f"{variable}={path}: {error.strerror}"
     if not isinstance(error, PermissionError):
         return told
@@ -42,7 +42,7 @@ def unusable(variable: str, path: Path, error: OSError) -> str:
 
 def _sentence(problem: ErrorDetails) -> str:
     name, value = str(problem["loc"][0]).upper(), str(problem["input"])
-    what = problem["msg"].removeprefix("Value error, ")  # pydantic's words, not ours
-    if secrets.may_hold_one(value):  # and may stand in those words, too
+    what = problem["msg"].removeprefix("Value error, ")
+    if secrets.may_hold_one(value):  # pydantic may quote it
         return f"{name} is no address that can be used: it is not shown, it may hold a password."
     return f"{name}={value}: {what}"

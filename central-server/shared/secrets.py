@@ -1,24 +1,24 @@
-"""What the settings' URLs hold that nobody is to read: user, password, signed query.
+"""Masking of the secrets in the settings' URLs: user, password, signed query.
 
-Libraries put an address into what they say, and write it in their own way, so it is masked where
-texts leave the service: on the console, in answers and in records.
+Libraries quote addresses in their messages, each in its own spelling. So texts are masked where
+they leave the service: on the console, in answers and in records.
 """
 
 import re
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 _MASK = "***"
-# Of what is masked wherever it stands; shorter ones would hit other words. In its URL all is.
+# The shortest words that are masked outside of their URL: shorter ones would hit other words.
 _PASSWORD_CHARS, _VALUE_CHARS = 6, 12
 _words: list[str] = []
 _patterns: list[tuple[re.Pattern[str], str]] = []
 
 
 def learn(*urls: str) -> None:
-    """Mask from now on what these hold."""
+    """Mask these URLs' secrets from now on."""
     for url in urls:
         _learn(url)
-    _words.sort(key=len, reverse=True)  # a part after the whole
+    _words.sort(key=len, reverse=True)  # the whole before a part of it
 
 
 def masked(text: str) -> str:
@@ -30,7 +30,7 @@ def masked(text: str) -> str:
 
 
 def may_hold_one(value: str) -> bool:
-    """Whether a setting's value, which may be no URL at all, is not to be shown."""
+    """Whether a setting's value, a URL or not, may hold a secret."""
     return "@" in value or "?" in value
 
 

@@ -1,4 +1,4 @@
-"""Work beside the event loop: a step in a thread, and one that comes again and again."""
+"""Work beside the event loop: steps in threads, and repeated steps."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ def start_in_thread(step: Callable[[], Result]) -> asyncio.Future[Result]:
 
 
 async def ended(step: asyncio.Future[Result]) -> Result:
-    """Wait for it to its end even when cancelled, so that what it works on is not let go of."""
+    """Wait for the step's end, even when cancelled: what it works on must stay locked."""
     try:
         return await asyncio.shield(step)
     except asyncio.CancelledError:
@@ -23,14 +23,14 @@ async def ended(step: asyncio.Future[Result]) -> Result:
 
 
 async def in_thread(step: Callable[[], Result]) -> Result:
-    """Run one step, to its end even when cancelled."""
+    """Run a step in a thread, to its end even when cancelled."""
     return await ended(start_in_thread(step))
 
 
 async def repeat(what: str, step: Callable[[], Awaitable[object]], pause_s: float) -> None:
-    """Run step now, and again pause_s after each end, until this is cancelled.
+    """Run step now, and again pause_s after each end, until cancelled.
 
-    Whatever goes wrong ends that one run alone, and a notice says so.
+    An exception ends that run alone, and a notice says so.
     """
     while True:
         try:

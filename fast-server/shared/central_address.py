@@ -1,4 +1,4 @@
-"""Where central-server is: CENTRAL_SERVER_URL."""
+"""Where central-server is."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -10,14 +10,14 @@ _UPLOAD_PATH = "/upload-final"
 
 
 def _of_uploads(url: AnyHttpUrl) -> AnyHttpUrl:
-    """A host alone is central's; a slash at the end is a slip."""
+    """Accept the address of central itself, too, and a slash at the end."""
     parts = urlsplit(str(url))
     path = parts.path.rstrip("/") or _UPLOAD_PATH
     return AnyHttpUrl(parts._replace(path=path).geturl())
 
 
 class CentralAddress(BaseSettings):
-    """Central's other addresses lie beside that of its uploads."""
+    """CENTRAL_SERVER_URL: the address of central's uploads."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
 

@@ -12,7 +12,7 @@ import httpx
 
 from shared import tls
 
-_MOST_BYTES = 64 * 1024  # its own have a few hundred
+_MOST_BYTES = 64 * 1024  # central-server's answers have a few hundred
 
 
 class NoAnswer(Exception):
@@ -25,7 +25,7 @@ class TooLong(httpx.RequestError):
 
 @dataclass(frozen=True)
 class CentralAnswer:
-    """An answer with its body. fields is its JSON object, empty where it is none."""
+    """An answer with its body. fields is the body's JSON object, empty if it is none."""
 
     status: int
     headers: Mapping[str, str]
@@ -34,15 +34,14 @@ class CentralAnswer:
 
     @property
     def own_code(self) -> str:
-        """The code of a problem (RFC 9457) that central itself has; empty where anybody else
-        answers."""
+        """The code of central-server's own problem (RFC 9457); empty for any other answer."""
         code = self._problem.get("code")
         own = isinstance(code, str) and self._problem.get("type") == f"urn:problem:{code}"
         return code if isinstance(code, str) and own else ""
 
     @property
     def reason(self) -> str:
-        """The problem's sentence, or whatever came instead; not all of a long one."""
+        """The problem's sentence, else the beginning of the body."""
         detail = self._problem.get("detail")
         return str(detail)[:500] if detail else self.body.decode(errors="replace")[:200]
 

@@ -1,4 +1,4 @@
-"""Whose certificates are trusted over HTTPS."""
+"""Which certificates are trusted over HTTPS."""
 
 import os
 import ssl
@@ -8,16 +8,16 @@ import httpx
 
 
 def client_context() -> ssl.SSLContext:
-    """The public CAs, and those of SSL_CERT_FILE and SSL_CERT_DIR.
+    """Trust the public CAs, and those of SSL_CERT_FILE and SSL_CERT_DIR.
 
-    httpx would read one of these two, and trust no other CA then; without the environment's
-    proxies it reads neither. Raises SystemExit where one cannot be used.
+    httpx itself would trust those of one of the two alone, and of neither with trust_env=False.
+    Raises SystemExit where one cannot be used.
     """
     context = httpx.create_ssl_context(trust_env=False)
     if file := os.environ.get("SSL_CERT_FILE"):
         try:
             context.load_verify_locations(file)
-        except OSError as error:  # ssl's are such, too
+        except OSError as error:  # ssl.SSLError is one
             raise SystemExit(f"SSL_CERT_FILE={file}: {error.strerror}") from None
     for folder in filter(None, os.environ.get("SSL_CERT_DIR", "").split(os.pathsep)):
         if not Path(folder).is_dir():

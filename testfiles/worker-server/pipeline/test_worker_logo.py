@@ -195,7 +195,7 @@ def test_a_path_that_leads_nowhere_says_where_it_was_looked_for_and_as_whom(
 
 def test_a_pipe_is_no_logo(folder: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert "no regular file" in reason_for_none(str(tmp_path / "pipe"), folder)
+    assert "not a regular file" in reason_for_none(str(tmp_path / "pipe"), folder)
 
 
 def test_a_link_to_a_logo_is_one(folder: Path, tmp_path: Path) -> None:
