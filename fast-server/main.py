@@ -181,7 +181,6 @@ async def get_health() -> Alive:
 async def get_ready(request: Request) -> Ready:
     """Uploads can be taken: Redis takes jobs, and the uploads folder does what it must."""
     state = request.app.state
-    await state.queues.look()
     with refusals.translated():
         await admission.admit(state.queues, state.settings)
         await asyncio.to_thread(state.spool.probe)

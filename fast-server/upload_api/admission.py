@@ -12,7 +12,7 @@ from upload_api.settings import Settings
 
 async def admit(queues: Queues, settings: Settings) -> None:
     """Raise a Problem where an upload could not be taken whatever it holds."""
-    if await queues.are_full(settings.max_queue_depth):
+    if await queues.depth() >= settings.max_queue_depth:
         detail = f"{settings.max_queue_depth} jobs are waiting, the most MAX_QUEUE_DEPTH allows."
         raise Problem(QUEUE_FULL, detail, RETRY_AFTER_S)
     require_room(settings)

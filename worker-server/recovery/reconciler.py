@@ -61,7 +61,7 @@ class Reconciler:
         logo: Logo,
         settings: Settings,
         repairs: Sequence[RecordRepair],
-        redis_trouble: console.Trouble,
+        redis_trouble: console.RecurringNotice,
     ) -> None:
         """redis_trouble is also told of by whoever else finds Redis gone."""
         self._spool = spool
@@ -108,7 +108,7 @@ class Reconciler:
                 await jobs.put_aside_foreign_keys(self._redis)
             if not isinstance(error, RedisError):
                 raise
-            self._redis_trouble.tell(detail=f"reconciler: {error!r}")
+            self._redis_trouble.report(detail=f"reconciler: {error!r}")
 
     async def _measure_clock(self) -> bool:
         """Whether Redis' clock may have been set back: what was due then, waits for that time."""

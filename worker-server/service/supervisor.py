@@ -73,7 +73,7 @@ async def _serve(settings: Settings) -> None:
             uploads=settings.upload_dir.resolve(),
         )
         repairs = [RecordRepair(state, stages.spool, stages.central) for state in (FAILED, DONE)]
-        trouble = console.Trouble()
+        trouble = console.RecurringNotice()
         async with asyncio.TaskGroup() as retiring:
             while not stop.is_set():
                 workers = build_workers(stages)
@@ -81,7 +81,7 @@ async def _serve(settings: Settings) -> None:
                     await _work(stages, workers, repairs, trouble, stop)
                 except Exception as error:  # of Redis, or of arq when a connection drops
                     detail = f"taking jobs failed, workers start anew: {error!r}"
-                    trouble.tell(worker=stages.worker, detail=detail)
+                    trouble.report(worker=stages.worker, detail=detail)
                     with suppress(Exception):  # they say it again
                         await jobs.put_aside_foreign_keys(workers[0].pool)
                 # New ones take jobs while those that failed finish theirs.
@@ -131,7 +131,7 @@ async def _work(
     stages: Stages,
     workers: list[QueueWorker],
     repairs: list[RecordRepair],
-    trouble: console.Trouble,
+    trouble: console.RecurringNotice,
     stop: asyncio.Event,
 ) -> None:
     """Poll both queues and reconcile until stop is set; jobs may still run then.
@@ -162,11 +162,11 @@ async def _work(
 
 
 async def _tell_when_over(
-    stages: Stages, workers: list[QueueWorker], trouble: console.Trouble
+    stages: Stages, workers: list[QueueWorker], trouble: console.RecurringNotice
 ) -> None:
     for worker in workers:
         await worker.at_work.wait()
-    trouble.is_over(worker=stages.worker, detail="taking jobs again")
+    trouble.clear(worker=stages.worker, detail="taking jobs again")
 
 
 async def _tell_trouble(stages: Stages, redis: ArqRedis) -> None:

@@ -1,6 +1,5 @@
-"""The console log: one line an event, an emoji, a verb, then key=value."""
+"""The console log: one line for each event, with an emoji, a verb and key=value pairs."""
 
-import asyncio
 import json
 import logging
 import math
@@ -24,17 +23,13 @@ FAILED = "💀 failed"
 READY = "🚀 ready"
 NOTICE = "👀 notice"
 
-# Lines of a busy service leave together: writing each at once was a tenth of an upload's time.
-_TOGETHER_S = 0.05
-_flushed_at = 0.0  # or will be; time.monotonic's
-
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 
 
 class _Escaping(logging.Formatter):
-    """What libraries say may hold what a stranger sent, who is not to write lines of his own.
+    """Libraries' messages, which may quote what a stranger sent.
 
-    So a message is one line, a traceback is indented, and no control character reaches a terminal.
+    So a message is one line, a traceback is indented, and control characters are escaped.
     """
 
     def formatTime(  # noqa: N802 - logging's name
@@ -58,9 +53,9 @@ def _printable(text: str) -> str:
 
 
 def configure() -> None:
-    """Have standard output take any line; libraries speak there from WARNING on."""
+    """Let standard output take any character; libraries log there from WARNING on."""
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=False)
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_Escaping("%(asctime)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
@@ -70,20 +65,20 @@ def event(what: str, **fields: object) -> None:
     """Log one event. Fields that are None are left out."""
     pairs = [f"{key}={_value(value)}" for key, value in fields.items() if value is not None]
     sys.stdout.write(f"{_at(time.time())} {what} {' '.join(pairs)}\n")
-    _flush_soon()
+    sys.stdout.flush()
 
 
-class Trouble:
-    """What fails again and again, told after 1, 2, 4 ... 60 s, and once more when it is over.
+class RecurringNotice:
+    """A fault that recurs, reported after 1, 2, 4 ... 60 s, and once more when it is over.
 
-    One that did not come back for a minute is over without a word.
+    One that has not recurred for a minute begins anew.
     """
 
     def __init__(self) -> None:
         self._pause_s = 0.0
         self._due = self._seen_at = -math.inf
 
-    def tell(self, **fields: object) -> None:
+    def report(self, **fields: object) -> None:
         now = time.monotonic()
         if now > self._seen_at + _LONGEST_PAUSE_S:
             self._pause_s = 0
@@ -93,24 +88,11 @@ class Trouble:
             self._pause_s = min(2 * self._pause_s or _FIRST_PAUSE_S, _LONGEST_PAUSE_S)
             self._due = now + self._pause_s
 
-    def is_over(self, **fields: object) -> None:
-        """Say so, if there was any."""
+    def clear(self, **fields: object) -> None:
+        """Report that it is over, if it was reported."""
         if self._pause_s:
             event(NOTICE, **fields)
         self._pause_s = 0
-
-
-def _flush_soon() -> None:
-    """Within _TOGETHER_S where an event loop runs, else now."""
-    global _flushed_at
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        sys.stdout.flush()
-        return
-    if time.monotonic() > _flushed_at:
-        _flushed_at = time.monotonic() + _TOGETHER_S
-        loop.call_later(_TOGETHER_S, sys.stdout.flush)
 
 
 def _at(now: float) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from shared import console
-from shared.console import Trouble
+from shared.console import RecurringNotice
 
 
 @pytest.fixture(autouse=True)
@@ -48,13 +48,13 @@ class Hours:
     """A clock, and a trouble that is met at each of its seconds; at which of them it was told."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.now, self.trouble, self._capsys = 1000, Trouble(), capsys
+        self.now, self.trouble, self._capsys = 1000, RecurringNotice(), capsys
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
     def told(self, seconds: int) -> list[int]:
         start, told = self.now, []
         while self.now < start + seconds:
-            self.trouble.tell(detail="Redis does not answer")
+            self.trouble.report(detail="Redis does not answer")
             if "Redis does not answer" in self._capsys.readouterr().out:
                 told.append(self.now - start)
             self.now += 1
@@ -75,11 +75,11 @@ def test_trouble_is_told_at_once_and_then_with_a_pause_that_doubles_up_to_a_minu
 def test_its_end_is_told_once_and_the_next_trouble_at_once(
     hours: Hours, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hours.trouble.is_over(detail="it answers")
+    hours.trouble.clear(detail="it answers")
     assert capsys.readouterr().out == "", "there was none"
     hours.told(40)
-    hours.trouble.is_over(detail="it answers")
-    hours.trouble.is_over(detail="it answers")
+    hours.trouble.clear(detail="it answers")
+    hours.trouble.clear(detail="it answers")
     assert capsys.readouterr().out.count("it answers") == 1
     assert hours.told(4) == [0, 1, 3]
 

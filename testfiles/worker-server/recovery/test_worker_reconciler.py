@@ -22,7 +22,7 @@ from pipeline.logo import Logo
 from recovery import reconciler
 from recovery.reconciler import Reconciler
 from settings import Settings
-from shared.console import Trouble
+from shared.console import RecurringNotice
 from shared.spool import Spool
 from support.services import until
 from support.worker import (
@@ -86,7 +86,7 @@ def reconciler_of(
     with patch.dict(os.environ, env):
         settings = Settings()
     needed = cast(Central, central or FakeCentral()), cast(Logo, logo or FakeLogo())
-    return Reconciler(Spool(uploads), pool, *needed, settings, [], Trouble())
+    return Reconciler(Spool(uploads), pool, *needed, settings, [], RecurringNotice())
 
 
 def ulid_of(days_ago: float) -> str:
