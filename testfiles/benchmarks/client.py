@@ -1,10 +1,9 @@
-"""The load client: it shares the cores with what it loads, so it does as little as it can."""
+"""The load client. It shares the cores with what it loads, so it does as little as it can."""
 
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +12,7 @@ import httpx
 
 from local_stack.host import StackError
 
-CONTENT_TYPE = "multipart/form-data; boundary=8f14e45fceea167a5a36dedd4bea2543"
+CONTENT_TYPE = {"Content-Type": "multipart/form-data; boundary=8f14e45fceea167a5a36dedd4bea2543"}
 CLIENTS = 8
 GIVE_UP_S = 300
 LOOK_S = 0.002  # between two looks at a log
@@ -22,43 +21,32 @@ LOOK_S = 0.002  # between two looks at a log
 def form(content: bytes, name: str = "photo.jpg", **texts: str) -> bytes:
     """A multipart body with one file. It is encoded here, before the clock starts."""
     files = {"file": (name, content, "image/jpeg")}
-    headers = {"Content-Type": CONTENT_TYPE}
-    return httpx.Request("POST", "http://bench", headers=headers, data=texts, files=files).read()
+    request = httpx.Request("POST", "http://bench", headers=CONTENT_TYPE, data=texts, files=files)
+    return request.read()
 
 
-class Client(HTTPConnection):
-    """A keep-alive connection that posts forms to one URL."""
-
-    def __init__(self, url: str) -> None:
-        address = urlsplit(url)
-        super().__init__(address.netloc, timeout=GIVE_UP_S)
-        self._path = address.path
-
-    def post(self, body: bytes) -> None:
-        """Raises StackError where the form is refused."""
-        self.request("POST", self._path, body, {"Content-Type": CONTENT_TYPE})
-        answer = self.getresponse()
-        text = answer.read().decode()
-        if not 200 <= answer.status < 300:
-            raise StackError(f"{self._path} answered {answer.status}: {text}")
+def posting(url: str, forms: Iterable[bytes]) -> Generator[None, None, None]:
+    """Post one form at each step, by one connection. Raises StackError where one is refused."""
+    address = urlsplit(url)
+    with closing(HTTPConnection(address.netloc, timeout=GIVE_UP_S)) as connection:
+        for body in forms:
+            connection.request("POST", address.path, body, CONTENT_TYPE)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            if not 200 <= answer.status < 300:
+                raise StackError(f"{url} answered {answer.status}: {text}")
+            yield
 
 
-def post_all(url: str, forms: Iterable[bytes], clients: int = CLIENTS) -> float:
+def post_all(url: str, forms: Sequence[bytes], clients: int = CLIENTS) -> float:
     """Post the forms with several clients at once, and return the seconds that it took."""
-    waiting = deque(forms)
-
-    def post_waiting() -> None:
-        with closing(Client(url)) as client, suppress(IndexError):  # none is left
-            while True:
-                client.post(waiting.popleft())
-
-    started = time.monotonic()
+    waiting, started = iter(forms), time.monotonic()
     with ThreadPoolExecutor(clients) as threads:
         try:
-            for posted in [threads.submit(post_waiting) for _ in range(clients)]:
+            for posted in [threads.submit(list, posting(url, waiting)) for _ in range(clients)]:
                 posted.result()
         finally:
-            waiting.clear()  # after Ctrl-C or an error no more are posted
+            list(waiting)  # after an error or Ctrl-C no more are posted
     return time.monotonic() - started
 
 
@@ -67,20 +55,18 @@ class Tail:
 
     def __init__(self, log: Path) -> None:
         log.touch()
+        self._log, self._start = log, log.stat().st_size
         self.lines: list[str] = []
-        self._log = log
-        self._start = self._end = log.stat().st_size
 
     def wait(self, count: int) -> int:
         """Wait for so many lines, and return how many there are. Raises TimeoutError."""
-        give_up = time.monotonic() + GIVE_UP_S
+        give_up, seen = time.monotonic() + GIVE_UP_S, self._start
         while len(self.lines) < count:
             if time.monotonic() > give_up:
                 raise TimeoutError(f"only {len(self.lines)} lines came in {self._log}")
             time.sleep(LOOK_S)
-            if (end := self._log.stat().st_size) > self._end:
-                self._end = end
-                with self._log.open() as file:
-                    file.seek(self._start)
-                    *self.lines, _ = file.read().split("\n")
+            if (end := self._log.stat().st_size) > seen:
+                seen = end
+                added = self._log.read_bytes()[self._start :].decode()
+                *self.lines, _ = added.split("\n")
         return len(self.lines)

@@ -42,37 +42,33 @@ class Figure:
             return judged >= self.at_least
         return None if self.at_most is None else judged <= self.at_most
 
-    @property
-    def promise(self) -> str:
-        if self.at_least is not None:
-            return f"at least {self.at_least:g}"
-        return "" if self.at_most is None else f"at most {self.at_most:g}"
-
 
 def compared(
-    part: str, name: str, unit: str, to: str, pairs: Sequence[tuple[float, float]], **promise: float
+    part: str,
+    name: str,
+    unit: str,
+    to: str,
+    pairs: Sequence[tuple[float, float]],
+    at_least: float | None = None,
 ) -> Figure:
     """The medians of several rounds, each a value and its reference."""
     value, reference = (median(column) for column in zip(*pairs, strict=True))
     ratio = median(value / other for value, other in pairs)
-    return Figure(part, name, value, unit, f"{to}: {short(reference)}", ratio, **promise)
+    return Figure(part, name, value, unit, f"{to}: {short(reference)}", ratio, at_least)
 
 
 def tables(figures: Sequence[Figure]) -> Iterator[Table]:
     """One for each part."""
     for part in dict.fromkeys(figure.part for figure in figures):
-        table = Table("", box=None, title=f"\n{part}", title_justify="left", title_style="bold")
-        table.add_column("figure", justify="right")
-        table.add_column("beside")
-        table.add_column("ratio", justify="right")
-        table.add_column("promised")
-        table.add_column("")
-        for figure in figures:
-            if figure.part == part:
-                value = f"{short(figure.value)} {figure.unit}"
-                ratio = "" if figure.ratio is None else f"{figure.ratio:.3g}"
-                verdict = VERDICTS[figure.holds]
-                table.add_row(figure.name, value, figure.reference, ratio, figure.promise, verdict)
+        table = Table(box=None, title=f"\n{part}", title_justify="left", title_style="bold")
+        for heading in ("", "figure", "beside", "ratio", "promised", ""):
+            table.add_column(heading, justify="right" if heading in ("figure", "ratio") else "left")
+        for row in (figure for figure in figures if figure.part == part):
+            ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
+            least = "" if row.at_least is None else f"at least {row.at_least:g}"
+            promise = least if row.at_most is None else f"at most {row.at_most:g}"
+            value, verdict = f"{short(row.value)} {row.unit}", VERDICTS[row.holds]
+            table.add_row(row.name, value, row.reference, ratio, promise, verdict)
         yield table
 
 
@@ -82,30 +78,21 @@ def short(value: float) -> str:
 
 
 def machine(folder: Path) -> dict[str, object]:
-    """Facts about the machine, and what an fsync costs in folder."""
+    """Facts about the machine, and what an fsync of a small upload costs in folder."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    with TemporaryFile(dir=folder, buffering=0) as file:
+        fsyncs_s = timeit.repeat(
+            lambda: os.fsync(file.fileno()), lambda: file.write(bytes(80_000)), number=1, repeat=50
+        )
     return {
         "measured_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "processor": _processor(),
+        "processor": next(models, platform.processor()),
         "cores": usable_cpus(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
         "load_average_before": round(os.getloadavg()[0], 2),
-        "fsync_ms": round(_fsync_ms(folder), 3),
+        "fsync_ms": round(1000 * median(fsyncs_s), 3),
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
-    return next(models, platform.processor())
-
-
-def _fsync_ms(folder: Path) -> float:
-    """The median of fsyncs after 80 KB each, as of small uploads."""
-    with TemporaryFile(dir=folder, buffering=0) as file:
-        seconds = timeit.repeat(
-            lambda: os.fsync(file.fileno()), lambda: file.write(bytes(80_000)), number=1, repeat=50
-        )
-    return 1000 * median(seconds)

@@ -9,18 +9,19 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
 from functools import partial
-from itertools import cycle, islice
+from itertools import cycle, islice, repeat
 from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
+from statistics import quantiles
+from unittest.mock import patch
 
 from PIL import Image
 
 import options
 import watermark
-from benchmarks.client import CLIENTS, Client, Tail, form, post_all
+from benchmarks.client import CLIENTS, Tail, form, post_all, posting
 from benchmarks.figures import Figure, compared, short
 from benchmarks.rig import LOGO, Bench
 from local_stack.stack import Stack
@@ -28,9 +29,17 @@ from runtime import malloc
 from runtime.container_limits import usable_cpus
 
 PART = "The whole pipeline, POST to log line"
+ROWS = (  # and what is promised of the ratio at least
+    ("photos", "Pillow alone", 0.7),
+    ("photos", "watermark step alone", None),
+    ("photos", "plain pipeline", 2),
+    ("small images", "watermark step alone", None),
+    ("small images", "plain pipeline", 5),
+)
 WARM_UP = 6
 PAUSES_S = (0.02, 0.2)
 PADDING = 10  # px
+IGNORE_CTRL_C = (signal.SIGINT, signal.SIG_IGN)
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
@@ -41,7 +50,12 @@ def measure(bench: Bench) -> Iterator[Figure]:
         "small images": [bench.small] * effort.small,
     }
     rates: dict[str, list[dict[str, float]]] = {name: [] for name in images}
-    with bench.product() as product, bench.plain() as plain, _pool() as pool:
+    with (
+        bench.product() as product,
+        bench.plain() as plain,
+        patch.dict(os.environ, malloc.ENVIRONMENT),  # as the worker's processes have it
+        get_context("spawn").Pool(usable_cpus(), signal.signal, IGNORE_CTRL_C) as pool,
+    ):
         ways: dict[str, Callable[[Sequence[bytes]], float]] = {
             "product": partial(through, product),
             "watermark step alone": partial(_by_step, pool, by_product, folder),
@@ -55,22 +69,16 @@ def measure(bench: Bench) -> Iterator[Figure]:
             for name, contents in images.items():
                 rates[name].append({way: rate(contents) for way, rate in ways.items()})
         bench.doing("idle latency")
-        latencies = idle_latencies(product, bench.small, effort.latencies)
-        plain_latencies = idle_latencies(plain, bench.small, max(1, effort.latencies // 10))
+        latencies = idle_latencies(product, bench.small, effort.small)
+        plain_latencies = idle_latencies(plain, bench.small, max(2, effort.small // 10))
 
-    def beside(name: str, reference: str, **promise: float) -> Figure:
+    for name, reference, at_least in ROWS:
         pairs = [(found["product"], found[reference]) for found in rates[name]]
-        return compared(PART, name, "a second", reference, pairs, **promise)
-
-    yield beside("photos", "Pillow alone", at_least=0.7)
-    yield beside("photos", "watermark step alone")
-    yield beside("photos", "plain pipeline", at_least=2)
-    yield beside("small images", "watermark step alone")
-    yield beside("small images", "plain pipeline", at_least=5)
-    for name, share, most in (("p50", 0.5, 120), ("p99", 0.99, 250)):
-        value, other = quantile(latencies, share), quantile(plain_latencies, share)
-        reference = f"plain pipeline: {short(other)}"
-        yield Figure(PART, f"idle latency, {name}", value, "ms", reference, at_most=most)
+        yield compared(PART, name, "a second", reference, pairs, at_least)
+    for percent, most in ((50, 120), (99, 250)):
+        value, other = percentile(latencies, percent), percentile(plain_latencies, percent)
+        name, reference = f"idle latency, p{percent}", f"plain pipeline: {short(other)}"
+        yield Figure(PART, name, value, "ms", reference, at_most=most)
 
 
 def through(stack: Stack, contents: Sequence[bytes]) -> float:
@@ -86,46 +94,35 @@ def flow(stack: Stack, forms: Sequence[bytes], clients: int = CLIENTS) -> float:
     return len(forms) / (time.monotonic() - started)
 
 
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The value that so many percent do not exceed."""
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
 def idle_latencies(stack: Stack, content: bytes, count: int) -> list[float]:
     """Milliseconds from POST to log line, of images posted one by one at random moments."""
-    tail, body, rng = Tail(stack.activity_log), form(content), random.Random(0)
-    latencies = []
-    with closing(Client(f"{stack.url}/media")) as client:
-        for number in range(1, count + 1):
-            time.sleep(rng.uniform(*PAUSES_S))
-            started = time.monotonic()
-            client.post(body)
-            tail.wait(number)
-            latencies.append(1000 * (time.monotonic() - started))
+    tail, pauses, latencies = Tail(stack.activity_log), random.Random(0), []
+    client = posting(f"{stack.url}/media", repeat(form(content)))
+    for number in range(1, count + 1):
+        time.sleep(pauses.uniform(*PAUSES_S))
+        started = time.monotonic()
+        next(client)
+        tail.wait(number)
+        latencies.append(1000 * (time.monotonic() - started))
+    client.close()
     return latencies
 
 
-def quantile(values: Sequence[float], share: float) -> float:
-    """The value that share of them do not exceed."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
-
-
-def _pool() -> ProcessPoolExecutor:
-    """As many processes as cores. They leave Ctrl-C to their parent."""
-    os.environ.update(malloc.ENVIRONMENT)
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    return ProcessPoolExecutor(usable_cpus(), get_context("spawn"), signal.signal, ignore)
-
-
 def _by_step(
-    pool: ProcessPoolExecutor,
-    step: Callable[[Path, Path], None],
-    folder: Path,
-    contents: Sequence[bytes],
+    pool: Pool, step: Callable[[Path, Path], None], folder: Path, contents: Sequence[bytes]
 ) -> float:
     """Images a second from file to file, by one step alone."""
-    sources = [folder / f"{n}.jpg" for n in range(len(contents))]
-    for source, content in zip(sources, contents, strict=True):
+    files = [(folder / f"{n}.jpg", folder / f"watermarked_{n}.jpg") for n in range(len(contents))]
+    for (source, _), content in zip(files, contents, strict=True):
         source.write_bytes(content)
-    targets = [folder / f"watermarked_{source.name}" for source in sources]
     started = time.monotonic()
-    list(pool.map(step, sources, targets))
-    return len(sources) / (time.monotonic() - started)
+    pool.starmap(step, files, chunksize=1)
+    return len(files) / (time.monotonic() - started)
 
 
 def by_product(source: Path, target: Path) -> None:

@@ -58,7 +58,9 @@ async def of_gateway(
         yield "admission: Redis, room"
         chunks = await _parsed(body)
         yield "streaming: the form parsed"
-        sha256 = _hashed(chunks)
+        sha256 = hashlib.sha256()
+        for chunk in chunks:
+            sha256.update(chunk)
         yield "hash: SHA-256"
         received.mkdir()
         with (received / "photo.jpg").open("wb") as file, record_path.open("wb") as record:
@@ -67,7 +69,7 @@ async def of_gateway(
             yield "written"
             image_header.read_size(BytesIO(content))
             yield "header check"
-            record.write(durable.as_json({"media_id": media_id, "sha256": sha256}))
+            record.write(durable.as_json({"media_id": media_id, "sha256": sha256.hexdigest()}))
             record.flush()
             writeback.start(record.fileno())
             os.fsync(file.fileno())
@@ -93,7 +95,9 @@ async def of_central(folder: Path, content: bytes, repeats: int) -> AsyncIterato
         yield PREPARED
         chunks = await _parsed(body)
         yield "streaming: the form parsed"
-        sha256 = _hashed(chunks)
+        sha256 = hashlib.sha256()
+        for chunk in chunks:
+            sha256.update(chunk)
         yield "hash: SHA-256"
         with incoming.open("wb") as file:
             file.writelines(chunks)
@@ -102,22 +106,22 @@ async def of_central(folder: Path, content: bytes, repeats: int) -> AsyncIterato
             os.fsync(file.fileno())
         yield "fsync: the file"
         line = activity_log.format_line(now, "bench", name)
-        intent = Receipt(
-            name=name,
-            sha256=sha256,
-            size=len(content),
-            worker="bench",
-            timestamp=now,
-            line=line,
-            log_offset=log.end(),
-        )
+        receipt: Receipt = {
+            "name": name,
+            "sha256": sha256.hexdigest(),
+            "size": len(content),
+            "worker": "bench",
+            "timestamp": now,
+            "line": line,
+            "log_offset": log.end(),
+        }
         receipts.claim(name, media_id)
-        receipts.intend(media_id, intent)
+        receipts.intend(media_id, receipt)
         yield "fsync: its receipt"
         (folder / name).hardlink_to(incoming)
         durable.fsync_dir(folder)
         yield "fsync: its name"
-        log.write_at(line.encode(), intent["log_offset"])
+        log.write_at(line.encode(), receipt["log_offset"])
         yield "fsync: the log's line"
         receipts.settle(media_id)
         yield "receipt settled"
@@ -127,17 +131,10 @@ async def of_central(folder: Path, content: bytes, repeats: int) -> AsyncIterato
 
 async def _parsed(body: bytes) -> list[Chunk]:
     """The file's bytes, in the pieces they come in."""
-    parts = FormStream(CONTENT_TYPE, _arriving(body))
+    parts = FormStream(CONTENT_TYPE["Content-Type"], _arriving(body))
     return [chunk async for part in parts if part.name == "file" async for chunk in parts.data()]
 
 
 async def _arriving(body: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(body), SOCKET_READ):
         yield body[start : start + SOCKET_READ]
-
-
-def _hashed(chunks: list[Chunk]) -> str:
-    sha256 = hashlib.sha256()
-    for chunk in chunks:
-        sha256.update(chunk)
-    return sha256.hexdigest()

@@ -14,6 +14,7 @@ import psutil  # type: ignore[import-untyped]
 from benchmarks.client import Tail, form, post_all
 from benchmarks.figures import Figure, compared, short
 from benchmarks.rig import Bench
+from local_stack.service import Service
 from local_stack.stack import Stack
 from shared.contract import DONE, PENDING, Stage
 from shared.records import read_progress
@@ -33,17 +34,19 @@ SPARE = 50  # images, so that the last ones timed have some behind them
 def scaling(bench: Bench) -> Iterator[Figure]:
     """Images a second by number of workers.
 
-    As many images are timed of each worker, from the end of the first to the end of the last, so
-    that neither the start nor the moment the clock stops favours any. Even so one worker's rate
-    is uncertain by 9 % after 8 images: latencies from 3 to 8 s have a standard deviation of 1.4 s.
-    So the promise is about the ratio to a worker that does nothing but wait. No real one is
-    faster, so this is the stricter reading of "times one worker".
+    One worker's rate is uncertain by 9 % after 8 images: latencies from 3 to 8 s have a standard
+    deviation of 1.4 s. So the promise is about the ratio to a worker that does nothing but wait.
+    No real one is faster, so this is the stricter reading of "times one worker".
     """
     waiting, one = 1 / mean(LATENCY_S), 0.0
     for workers, timed in bench.effort.workers.items():
+        name = f"{workers} worker{'s' * (workers > 1)}"
+        bench.doing(f"scaling, {name}")
         rate, idle, redis = _scaled(bench, workers, timed)
-        name, to = _name(workers), f"one that only waits: {short(waiting)}"
-        promised = PROMISED if workers == MOST else None
+        to, promised = (
+            f"one that only waits: {short(waiting)}",
+            PROMISED if workers == MOST else None,
+        )
         yield Figure(SCALING, name, rate, "a second", to, rate / waiting, at_least=promised)
         one = rate if workers == 1 else one
         if one:
@@ -54,103 +57,62 @@ def scaling(bench: Bench) -> Iterator[Figure]:
 
 
 def _scaled(bench: Bench, number: int, timed: int) -> tuple[float, float, float]:
-    """Images a second, and what the idle workers and their Redis take, in % of a core."""
-    env = {"WORKERS": str(number), "WATERMARK_PROCESSES": "1"}
-    env["SIMULATED_LATENCY"] = "{}-{}".format(*LATENCY_S)
-    bench.doing(f"scaling, {_name(number)} starting")
-    with bench.product(**env) as stack:
-        bench.doing(f"scaling, {_name(number)} idle")
-        workers = [stack[f"worker-{n}"] for n in range(1, number + 1)]
-        time.sleep(SETTLE_S)
-        idle, redis = _cpu_percents([worker.pid for worker in workers], [stack["redis"].pid])
-        bench.doing(f"scaling, {_name(number)} at work")
-        cycle_s = _cycle_s(bench, stack, number, timed)
-        for worker in workers:
-            worker.kill()  # what is still queued is of no interest
-    return number / cycle_s, idle, redis
+    """Images a second, and what the idle workers and their Redis take, in % of a core.
 
-
-def _cpu_percents(*groups: Sequence[int]) -> list[float]:
-    """What each group of processes, with their children, takes of a core."""
-    before = [sum(map(_cpu_s, pids)) for pids in groups]
-    time.sleep(IDLE_S)
-    after = [sum(map(_cpu_s, pids)) for pids in groups]
-    return [100 * (b - a) / IDLE_S for a, b in zip(before, after, strict=True)]
-
-
-def _cpu_s(pid: int) -> float:
-    process = psutil.Process(pid)
-    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-    return math.fsum(each.user + each.system for each in times)
-
-
-def _cycle_s(bench: Bench, stack: Stack, workers: int, timed: int) -> float:
-    """Seconds from the end of one image to that of the next, of the same worker, on average."""
+    As many images are timed of each worker, from the end of the first to the end of the last, so
+    that neither the start nor the moment the clock stops favours any.
+    """
     slowest_s = (timed + 1) * max(LATENCY_S)
     most_each = math.ceil(slowest_s / mean(LATENCY_S)) + 3  # two are always at hand
-    tail = Tail(stack.activity_log)
-    post_all(f"{stack.url}/media", [form(bench.small)] * most_each * workers)
-    tail.wait((timed + 1) * workers)
-    ends: list[list[float]] = []
+    latency = "{}-{}".format(*LATENCY_S)
+    env = {"WORKERS": str(number), "WATERMARK_PROCESSES": "1", "SIMULATED_LATENCY": latency}
+    with bench.product(**env) as stack:
+        workers, redis = [stack[f"worker-{n}"] for n in range(1, number + 1)], [stack["redis"]]
+        time.sleep(SETTLE_S)
+        before, redis_before = _cpu_s(workers), _cpu_s(redis)
+        time.sleep(IDLE_S)
+        idle = 100 * (_cpu_s(workers) - before) / IDLE_S
+        redis_idle = 100 * (_cpu_s(redis) - redis_before) / IDLE_S
+        tail = Tail(stack.activity_log)
+        post_all(f"{stack.url}/media", [form(bench.small)] * most_each * number)
+        tail.wait((timed + 1) * number)
 
-    def all_are_timed() -> bool:
-        ends[:] = _watermark_ends(stack)
-        return sum(len(times) > timed for times in ends) == workers
+        def cycles_s() -> list[float]:
+            """Seconds an image, of each worker that did enough."""
+            ends = (times for times in _watermark_ends(stack) if len(times) > timed)
+            return [(times[timed] - times[0]) / timed for times in ends]
 
-    until(all_are_timed, every_s=LOOK_S)
-    return mean((times[timed] - times[0]) / timed for times in ends)
+        until(lambda: len(cycles_s()) == number, every_s=LOOK_S)
+        rate = number / mean(cycles_s())
+        for worker in workers:
+            worker.kill()  # what is still queued is of no interest
+    return rate, idle, redis_idle
+
+
+def _cpu_s(services: Sequence[Service]) -> float:
+    """What they and their children have used so far."""
+    parents = [psutil.Process(service.pid) for service in services]
+    children = [child for parent in parents for child in parent.children(recursive=True)]
+    times = [process.cpu_times() for process in parents + children]
+    return math.fsum(each.user + each.system for each in times)
 
 
 def fairness(bench: Bench) -> Iterator[Figure]:
     """The most that any of some idle workers does of some large images posted at once."""
-    watermarked, delivered = 0, 0
+    most = {"watermarked": 0, "delivered": 0}
     with bench.product(WORKERS=str(WORKERS)) as stack:
         for _ in bench.rounds("fairness"):
             tail, started = Tail(stack.activity_log), time.time()
             post_all(f"{stack.url}/media", [form(bench.large)] * IMAGES, IMAGES)
             tail.wait(IMAGES)
             until(lambda: not any((stack.upload_dir / PENDING).iterdir()))
-            for ends in _watermark_ends(stack):
-                watermarked = max(watermarked, sum(end >= started for end in ends))
-            delivers = Counter(line.split("WORKER: ")[1].split(" | ")[0] for line in tail.lines)
-            delivered = max(delivered, *delivers.values())
-    evenly = f"evenly: {IMAGES / WORKERS:g}"
-    for did, most in (("watermarked", watermarked), ("delivered", delivered)):
-        row = f"the most that one {did}"
-        yield Figure(FAIRNESS, row, most, "images", evenly, at_most=PROMISED_MOST)
-
-
-def depth(bench: Bench) -> Iterator[Figure]:
-    """Small images a second that one worker takes from the head of a queue, long or short.
-
-    It starts for each round, and is timed once it has done as many as are timed: by then it has
-    also compared the queue with pending/, which takes about a second and happens once a minute.
-    """
-    effort, rates = bench.effort, []
-    images = [form(bench.small)] * (2 * effort.queued + SPARE)
-    behind = [form(jpeg(size=(8, 8)))] * effort.waiting
-    with bench.product(MAX_QUEUE_DEPTH="1000000") as long, bench.product() as short_one:
-        for stack in (long, short_one):
-            stack["worker-1"].stop()
-        bench.doing(f"queue depth, making {effort.waiting} jobs")
-        post_all(f"{long.url}/media", images * effort.rounds + behind)
-        for number in bench.rounds("queue depth"):
-            post_all(f"{short_one.url}/media", images)
-            os.sync()  # or what is measured next pays for it
-            order = (short_one, long) if number % 2 else (long, short_one)
-            found = {stack.url: _head_rate(stack, effort.queued) for stack in order}
-            rates.append((found[long.url], found[short_one.url]))
-    name = f"small images, {effort.waiting} more behind them"
-    yield compared(DEPTH, name, "a second", "none behind them", rates, at_least=0.9)
-
-
-def _head_rate(stack: Stack, images: int) -> float:
-    tail = Tail(stack.activity_log)
-    stack["worker-1"].start()
-    first, started = tail.wait(images), time.monotonic()
-    rate = (tail.wait(2 * images) - first) / (time.monotonic() - started)
-    stack["worker-1"].stop()
-    return rate
+            did = [sum(end >= started for end in ends) for ends in _watermark_ends(stack)]
+            most["watermarked"] = max(most["watermarked"], *did)
+            logged = Counter(line.split("WORKER: ")[1].split(" | ")[0] for line in tail.lines)
+            most["delivered"] = max(most["delivered"], *logged.values())
+    for what, images in most.items():
+        name, evenly = f"the most that one {what}", f"evenly: {IMAGES / WORKERS:g}"
+        yield Figure(FAIRNESS, name, images, "images", evenly, at_most=PROMISED_MOST)
 
 
 def _watermark_ends(stack: Stack) -> list[list[float]]:
@@ -167,5 +129,32 @@ def _watermark_ends(stack: Stack) -> list[list[float]]:
     return [sorted(times) for times in ends.values()]
 
 
-def _name(workers: int) -> str:
-    return f"{workers} worker{'s' * (workers > 1)}"
+def depth(bench: Bench) -> Iterator[Figure]:
+    """Small images a second that one worker takes from the head of a queue, long or short."""
+    timed, waiting, rates = bench.effort.small, bench.effort.waiting, []
+    images = [form(bench.small)] * (2 * timed + SPARE)
+    with bench.product(MAX_QUEUE_DEPTH="1000000") as long, bench.product() as empty:
+        for stack in (long, empty):
+            stack["worker-1"].stop()
+        bench.doing(f"queue depth, making {waiting} jobs")
+        behind = [form(jpeg(size=(8, 8)))] * waiting
+        post_all(f"{long.url}/media", images * bench.effort.rounds + behind)
+        for _ in bench.rounds("queue depth"):
+            post_all(f"{empty.url}/media", images)
+            os.sync()  # or what is measured next pays for it
+            rates.append((_head_rate(long, timed), _head_rate(empty, timed)))
+    name = f"small images, {waiting} more behind them"
+    yield compared(DEPTH, name, "a second", "none behind them", rates, at_least=0.9)
+
+
+def _head_rate(stack: Stack, timed: int) -> float:
+    """Of a worker that starts, and is timed once it has done as many images as are timed.
+
+    By then it has also compared the queue with pending/, which happens once a minute.
+    """
+    tail = Tail(stack.activity_log)
+    stack["worker-1"].start()
+    first, started = tail.wait(timed), time.monotonic()
+    rate = (tail.wait(2 * timed) - first) / (time.monotonic() - started)
+    stack["worker-1"].stop()
+    return rate

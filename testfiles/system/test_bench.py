@@ -24,11 +24,9 @@ TINY = Effort(
     rounds=1,
     photos=3,
     small=12,
-    latencies=3,
     uploads={80 * KB: 2, 2 * MB: 1},
     large_at_once=2,
     workers={1: 1, 2: 1},
-    queued=12,
     waiting=40,
 )
 STEPS = ("streaming: the form parsed", "hash: SHA-256", "fsync: the file")
