@@ -67,7 +67,7 @@ def main() -> int:
                 figures += PARTS[name](bench)
     except KeyboardInterrupt:
         status = 130
-    except (StackError, OSError) as error:
+    except (StackError, OSError, RuntimeError) as error:  # RuntimeError: a broken process pool
         # With Ctrl-C a terminal ends the services as well, and what fails then is no news.
         status = 130 if isinstance(error.__context__, KeyboardInterrupt) else 1
         if status == 1:

@@ -9,10 +9,10 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import cycle, islice, repeat
 from multiprocessing import get_context
-from multiprocessing.pool import Pool
 from pathlib import Path
 from statistics import quantiles
 from unittest.mock import patch
@@ -39,7 +39,7 @@ ROWS = (  # and what is promised of the ratio at least
 WARM_UP = 6
 PAUSES_S = (0.02, 0.2)
 PADDING = 10  # px
-IGNORE_CTRL_C = (signal.SIGINT, signal.SIG_IGN)
+SPAWN, IGNORE_CTRL_C = get_context("spawn"), (signal.SIGINT, signal.SIG_IGN)
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
@@ -54,7 +54,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         bench.product() as product,
         bench.plain() as plain,
         patch.dict(os.environ, malloc.ENVIRONMENT),  # as the worker's processes have it
-        get_context("spawn").Pool(usable_cpus(), signal.signal, IGNORE_CTRL_C) as pool,
+        ProcessPoolExecutor(usable_cpus(), SPAWN, signal.signal, IGNORE_CTRL_C) as pool,
     ):
         ways: dict[str, Callable[[Sequence[bytes]], float]] = {
             "product": partial(through, product),
@@ -114,15 +114,19 @@ def idle_latencies(stack: Stack, content: bytes, count: int) -> list[float]:
 
 
 def _by_step(
-    pool: Pool, step: Callable[[Path, Path], None], folder: Path, contents: Sequence[bytes]
+    pool: ProcessPoolExecutor,
+    step: Callable[[Path, Path], None],
+    folder: Path,
+    contents: Sequence[bytes],
 ) -> float:
     """Images a second from file to file, by one step alone."""
-    files = [(folder / f"{n}.jpg", folder / f"watermarked_{n}.jpg") for n in range(len(contents))]
-    for (source, _), content in zip(files, contents, strict=True):
+    sources = [folder / f"{n}.jpg" for n in range(len(contents))]
+    for source, content in zip(sources, contents, strict=True):
         source.write_bytes(content)
+    targets = [folder / f"watermarked_{source.name}" for source in sources]
     started = time.monotonic()
-    pool.starmap(step, files, chunksize=1)
-    return len(files) / (time.monotonic() - started)
+    list(pool.map(step, sources, targets))
+    return len(sources) / (time.monotonic() - started)
 
 
 def by_product(source: Path, target: Path) -> None:

@@ -43,10 +43,8 @@ def scaling(bench: Bench) -> Iterator[Figure]:
         name = f"{workers} worker{'s' * (workers > 1)}"
         bench.doing(f"scaling, {name}")
         rate, idle, redis = _scaled(bench, workers, timed)
-        to, promised = (
-            f"one that only waits: {short(waiting)}",
-            PROMISED if workers == MOST else None,
-        )
+        to = f"one that only waits: {short(waiting)}"
+        promised = PROMISED if workers == MOST else None
         yield Figure(SCALING, name, rate, "a second", to, rate / waiting, at_least=promised)
         one = rate if workers == 1 else one
         if one:
@@ -133,16 +131,16 @@ def depth(bench: Bench) -> Iterator[Figure]:
     """Small images a second that one worker takes from the head of a queue, long or short."""
     timed, waiting, rates = bench.effort.small, bench.effort.waiting, []
     images = [form(bench.small)] * (2 * timed + SPARE)
-    with bench.product(MAX_QUEUE_DEPTH="1000000") as long, bench.product() as empty:
-        for stack in (long, empty):
+    with bench.product(MAX_QUEUE_DEPTH="1000000") as long, bench.product() as other:
+        for stack in (long, other):
             stack["worker-1"].stop()
         bench.doing(f"queue depth, making {waiting} jobs")
         behind = [form(jpeg(size=(8, 8)))] * waiting
         post_all(f"{long.url}/media", images * bench.effort.rounds + behind)
         for _ in bench.rounds("queue depth"):
-            post_all(f"{empty.url}/media", images)
+            post_all(f"{other.url}/media", images)
             os.sync()  # or what is measured next pays for it
-            rates.append((_head_rate(long, timed), _head_rate(empty, timed)))
+            rates.append((_head_rate(long, timed), _head_rate(other, timed)))
     name = f"small images, {waiting} more behind them"
     yield compared(DEPTH, name, "a second", "none behind them", rates, at_least=0.9)
 
