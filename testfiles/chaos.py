@@ -1,6 +1,7 @@
-"""Nothing accepted is lost, nothing is stored twice: posts images to a whole stack while its
-parts are killed, frozen and restarted at random, then compares what was acknowledged with what
-is there, as Jepsen does.
+"""Posts images to a whole stack while its parts are killed, frozen and restarted at random.
+
+Then it compares what was acknowledged with what is stored, as Jepsen does: nothing accepted may
+be lost or stored twice.
 
     make chaos
     make chaos ARGS="--seconds 60 --images 100 --seed 7 --workers 3"
@@ -36,7 +37,7 @@ from local_stack.host import StackError, interrupt_on_signals
 from local_stack.service import web_trouble
 
 SETTLE_S = 240
-QUIET_S = 1  # nothing pending for so long: an upload may be between two folders
+QUIET_S = 1  # with nothing pending: an upload may be between two folders
 
 
 def main() -> int:
@@ -51,7 +52,7 @@ def main() -> int:
         with kind(run_dir, args.workers, dict(args.env)) as where:
             outcome = _run(args, where, console)
             status = 1 if outcome.wrong else 0
-            show(console, outcome)  # of files that go with the deployment
+            show(console, outcome)  # now: its files go when the deployment ends
     except KeyboardInterrupt:
         return 130
     except (StackError, FaultMissed, subprocess.SubprocessError) as error:

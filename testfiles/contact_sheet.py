@@ -144,7 +144,7 @@ def _extremes() -> Iterator[Sample]:
 
 
 def write(folder: Path) -> Path:
-    """Make everything anew in folder; the page's path.
+    """Make everything anew in folder, and return the page's path.
 
     Raises SystemExit for a folder that holds anything else.
     """
@@ -188,7 +188,7 @@ def _figure(folder: Path, number: int, sample: Sample, logo: Path) -> str:
 
 
 def _shown(path: Path) -> str:
-    """What a browser can show of it: itself, or a PNG of its first pages side by side."""
+    """A file that a browser can show: the image itself, or a PNG of its pages side by side."""
     with registry.open_image(path) as image:
         if image.format in SHOWN_BY_BROWSERS:
             return path.name

@@ -3,9 +3,8 @@ removes what it posted.
 
     python testfiles/test.py --url http://localhost:8000 --central http://localhost:8003
 
-It does not know the deployment's settings. So a logo may be anywhere, of any size and opacity, and
-the result of any format; but it is the same image, with something on it, and on all of them in the
-same place.
+It does not know the deployment's settings. So a logo may have any place, size and opacity, and the
+result any format. But the result is the same image with something on it, in the same place on all.
 
 Exit status: 0 when all held, 1 when something did not, 2 when a service cannot be reached.
 """
@@ -41,20 +40,20 @@ FORMATS: dict[str, tuple[str, Callable[..., bytes]]] = {
     "GIF": ("gif", images.gif),
 }
 LOG_LINE = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] WORKER: (.+) \| IMAGE: (.+)")
-# Upright: hardly a logo is, and so none fills them. Those after the first are for MAX_UPLOAD_MB
-# and MAX_MEGAPIXELS that are small.
+# Upright, as hardly a logo is: so no logo fills them. The smaller ones are tried where
+# MAX_UPLOAD_MB or MAX_MEGAPIXELS refuses the first.
 SIZES = ((150, 400), (75, 200), (30, 80), (15, 40))
 TOO_LARGE = ("upload_too_large", "too_many_pixels")
 MCU = 16  # a JPEG's blocks change as a whole
-# Of the image as it looks from afar, where OUTPUT_QUALITY=1 is no worse: pixels across, the most
-# of 255 by which one that the logo is not on may differ, and how many of them there are at least.
+# The image is compared as it looks from afar, where OUTPUT_QUALITY=1 is no worse: so many pixels
+# across. A pixel outside the logo differs by less than ALIKE of 255; at least this share does.
 AFAR, ALIKE, LEAST_ALIKE = 8, 40, 0.25
 Box = tuple[int, int, int, int]
 
 
 @dataclass
 class Trial:
-    """One image on its way, what the gateway says of it, and what is wrong with it."""
+    """One image, what the gateway says about it, and what is wrong with it."""
 
     name: str
     image_format: str
@@ -62,7 +61,7 @@ class Trial:
     content: bytes = b""
     media_id: str = ""
     record: dict[str, Any] = field(default_factory=dict)
-    changed: Box | None = None  # what part of it, where nothing else changed at all
+    changed: Box | None = None  # the only part that changed, where there is one
     complaint: str = ""
 
     def row(self) -> dict[str, Any]:
@@ -83,7 +82,7 @@ def between(start: str, end: str) -> float:
 
 
 def post(http: httpx.Client, url: str, trial: Trial, seconds: float) -> None:
-    """Upload, as often as the gateway asks for patience, and smaller where it is too large."""
+    """Upload: again where the gateway asks to wait, and smaller where it is too large."""
     deadline, sizes = time.monotonic() + seconds, iter(SIZES)
     _, generate = FORMATS[trial.image_format]
     trial.content = generate(trial.number, next(sizes))
@@ -104,7 +103,7 @@ def post(http: httpx.Client, url: str, trial: Trial, seconds: float) -> None:
 
 
 def code_of(answer: httpx.Response) -> str:
-    """That of a problem document."""
+    """The code of a problem document."""
     is_problem = "problem+json" in answer.headers.get("Content-Type", "")
     return str(answer.json().get("code")) if is_problem else ""
 
@@ -128,7 +127,7 @@ def wait(http: httpx.Client, args: argparse.Namespace, trial: Trial) -> None:
 
 
 def result_complaint(http: httpx.Client, central: str, trial: Trial, log: list[str]) -> str:
-    """What is wrong with the stored image or its line in the log; nothing, one hopes."""
+    """What is wrong with the stored image or its line in the log; empty where nothing is."""
     answer = http.get(f"{central}/media/{trial.media_id}")
     if not answer.is_success:
         return f"central answered {answer.status_code}: {answer.text}"
@@ -146,7 +145,7 @@ def result_complaint(http: httpx.Client, central: str, trial: Trial, log: list[s
 def watermark_complaint(
     trial: Trial, answer: httpx.Response, *, passes_unmarked: bool = False
 ) -> str:
-    """What is wrong with the watermark: there is one, on what is the same image else."""
+    """What is wrong with the watermark, or with the rest of the image, which must be the same."""
     before, after = Image.open(BytesIO(trial.content)), Image.open(BytesIO(answer.content))
     sent_as = answer.headers["Content-Type"]
     if sent_as != Image.MIME.get(after.format or ""):
@@ -166,8 +165,8 @@ def watermark_complaint(
 
 
 def difference(before: Image.Image, after: Image.Image) -> Image.Image:
-    """Of the pixels as a person sees them: nothing where both are invisible, and over white where
-    the format of one has no transparency."""
+    """Per pixel, as a person sees it: nothing where both are invisible, and over white where
+    one format has no transparency."""
     pictures = [image.convert("RGBA") for image in (before, after)]
     if not after.has_transparency_data:
         white = Image.new("RGBA", before.size, "white")
@@ -176,13 +175,13 @@ def difference(before: Image.Image, after: Image.Image) -> Image.Image:
 
 
 def share_below(level: int, changed: Image.Image) -> float:
-    """Of the pixels, how many changed by less in all of their channels."""
+    """The share of pixels that changed by less than level in all channels."""
     strongest = reduce(ImageChops.lighter, changed.split())
     return sum(strongest.histogram()[:level]) / (changed.width * changed.height)
 
 
 def complain_of_strays(trials: Iterable[Trial]) -> None:
-    """With the same settings and of the same size, all have their logo in the same place."""
+    """Images of the same size have their logo in the same place; complain of those that do not."""
     marked = [(trial, size_of(trial), trial.changed) for trial in trials if trial.changed]
     for trial, size, box in marked:
         others = [other for t, its_size, other in marked if t is not trial and its_size == size]
@@ -201,7 +200,7 @@ def size_of(trial: Trial) -> tuple[int, int]:
 
 
 def run(args: argparse.Namespace, console: Console) -> list[Trial]:
-    """Post all, wait for all, then check all; whatever happens, none stays."""
+    """Post all, wait for all, check all. Whatever happens, remove all."""
     run_id = secrets.token_hex(4)
     trials = [
         Trial(f"smoke-{run_id}-{number}.{extension}", image_format, number)
@@ -236,7 +235,7 @@ def check(http: httpx.Client, args: argparse.Namespace, trials: Iterable[Trial])
 
 
 def remove(http: httpx.Client, args: argparse.Namespace, trial: Trial) -> None:
-    """Here and at central, once it is at its end."""
+    """Delete the media here and at central, once it has ended."""
     if trial.content and not trial.media_id and not trial.complaint:
         post(http, args.url, trial, args.timeout)  # Ctrl-C came before the answer, which has its id
     if not trial.media_id:

@@ -1,121 +1,75 @@
-"""What the bench found: figures, each beside its reference, as a table and as JSON."""
+"""What the bench found: figures, each beside its reference, and facts about the machine."""
 
-import json
 import os
 import platform
-import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import timeit
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import median
+from tempfile import TemporaryFile
 
-from rich.console import JustifyMethod
+import psutil  # type: ignore[import-untyped]
 from rich.table import Table
-from rich.text import Text
 
-HEADINGS = ("", "figure", "beside", "ratio", "promised", "")
+from runtime.container_limits import usable_cpus
+
+VERDICTS = {None: "", True: "[green]held", False: "[red]missed"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """value in unit; ratio is to the reference of the same run, which is named with its value.
+    """A value with its unit, and its ratio to a reference of the same run.
 
-    promise says what is promised of the ratio where there is one, else of the value.
+    A promise is about the ratio, or about the value where there is no ratio.
     """
 
     part: str
     name: str
     value: float
     unit: str
-    reference: str = ""
+    reference: str = ""  # with its value
     ratio: float | None = None
     at_least: float | None = None
     at_most: float | None = None
-    rounds: tuple[tuple[float, float], ...] = ()  # each the value and its reference
-
-    @property
-    def judged(self) -> float:
-        return self.value if self.ratio is None else self.ratio
 
     @property
     def holds(self) -> bool | None:
         """Whether the promise is kept; None where there is none."""
+        judged = self.value if self.ratio is None else self.ratio
         if self.at_least is not None:
-            return self.judged >= self.at_least
-        return None if self.at_most is None else self.judged <= self.at_most
-
-    @property
-    def promise(self) -> str:
-        if self.at_least is not None:
-            return f"at least {self.at_least:g}"
-        return "" if self.at_most is None else f"at most {self.at_most:g}"
+            return judged >= self.at_least
+        return None if self.at_most is None else judged <= self.at_most
 
 
 def compared(
-    part: str, name: str, unit: str, to: str, pairs: Sequence[tuple[float, float]], **promise: float
+    part: str,
+    name: str,
+    unit: str,
+    to: str,
+    pairs: Sequence[tuple[float, float]],
+    at_least: float | None = None,
 ) -> Figure:
-    """The figure of rounds, each a value and its reference: medians, the ratio's as well."""
-    value = statistics.median(value for value, _ in pairs)
-    reference = statistics.median(other for _, other in pairs)
-    ratio = statistics.median(value / other for value, other in pairs)
-    return Figure(
-        part, name, value, unit, f"{to}: {short(reference)}", ratio, rounds=tuple(pairs), **promise
-    )
+    """The medians of several rounds, each a value and its reference."""
+    value, reference = (median(column) for column in zip(*pairs, strict=True))
+    ratio = median(value / other for value, other in pairs)
+    return Figure(part, name, value, unit, f"{to}: {short(reference)}", ratio, at_least)
 
 
-def tables(figures: Sequence[Figure], room: int) -> Iterator[Table]:
-    """One for each part; where there is room for that, with their columns below each other."""
-    rows = [HEADINGS, *map(_row, figures)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    fits = sum(widths) + 2 * len(widths) <= room
+def tables(figures: Sequence[Figure]) -> Iterator[Table]:
+    """One for each part."""
     for part in dict.fromkeys(figure.part for figure in figures):
-        shown = Table(box=None, title=f"\n{part}", title_justify="left", title_style="bold")
-        for heading, width in zip(HEADINGS, widths, strict=True):
-            justify: JustifyMethod = "right" if heading in ("figure", "ratio") else "left"
-            shown.add_column(heading, justify=justify, min_width=width if fits else None)
-        for figure in figures:
-            if figure.part == part:
-                style = {None: "", True: "green", False: "red"}[figure.holds]
-                *cells, verdict = _row(figure)
-                shown.add_row(*cells, Text(verdict, style))
-        yield shown
-
-
-def _row(figure: Figure) -> tuple[str, ...]:
-    return (
-        figure.name,
-        f"{short(figure.value)} {figure.unit}",
-        figure.reference,
-        "" if figure.ratio is None else f"{figure.ratio:.3g}",
-        figure.promise,
-        {None: "", True: "held", False: "missed"}[figure.holds],
-    )
-
-
-def as_json(facts: Mapping[str, Any], figures: Sequence[Figure]) -> str:
-    results = [{**asdict(figure), "holds": figure.holds} for figure in figures]
-    return json.dumps({**facts, "figures": results}, indent=1) + "\n"
-
-
-def machine(folder: Path) -> dict[str, Any]:
-    """The machine's facts, and what an fsync costs in folder."""
-    return {
-        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "processor": _processor(),
-        "cores": cores(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "load_average_before": round(os.getloadavg()[0], 2),
-        "fsync_ms": round(1000 * _fsync_s(folder), 3),
-    }
-
-
-def cores() -> int:
-    """Those this process may use."""
-    has_affinity = hasattr(os, "sched_getaffinity")
-    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+        table = Table(box=None, title=f"\n{part}", title_justify="left", title_style="bold")
+        for heading in ("", "figure", "beside", "ratio", "promised", ""):
+            table.add_column(heading, justify="right" if heading in ("figure", "ratio") else "left")
+        for row in (figure for figure in figures if figure.part == part):
+            ratio = "" if row.ratio is None else f"{row.ratio:.3g}"
+            least = "" if row.at_least is None else f"at least {row.at_least:g}"
+            promise = least if row.at_most is None else f"at most {row.at_most:g}"
+            value, verdict = f"{short(row.value)} {row.unit}", VERDICTS[row.holds]
+            table.add_row(row.name, value, row.reference, ratio, promise, verdict)
+        yield table
 
 
 def short(value: float) -> str:
@@ -123,22 +77,22 @@ def short(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _processor() -> str:
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text().splitlines() if facts.exists() else []
-    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def _fsync_s(folder: Path) -> float:
-    """The median of writing and fsyncing 80 KB, as a small upload does."""
-    path, seconds = folder / "fsync.try", []
-    for _ in range(50):
-        with path.open("wb") as file:
-            file.write(bytes(80_000))
-            file.flush()
-            started = time.perf_counter()
-            os.fsync(file.fileno())
-            seconds.append(time.perf_counter() - started)
-    path.unlink()
-    return statistics.median(seconds)
+def machine(folder: Path) -> dict[str, object]:
+    """Facts about the machine, and what an fsync of a small upload costs in folder."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    with TemporaryFile(dir=folder, buffering=0) as file:
+        fsyncs_s = timeit.repeat(
+            lambda: os.fsync(file.fileno()), lambda: file.write(bytes(80_000)), number=1, repeat=50
+        )
+    return {
+        "measured_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "processor": next(models, platform.processor()),
+        "cores": usable_cpus(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load_average_before": round(os.getloadavg()[0], 2),
+        "fsync_ms": round(1000 * median(fsyncs_s), 3),
+    }

@@ -1,68 +1,74 @@
 """The memory of each process: at rest, with large files at once, and with photos flowing."""
 
-import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
-from benchmarks.client import Form, Poster, Tail
+import psutil  # type: ignore[import-untyped]
+
+from benchmarks.client import form, post_all
 from benchmarks.figures import Figure, short
-from benchmarks.photos import padded
-from benchmarks.pipeline import through
-from benchmarks.processes import Memory
-from benchmarks.rig import MB, Bench
-from local_stack.stack import Stack
+from benchmarks.pipeline import flow, through
+from benchmarks.rig import MB, Bench, empty, padded
 from support.services import until
 
 PART = "Resident memory, the most of each process"
 SERVICES = {"gateway": "gateway", "central": "central", "worker": "worker-1", "redis": "redis"}
 PIXELS = "largest pixel process"
 PROMISED_MB = {"gateway": 100, "central": 100, "worker": 120}
-ONE_FILE = 50 * MB
+LOOK_S = 0.05
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
-    """Under each load, beside what it has at rest. Also alone what central has to take: a
-    worker delivers fewer at once, and drops what comes after the pixels."""
+    """Under each load, beside what the process has at rest.
+
+    Central gets the large files once more by themselves: a worker delivers fewer at once, and
+    drops what comes after the pixels.
+    """
     number = bench.effort.large_at_once
-    files = [Form.of(padded(bench.large, ONE_FILE), worker_name="bench")] * number
-    loads: dict[str, Callable[[Stack], object]] = {
-        f"{number} x 50 MB at once": lambda stack: _uploaded(stack, files),
-        f"{number} x 50 MB at central": lambda stack: _delivered(stack, files),
-        "large photos": lambda stack: through(stack, [bench.large] * bench.effort.photos),
-    }
+    files = [form(padded(bench.large, 50 * MB), worker_name="bench")] * number
     with bench.product() as stack:
+        central_url = f"{stack.central_url}/upload-final"
+        loads: dict[str, Callable[[], float]] = {
+            f"{number} x 50 MB at once": lambda: flow(stack, files, number),
+            f"{number} x 50 MB at central": lambda: post_all(central_url, files, number),
+            "large photos": lambda: through(stack, [bench.large] * bench.effort.photos),
+        }
         through(stack, [bench.small])
-        pids = {name: stack[service].pid for name, service in SERVICES.items()}
-        memory = Memory(pids, largest_children={"worker": PIXELS})
-        rest = memory.now()
+        processes = {name: psutil.Process(stack[of].pid) for name, of in SERVICES.items()}
+        rest = _used_mb(processes)
         for load, run in loads.items():
             bench.doing(f"memory, {load}")
-            with memory.watched() as most:
-                run(stack)
-            _remove_images(stack)
-            for name in ["central"] if "central" in load else [*SERVICES, PIXELS]:
-                at_rest = f"at rest: {short(rest[name] / MB)}"
+            most = _most_mb(processes, run)
+            until(lambda: not any((stack.upload_dir / "pending").iterdir()))
+            empty(stack.upload_dir / "done")
+            empty(stack.storage_dir)
+            for name in ["central"] if "central" in load else most:
+                at_rest = f"at rest: {short(rest[name])}"
                 promised = PROMISED_MB.get(name)
-                used = most[name] / MB
-                yield Figure(PART, f"{name}, {load}", used, "MB", at_rest, at_most=promised)
+                yield Figure(PART, f"{name}, {load}", most[name], "MB", at_rest, at_most=promised)
 
 
-def _uploaded(stack: Stack, files: list[Form]) -> None:
-    """All at once, until the last is stored."""
-    tail = Tail(stack.activity_log)
-    with Poster(f"{stack.url}/media", len(files)) as poster:
-        poster.post_all(files)
-        tail.wait(len(files))
+def _most_mb(
+    processes: Mapping[str, psutil.Process], load: Callable[[], float]
+) -> dict[str, float]:
+    """The most that each process uses while the load runs."""
+    most = _used_mb(processes)
+    with ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(load)
+        while not loading.done():
+            most = {name: max(used, most[name]) for name, used in _used_mb(processes).items()}
+            time.sleep(LOOK_S)
+    loading.result()
+    return most
 
 
-def _delivered(stack: Stack, files: list[Form]) -> None:
-    with Poster(f"{stack.central_url}/upload-final", len(files)) as poster:
-        poster.post_all(files)
-
-
-def _remove_images(stack: Stack) -> None:
-    """They are large, and nobody will ask for them."""
-    until(lambda: not any((stack.upload_dir / "pending").iterdir()))
-    for folder in (stack.upload_dir / "done").iterdir():
-        shutil.rmtree(folder)
-    for image in stack.storage_dir.glob("[!.]*"):
-        image.unlink()
+def _used_mb(processes: Mapping[str, psutil.Process]) -> dict[str, float]:
+    """What each process uses now, and the largest child of the worker."""
+    used = {name: process.memory_info().rss / MB for name, process in processes.items()}
+    used[PIXELS] = 0
+    for child in processes["worker"].children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it ended just now
+            used[PIXELS] = max(used[PIXELS], child.memory_info().rss / MB)
+    return used

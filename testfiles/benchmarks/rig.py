@@ -1,177 +1,134 @@
-"""What every part of the bench works with: how much to do, on which images, in which processes."""
+"""What every part of the bench works with: how much to do, on which images, in which services."""
 
-import os
-import subprocess
+import random
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import httpx
+from PIL import Image, UnidentifiedImageError
 
-from local_stack.host import StackError, free_ports
+from local_stack.service import Service, web_trouble
 from local_stack.stack import ROOT, Stack
-from support.fast import redis_server
-from support.services import until
+from support.images import encode, photo
 
 LOGO = ROOT / "worker-server" / "bundled_logo.png"
-TESTFILES = ROOT / "testfiles"
-
-
+UVICORN = "-m uvicorn benchmarks.plain:app --no-access-log --log-level warning --port"
 KB, MB = 1000, 1_000_000
+SIZES = ((3000, 2000), (3264, 2448), (4000, 3000))  # 6, 8 and 12 megapixels
 
 
-@dataclass(frozen=True)
-class Effort:
+class Effort(NamedTuple):
     """How much is measured."""
 
-    rounds: int
-    photos: int  # a round
-    small: int
-    latencies: int
-    uploads: Mapping[int, int]  # how many a round of each size in bytes
-    large_at_once: int  # uploads of 50 MB
-    workers: Mapping[int, int]  # how many images of each worker are timed, by number of workers
-    queued: int  # small images that are timed with and without waiting jobs behind them
-    waiting: int
+    rounds: int = 3
+    photos: int = 90  # a round
+    small: int = 300
+    uploads: Mapping[int, int] = {80 * KB: 400, 2 * MB: 80, 50 * MB: 8}  # a round, by size
+    large_at_once: int = 20  # uploads of 50 MB
+    workers: Mapping[int, int] = {1: 8, 2: 6, 4: 5, 8: 5, 16: 5, 32: 6}  # and images of each
+    waiting: int = 50_000  # in a long queue
 
 
-FULL = Effort(
-    rounds=3,
-    photos=90,
-    small=300,
-    latencies=300,
-    uploads={80 * KB: 400, 2 * MB: 80, 50 * MB: 8},
-    large_at_once=20,
-    workers={1: 8, 2: 6, 4: 5, 8: 5, 16: 5, 32: 6},
-    queued=400,
-    waiting=50_000,
-)
-QUICK = Effort(
-    rounds=1,
-    photos=9,
-    small=60,
-    latencies=20,
-    uploads={80 * KB: 120, 2 * MB: 24, 50 * MB: 4},
-    large_at_once=10,
-    workers={2: 1},
-    queued=150,
-    waiting=5_000,
-)
-
-
-class Doing(Protocol):
-    """Says what is done right now, or how far what was said last is done."""
-
-    def __call__(self, what: str, done: int = 0, of: int = 0, /) -> None: ...
+FULL = Effort()
+QUICK = Effort(rounds=1, photos=9, small=60, large_at_once=10, workers={2: 1}, waiting=5_000)
 
 
 @dataclass(frozen=True)
 class Bench:
-    """folder is a place on a real disk, removed when all is measured: some file systems (ext4
-    without a journal) are slow to make files for minutes after others were deleted."""
+    """folder lies on a real disk and is removed at the very end: some file systems (ext4 without
+    a journal) are slow to make files for minutes after others were deleted."""
 
     folder: Path
     effort: Effort
     photos: list[bytes]
     small: bytes
-    doing: Doing
+    doing: Callable[[str], object]  # says what is measured now
 
     @property
     def large(self) -> bytes:
-        """The largest photo; of those that are generated the one of 12 megapixels."""
+        """The largest photo; of the generated ones, that of 12 megapixels."""
         return max(self.photos, key=len)
+
+    def rounds(self, what: str) -> Iterator[int]:
+        """The number of each round, which is announced."""
+        for number in range(1, self.effort.rounds + 1):
+            self.doing(f"{what}, round {number} of {self.effort.rounds}")
+            yield number
 
     def new_folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self.folder))
 
-    @contextmanager
-    def product(self, **env: str) -> Iterator[Stack]:
-        """The product's services, as `make run` starts them; env has settings of theirs."""
-        with Stack(self.new_folder(), {"GOOGLE_LOGO": str(LOGO), **env}) as stack:
-            yield stack
+    def product(self, **env: str) -> Stack:
+        """The product's services, as `make run` starts them. env has settings for them."""
+        return Stack(self.new_folder(), {"GOOGLE_LOGO": str(LOGO), **env})
 
-    @contextmanager
-    def plain(self) -> Iterator["Plain"]:
-        """The plain pipeline's."""
-        folder, (port, central_port) = self.new_folder(), free_ports(2)
-        with redis_server(folder) as redis:
-            plain = Plain(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{central_port}", folder)
-            env = {
-                "UPLOAD_DIR": str(folder / "uploads"),
-                "STORAGE_DIR": str(folder / "storage"),
-                "ACTIVITY_LOG": str(plain.activity_log),
-                "REDIS_URL": redis.url,
-                "CENTRAL_SERVER_URL": f"{plain.central_url}/upload-final",
-                "GOOGLE_LOGO": str(LOGO),
-            }
-            with ExitStack() as processes:
-                for app, url in (("gateway", plain.url), ("central", plain.central_url)):
-                    processes.enter_context(uvicorn(f"benchmarks.plain:{app}", url, env, TESTFILES))
-                processes.enter_context(
-                    process(["-m", "arq", "benchmarks.plain.Worker"], env, TESTFILES)
-                )
-                yield plain
+    def plain(self, **env: str) -> Stack:
+        """The plain pipeline's services."""
+        return PlainStack(self.new_folder(), {"GOOGLE_LOGO": str(LOGO), **env})
 
 
-@dataclass(frozen=True)
-class Plain:
-    url: str
-    central_url: str
-    folder: Path
+class PlainStack(Stack):
+    """The services of benchmarks/plain.py, with the settings of the product's."""
 
-    @property
-    def activity_log(self) -> Path:
-        return self.folder / "activity.log"
+    def _definitions(self) -> Iterator[Service]:
+        redis, *_ = super()._definitions()
+        yield redis
+        for name, url in (("central", self.central_url), ("gateway", self.url)):
+            yield self._python(name, f"{UVICORN} {urlsplit(url).port}", partial(web_trouble, url))
+        if self._env["WORKERS"] != "0":
+            yield self._python("worker-1", "-m arq benchmarks.plain.Worker", lambda: "")
 
-
-@contextmanager
-def process(
-    arguments: list[str], env: Mapping[str, str], cwd: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python process, ended with the context."""
-    running = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=cwd,
-        env={**os.environ, **env},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C reaches the bench alone, which ends them in order
-    )
-    try:
-        yield running
-    finally:
-        running.terminate()
-        running.wait()
+    def _python(self, name: str, arguments: str, trouble: Callable[[], str]) -> Service:
+        command = [sys.executable, *arguments.split()]
+        return Service(name, command, ROOT / "testfiles", self._env, self._say, trouble)
 
 
-@contextmanager
-def uvicorn(
-    app: str, url: str, env: Mapping[str, str], cwd: Path, *options: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    """An app that answers."""
-    port = str(urlsplit(url).port)
-    arguments = ["-m", "uvicorn", app, "--port", port, "--no-access-log", "--log-level", "warning"]
-    with process([*arguments, *options], env, cwd) as running:
-        until(lambda: running.poll() is not None or _answers(url))
-        if running.poll() is not None:
-            raise StackError(f"uvicorn {app} ended with status {running.returncode}.")
-        yield running
+def photos() -> list[bytes]:
+    """Photos of 6, 8 and 12 megapixels: 1.3 to 2.7 MB, as cameras and phones make them."""
+    return [encode(photo(n, size, 0.07), "JPEG", quality=92) for n, size in enumerate(SIZES)]
 
 
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", trust_env=False).is_success
-    except httpx.TransportError:
-        return False
+def small_image() -> bytes:
+    """320 x 240 pixels in 77 KB."""
+    return encode(photo(0, (320, 240), 0.7), "JPEG", quality=95)
 
 
-def kill(stack: Stack, workers: int) -> None:
-    """End all at once: what is still queued is of no interest."""
-    names = [f"worker-{number}" for number in range(1, workers + 1)]
-    for name in [*names, "gateway", "central", "redis"]:
-        stack[name].kill()
+def photos_in(folder: str) -> list[bytes]:
+    """The user's photos. Raises ArgumentTypeError where there are none, or a damaged one."""
+    path = Path(folder).expanduser()
+    if not path.is_dir():
+        raise ArgumentTypeError(f"{path} is not a folder.")
+    found = []
+    for file in filter(Path.is_file, sorted(path.glob("*"))):
+        try:
+            with Image.open(file, formats=("JPEG", "PNG", "WEBP")) as image:
+                image.load()
+            found.append(file.read_bytes())
+        except UnidentifiedImageError:
+            continue
+        except (OSError, SyntaxError) as error:  # it would fail in the pipeline as well
+            raise ArgumentTypeError(f"{file} is damaged, take it out: {error}") from None
+    if not found:
+        raise ArgumentTypeError(f"There is no JPEG, PNG or WEBP in {path}.")
+    return found
+
+
+def padded(image: bytes, size: int) -> bytes:
+    """The image in a file of that size; the rest is noise, as compressed pixels are."""
+    return image + random.Random(0).randbytes(size - len(image))
+
+
+def empty(folder: Path) -> None:
+    """Delete what lies in a folder, but not the hidden records of central."""
+    for path in folder.glob("[!.]*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

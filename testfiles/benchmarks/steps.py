@@ -1,165 +1,139 @@
-"""What each step of taking an upload takes, by the services' own functions, one after the other.
+"""What each step of an upload takes, by the services' own functions, one after the other.
 
-In order of use, and with nothing else going on: together they are less than an upload takes,
-whose rest is HTTP.
+Nothing else runs meanwhile. Together the steps take less than an upload: the rest is HTTP. The
+coroutines yield a step's name when it ends.
 """
 
-import asyncio
 import hashlib
 import os
 import shutil
-import statistics
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
+from statistics import median
 
 from ulid import ULID
 
 from archive import activity_log
 from archive.receipts import Receipt, Receipts
-from benchmarks.client import CONTENT_TYPE, Form
+from benchmarks.client import CONTENT_TYPE, form
 from ingest import image_header
 from shared import contract, durable, jobs
 from shared.spool import Spool
 from shared.web.multipart import Chunk, FormStream
-from support.fast import redis_server
 from upload_api import admission
 from upload_api.queues import Queues
 from upload_api.settings import Settings
 
-CHUNK = 64 * 1024  # what one read of a socket brings at most
-NAME = "photo.jpg"
+PREPARED = ""  # ends what comes before an upload
+SOCKET_READ = 64 * 1024  # bytes at most
 
 
-class Laps:
-    """What each step took, time after time."""
-
-    def __init__(self) -> None:
-        self._ms: dict[str, list[float]] = defaultdict(list)
-
-    def start(self) -> None:
-        self._since = time.perf_counter()
-
-    def lap(self, step: str) -> None:
-        """The step ends, and the next one begins."""
-        self._ms[step].append(1000 * (time.perf_counter() - self._since))
-        self._since = time.perf_counter()
-
-    def medians(self) -> dict[str, float]:
-        return {step: statistics.median(ms) for step, ms in self._ms.items()}
+async def milliseconds(steps: AsyncIterator[str]) -> dict[str, float]:
+    """The median of each step."""
+    taken, since = defaultdict[str, list[float]](list), time.perf_counter()
+    async for step in steps:
+        taken[step].append(1000 * (time.perf_counter() - since))
+        since = time.perf_counter()
+    del taken[PREPARED]
+    return {step: median(each) for step, each in taken.items()}
 
 
-def of_gateway(folder: Path, content: bytes, repeats: int) -> dict[str, float]:
-    """The milliseconds of each step of POST /media."""
-    with redis_server(folder) as redis:
-        return asyncio.run(_of_gateway(folder, redis.url, content, repeats))
-
-
-async def _of_gateway(
+async def of_gateway(
     folder: Path, redis_url: str, content: bytes, repeats: int
-) -> dict[str, float]:
-    laps, body = Laps(), Form.of(content).body
-    settings = Settings(upload_dir=folder, redis_url=redis_url)
-    spool = Spool(folder)
+) -> AsyncIterator[str]:
+    """POST /media."""
+    body, spool = form(content), Spool(folder)
     spool.prepare()
+    settings = Settings(upload_dir=folder, redis_url=redis_url)
     redis = jobs.connect(redis_url, contract.WATERMARK_QUEUE, timeout_s=2, retries=1)
     for _ in range(repeats):
         media_id = str(ULID())
         received = spool.folder(contract.INCOMING, media_id)
-        laps.start()
-        await admission.admit(Queues(redis), settings)
-        laps.lap("admission: Redis, room")
-        chunks = await _parsed(body)
-        laps.lap("streaming: the form parsed")
-        sha256 = _hashed(chunks)
-        laps.lap("hash: SHA-256")
-        received.mkdir()
-        record = {"media_id": media_id, "filename": NAME, "sha256": sha256}
         record_path = received / contract.MEDIA_RECORD
-        with (received / NAME).open("wb") as file, record_path.open("wb") as record_file:
+        yield PREPARED
+        await admission.admit(Queues(redis), settings)
+        yield "admission: Redis, room"
+        chunks = await _parsed(body)
+        yield "streaming: the form parsed"
+        sha256 = hashlib.sha256()
+        for chunk in chunks:
+            sha256.update(chunk)
+        yield "hash: SHA-256"
+        received.mkdir()
+        with (received / "photo.jpg").open("wb") as file, record_path.open("wb") as record:
             file.writelines(chunks)
             file.flush()
-            laps.lap("written")
+            yield "written"
             image_header.read_size(BytesIO(content))
-            laps.lap("header check")
-            record_file.write(durable.as_json(record))
-            record_file.flush()
+            yield "header check"
+            record.write(durable.as_json({"media_id": media_id, "sha256": sha256.hexdigest()}))
+            record.flush()
             os.fsync(file.fileno())
-            laps.lap("fsync: the file")
-            os.fsync(record_file.fileno())
-            laps.lap("fsync: its record")
+            yield "fsync: the file"
+            os.fsync(record.fileno())
+            yield "fsync: its record"
         spool.commit(media_id)
-        laps.lap("fsync: two folders")
+        yield "fsync: two folders"
         await jobs.enqueue(redis, [(media_id, contract.Stage.WATERMARK, 1)])
-        laps.lap("enqueue")
+        yield "enqueue"
         shutil.rmtree(spool.folder(contract.PENDING, media_id))
     await redis.aclose(close_connection_pool=True)
-    return laps.medians()
 
 
-def of_central(folder: Path, content: bytes, repeats: int) -> dict[str, float]:
-    """The milliseconds of each step of POST /upload-final."""
-    return asyncio.run(_of_central(folder, content, repeats))
-
-
-async def _of_central(folder: Path, content: bytes, repeats: int) -> dict[str, float]:
-    laps, body = Laps(), Form.of(content, worker_name="bench").body
+async def of_central(folder: Path, content: bytes, repeats: int) -> AsyncIterator[str]:
+    """POST /upload-final."""
+    body, incoming = form(content, worker_name="bench"), folder / "incoming"
     log, receipts = activity_log.ActivityLog(folder / "log"), Receipts(folder)
     receipts.prepare()
-    for number in range(repeats):
-        media_id, name = str(ULID()), f"{number}.jpg"
-        incoming = folder / f"incoming-{number}"
-        laps.start()
+    for _ in range(repeats):
+        media_id = str(ULID())
+        name, now = f"{media_id}.jpg", activity_log.now()
+        yield PREPARED
         chunks = await _parsed(body)
-        laps.lap("streaming: the form parsed")
-        sha256 = _hashed(chunks)
-        laps.lap("hash: SHA-256")
+        yield "streaming: the form parsed"
+        sha256 = hashlib.sha256()
+        for chunk in chunks:
+            sha256.update(chunk)
+        yield "hash: SHA-256"
         with incoming.open("wb") as file:
             file.writelines(chunks)
             file.flush()
-            laps.lap("written")
+            yield "written"
             os.fsync(file.fileno())
-        laps.lap("fsync: the file")
-        line = activity_log.format_line(activity_log.now(), "bench", name)
-        intent: Receipt = {
+        yield "fsync: the file"
+        line = activity_log.format_line(now, "bench", name)
+        receipt: Receipt = {
             "name": name,
-            "sha256": sha256,
+            "sha256": sha256.hexdigest(),
             "size": len(content),
             "worker": "bench",
-            "timestamp": activity_log.now(),
+            "timestamp": now,
             "line": line,
             "log_offset": log.end(),
         }
         receipts.claim(name, media_id)
-        receipts.intend(media_id, intent)
-        laps.lap("fsync: its receipt")
+        receipts.intend(media_id, receipt)
+        yield "fsync: its receipt"
         (folder / name).hardlink_to(incoming)
         durable.fsync_dir(folder)
-        laps.lap("fsync: its name")
-        log.write_at(line.encode(), intent["log_offset"])
-        laps.lap("fsync: the log's line")
+        yield "fsync: its name"
+        log.write_at(line.encode(), receipt["log_offset"])
+        yield "fsync: the log's line"
         receipts.settle(media_id)
-        laps.lap("receipt settled")
+        yield "receipt settled"
         incoming.unlink()
         (folder / name).unlink()
-    return laps.medians()
 
 
 async def _parsed(body: bytes) -> list[Chunk]:
     """The file's bytes, in the pieces they come in."""
-    form = FormStream(CONTENT_TYPE, _arriving(body))
-    return [chunk async for part in form if part.name == "file" async for chunk in form.data()]
+    parts = FormStream(CONTENT_TYPE["Content-Type"], _arriving(body))
+    return [chunk async for part in parts if part.name == "file" async for chunk in parts.data()]
 
 
 async def _arriving(body: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(body), CHUNK):
-        yield body[start : start + CHUNK]
-
-
-def _hashed(chunks: list[Chunk]) -> str:
-    sha256 = hashlib.sha256()
-    for chunk in chunks:
-        sha256.update(chunk)
-    return sha256.hexdigest()
+    for start in range(0, len(body), SOCKET_READ):
+        yield body[start : start + SOCKET_READ]

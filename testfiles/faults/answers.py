@@ -1,4 +1,4 @@
-"""What the two servers say of each media after a run."""
+"""What the gateway and central answer about each media after a run."""
 
 import hashlib
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ ANSWER_S = 10
 
 @dataclass(frozen=True)
 class Answer:
-    """A status that is no status is what the gateway answered instead; so for central."""
+    """What was answered. A request that failed has its HTTP status or error in that place."""
 
     status: str
     stored_sha256: str

@@ -1,4 +1,4 @@
-"""What chaos does something to: the services as containers, in a compose project of their own."""
+"""The deployment that chaos breaks: containers in a Compose project of their own."""
 
 import os
 import subprocess
@@ -26,8 +26,7 @@ SIGNAL_CHILD = "import os, sys; os.kill(*map(int, sys.argv[1:]))"
 
 
 class Containers:
-    """docker compose up. A killed container counts as stopped by hand and stays down: as good
-    as a supervisor's pause."""
+    """docker compose up. Docker does not restart a container that was killed by hand."""
 
     def __init__(self, run_dir: Path, workers: int, env: Mapping[str, str]) -> None:
         port, central_port = free_ports(2)
@@ -133,7 +132,7 @@ class Containers:
         return sorted(self._run_dir.glob("*.out"))
 
     def _unpause(self, service: str) -> None:
-        """One that was killed meanwhile is not paused any more."""
+        """Do nothing where it is not paused any more: it was killed meanwhile."""
         paused = "{{.State.Paused}}"
         name = self._names[service]
         if self._docker("inspect", "--format", paused, name).strip() == "true":
@@ -156,12 +155,12 @@ class Containers:
     def _compose(self, *arguments: str) -> None:
         """Raises CalledProcessError."""
         output = self._run_dir / "compose.out"
-        with output.open("ab") as told:
+        with output.open("ab") as file:
             subprocess.run(
                 [*COMPOSE, *arguments],
                 cwd=ROOT,
                 env=self._env,
-                stdout=told,
+                stdout=file,
                 stderr=subprocess.STDOUT,
                 check=True,
             )

@@ -1,4 +1,4 @@
-"""What chaos does something to: processes.py and containers.py have one each.
+"""The deployment that chaos breaks: processes.py and containers.py have one each.
 
 Services are named gateway, central, redis, worker-1, worker-2 ... in both.
 """
@@ -11,7 +11,7 @@ from faults.evidence import Evidence
 
 
 class FaultMissed(Exception):
-    """There is nothing to do it to, for now: a service that is down, a worker without children."""
+    """The fault has no target now: the service is down, or the worker has no children."""
 
 
 class Deployment(Protocol):
@@ -25,20 +25,20 @@ class Deployment(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     def signal(self, service: str, signal: Signals) -> None:
-        """To the service's process and its children."""
+        """Send it to the service's process and its children."""
 
     def signal_parent(self, service: str, signal: Signals) -> None:
-        """To the service's own process alone."""
+        """Send it to the service's own process alone."""
 
     def signal_child(self, service: str, child: int, signal: Signals) -> None:
-        """To one of children(); nothing happens where it is gone."""
+        """Send it to one of children(); nothing happens where it is gone."""
 
     def children(self, service: str) -> list[int]:
         """The processes it has started."""
         ...
 
     def redis(self, *command: str) -> str:
-        """Redis' answer, its last item where it has several."""
+        """Run a command, and return the answer, or the last item of several."""
         ...
 
     def rotate_log(self) -> None:
@@ -48,10 +48,10 @@ class Deployment(Protocol):
         """Empty a media's progress.json, as a power cut may have left it."""
 
     def set_clock(self, service: str, ahead_s: float) -> None:
-        """Have the service's clock wrong, from now on and after a restart."""
+        """Set the service's clock wrong, from now on and after a restart."""
 
     def cut_power(self) -> None:
-        """All end at once, and what was in memory only is lost, the file system's memory too."""
+        """End all at once. What the file system has only in memory is lost, too."""
 
     def dead(self) -> list[str]:
         """The services that do not run."""
@@ -65,7 +65,7 @@ class Deployment(Protocol):
         ...
 
     def lost_records(self) -> int:
-        """How many media have ended and have an empty record."""
+        """How many media have an empty progress.json."""
         ...
 
     def evidence(self) -> Evidence:

@@ -1,4 +1,4 @@
-"""What is there after a run: the files of both volumes, read once."""
+"""What a run leaves: the files of both volumes, read once."""
 
 import hashlib
 import json
@@ -48,7 +48,7 @@ class Evidence:
 
     @cached_property
     def left_behind(self) -> list[str]:
-        """What central had begun, and neither ended nor cleared away."""
+        """What central began, and neither ended nor removed."""
         begun = (self.storage / ".intents", self.storage / ".incoming")
         return [f"{folder.name}/{path.name}" for folder in begun for path in folder.iterdir()]
 
@@ -67,7 +67,7 @@ class Evidence:
 
     @cached_property
     def cut_short(self) -> int:
-        """Attempts that began and never ended: a kill has met them."""
+        """Attempts that began and never ended, because of a kill."""
         records = map(record, self.uploads.glob("*/*/progress.json"))
         attempts = (attempt for progress in records for attempt in progress.get("attempts", ()))
         return sum(attempt["ended_at"] is None for attempt in attempts)

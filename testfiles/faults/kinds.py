@@ -1,7 +1,7 @@
 """The faults of a chaos run: what each does and how it is undone.
 
-What dies is started again by the run, as a supervisor would; every other fault hands back
-the function that undoes it.
+The run starts dead services again, as a supervisor would. Every other fault returns the function
+that undoes it.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def _nothing_to_undo() -> None:
 
 
 def signalled(signal: Signals) -> Inject:
-    """The whole service: the process and its children."""
+    """A fault that sends the signal to a service's process and its children."""
 
     def inject(where: Deployment, planned: Planned) -> Undo:
         missed: list[str] = []
@@ -109,7 +109,7 @@ def fill_redis(where: Deployment, _: Planned) -> Undo:
 
 
 def kill_again(where: Deployment, planned: Planned) -> Undo:
-    """Its start is interrupted as well, where the second kill comes in time."""
+    """Kill it, and once more later, perhaps while it starts."""
     where.signal(planned.target, SIGKILL)
 
     def again() -> None:

@@ -1,4 +1,4 @@
-"""Which faults come when: the same ones for the same seed."""
+"""Plans the faults of a run: the same ones for the same seed."""
 
 import random
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ DEADLY = ("kill", "kill twice", "kill parent of", "restart", "power cut")
 
 
 def planned_faults(seed: int, seconds: float, workers: int) -> list[Planned]:
-    """One every 1 to 3 s, now and then two at once; all undone within these seconds."""
+    """A fault every 1 to 3 s, sometimes two at once. All are undone within these seconds."""
     rng = random.Random(f"faults {seed}")
     planned: list[Planned] = []
     at_s = rng.uniform(1, 3)

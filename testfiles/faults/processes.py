@@ -1,6 +1,6 @@
-"""What chaos does something to: the services as processes of this machine.
+"""The deployment that chaos breaks: processes of this machine.
 
-Their files are on a disk of their own, where this machine lets one be made, whose power can be cut.
+Where the machine allows it, their files are on a disk of their own, whose power can be cut.
 """
 
 import os
@@ -20,8 +20,8 @@ from support import power_cut, wrong_clock
 from support.power_cut import Disk
 from support.wrong_clock import WrongClock
 
-DISK_MB = 4096  # what is not written takes no room
-REDIS_ANSWER_S = 1  # also of one that is frozen: the run must go on
+DISK_MB = 4096  # a sparse file: it takes what is written
+REDIS_ANSWER_S = 1  # a frozen Redis must not stop the run
 
 
 class Processes:
@@ -29,7 +29,7 @@ class Processes:
 
     def __init__(self, run_dir: Path, workers: int, env: Mapping[str, str]) -> None:
         own = {"WORKERS": str(workers), "GOOGLE_LOGO": f"{ROOT}/worker-server/bundled_logo.png"}
-        own |= {"RECONCILE_SECONDS": "5"}  # what is out of order is put right before the verdict
+        own |= {"RECONCILE_SECONDS": "5"}  # all is repaired before the verdict
         self._run_dir, self._cuts = run_dir, 0
         self._disk = None if power_cut.reason_for_none() else self._new_disk()
         folder = self._disk.folder if self._disk else run_dir
@@ -55,12 +55,12 @@ class Processes:
             self._unmount()
             raise
         for service in self.services:
-            self._stack[service].forget = lambda: None  # it would wait for a Redis that is frozen
+            self._stack[service].forget = lambda: None  # it would wait for a frozen Redis
         return self
 
     def __exit__(self, *_: object) -> None:
         for service in self.services:
-            self._stack[service].kill()  # what is frozen would not end otherwise
+            self._stack[service].kill()  # a frozen service would not end otherwise
         self._stack.stop()
         self._unmount()
 

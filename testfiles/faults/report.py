@@ -1,4 +1,4 @@
-"""What a run has shown, as tables for a person."""
+"""Prints what a run has shown."""
 
 import re
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ class Outcome:
     found: Evidence
     wrong: list[Wrong]
     outputs: list[Path]
-    recovered_s: float | None  # None: something is pending still
+    recovered_s: float | None  # None: something is still pending
 
 
 def show(console: Console, outcome: Outcome) -> None:
@@ -71,12 +71,12 @@ def _figures(outcome: Outcome) -> dict[str, object]:
 
 
 def _count(wrong: Iterable[Wrong], kind: str) -> int:
-    """Of media, not of complaints."""
+    """How many media, not how many complaints."""
     return len({one.which for one in wrong if one.kind == kind})
 
 
 def _tracebacks(output: Path) -> list[str]:
-    """Each up to the next line of the console's log."""
+    """Each traceback, up to the next line of the console log."""
     text = output.read_text(encoding="utf-8", errors="replace")
     found = text.split(TRACEBACK)[1:] if TRACEBACK in text else []
     return [TRACEBACK + LOG_LINE.split(lines, maxsplit=1)[0].rstrip() for lines in found]

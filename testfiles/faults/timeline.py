@@ -15,30 +15,30 @@ from faults.plan import DEADLY, INJECT
 TICK_S = 0.05
 UNDO_AGAIN_S = 1
 LONGEST_PAUSE_S = 3
-EXPECTED_DEATH_S = 45  # after a SIGTERM a worker finishes what it runs
+EXPECTED_DEATH_S = 45  # a worker may take so long to end after a SIGTERM
 
 
 @dataclass
 class Active:
-    """A fault that waits to be undone."""
+    """A fault that is to be undone."""
 
     until: float
     undo: Undo
-    deadly_to: list[str]  # the second kill of two is its undoing
+    deadly_to: list[str]  # services that the fault ends, and may end again when undone
     trouble: str = ""
 
 
 class Timeline:
-    """One thread does it all, so that no fault meets a service that is just being started."""
+    """One thread does it all, so that no fault hits a service while it is being started."""
 
     def __init__(self, where: Deployment, planned: list[Planned], seed: int) -> None:
         self.injected: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()
-        self.surprises: Counter[str] = Counter()  # services that ended without being told to
+        self.surprises: Counter[str] = Counter()  # services that no fault ended
         self._where, self._planned = where, planned
         self._active: list[Active] = []
         self._due: dict[str, float] = {}
-        self._told_at: dict[str, float] = {}
+        self._ended_at: dict[str, float] = {}
         self._pauses = random.Random(f"pauses {seed}")
 
     def run(self, seconds: float, tick: Callable[[], None]) -> None:
@@ -53,7 +53,7 @@ class Timeline:
             time.sleep(TICK_S)
 
     def heal(self) -> None:
-        """Undo what is left; raises FaultMissed where that cannot be done."""
+        """Undo what is left. Raises FaultMissed where a fault cannot be undone."""
         for active in self._active:
             active.until = 0
         give_up = time.monotonic() + 60
@@ -74,12 +74,12 @@ class Timeline:
         now = time.monotonic()
         if service not in self._due:
             self._due[service] = now + self._pauses.uniform(0, LONGEST_PAUSE_S)
-            if now - self._told_at.get(service, -math.inf) > EXPECTED_DEATH_S:
+            if now - self._ended_at.get(service, -math.inf) > EXPECTED_DEATH_S:
                 self.surprises[service] += 1
         elif now >= self._due[service]:
             self._where.revive(service)
             del self._due[service]
-            self._told_at.pop(service, None)
+            self._ended_at.pop(service, None)
 
     def _inject(self, planned: Planned) -> None:
         try:
@@ -89,7 +89,7 @@ class Timeline:
             return
         self.injected[str(planned)] += 1
         deadly_to = affected(self._where, planned.target) if planned.name in DEADLY else []
-        self._told_at |= dict.fromkeys(deadly_to, time.monotonic())
+        self._ended_at |= dict.fromkeys(deadly_to, time.monotonic())
         self._active.append(Active(time.monotonic() + planned.lasts_s, undo, deadly_to))
 
     def _undo_what_is_due(self) -> None:
@@ -101,4 +101,4 @@ class Timeline:
                 active.trouble = str(error)
             else:
                 self._active.remove(active)
-                self._told_at |= dict.fromkeys(active.deadly_to, time.monotonic())
+                self._ended_at |= dict.fromkeys(active.deadly_to, time.monotonic())

@@ -1,4 +1,4 @@
-"""What a chaos run posts, and the clients that post it as a sensible client does."""
+"""What a chaos run posts, and its clients, which repeat a post as a sensible client does."""
 
 import hashlib
 import queue
@@ -20,10 +20,10 @@ FORMATS: dict[str, tuple[str, Callable[[int, images.Size], bytes]]] = {
     "GIF": ("gif", images.gif),
 }
 FORMAT_SHARES = (7, 1, 1, 1)
-LARGE_SHARE = 0.2  # slow enough for a kill to meet them at work
+LARGE_SHARE = 0.2  # slow enough to be killed while at work
 LARGEST_BURST = 15
 AIMED_SHARE = 0.7
-LEAD_S = 0.8  # what is posted so long before a fault is at work when it comes
+LEAD_S = 0.8  # an image posted so long before a fault is at work when it comes
 CLIENTS = 6
 ANSWER_S = 10  # the longest freezes last longer
 LONGEST_WAIT_S = 5
@@ -32,7 +32,7 @@ WORTH_A_REPEAT = (408, 409, 425, 429)  # and every 5xx
 
 @dataclass
 class Upload:
-    """One image of the run, and what its client was told of it."""
+    """One image of the run, and the answers to its client."""
 
     number: int
     due_s: float
@@ -41,7 +41,7 @@ class Upload:
     size: images.Size
     seed: int
     key: str | None  # its Idempotency-Key
-    posted_twice: bool  # though acknowledged, as by a client that lost its memory
+    posted_twice: bool  # although acknowledged, as by a client that forgot
     sha256: str = ""
     media_ids: list[str] = field(default_factory=list)
     posts: int = 0
@@ -56,7 +56,7 @@ class Upload:
 def planned_uploads(
     seed: int, count: int, seconds: float, faults_at_s: Sequence[float] = ()
 ) -> list[Upload]:
-    """In bursts, most of them just before a fault."""
+    """Uploads in bursts, most of them just before a fault."""
     rng = random.Random(f"uploads {seed}")
     due: list[float] = []
     while len(due) < count:
@@ -112,7 +112,7 @@ class Clients:
             thread.start()
 
     def finish(self) -> None:
-        """Let every upload that is left be posted once more, at once."""
+        """Post every upload that is left once more, without waiting."""
         self._over.set()
 
     def _post_all(self) -> None:
@@ -133,7 +133,7 @@ class Clients:
 
 
 def post(http: httpx.Client, url: str, upload: Upload, content: bytes) -> float:
-    """Seconds after which to post it again; 0 when it is acknowledged, or refused for good."""
+    """Post it. Returns the seconds after which to repeat it; 0 when acknowledged or refused."""
     upload.posts += 1
     headers = {"Idempotency-Key": upload.key} if upload.key else {}
     try:

@@ -1,4 +1,4 @@
-"""Compares what was acknowledged with what is there: lost, duplicated or torn?
+"""Compares what was acknowledged with what is stored: is anything lost, duplicated or torn?
 
 An image whose acknowledgement was lost may be stored all the same, but then whole.
 """
@@ -25,7 +25,7 @@ class Wrong:
 def verdict(
     found: Evidence, uploads: Iterable[Upload], answers: Mapping[str, Answer]
 ) -> list[Wrong]:
-    """Everything that is wrong; answers has those of every acknowledged media."""
+    """Everything that is wrong. answers are about every acknowledged media."""
     uploads = list(uploads)
     acknowledged = {media_id: upload for upload in uploads for media_id in upload.media_ids}
     wrong = [*_leftovers(found), *_keys(found, uploads)]
@@ -38,7 +38,7 @@ def verdict(
 
 
 def _leftovers(found: Evidence) -> Iterator[Wrong]:
-    """Files, receipts and lines of the log belong together, one to one to one."""
+    """Each file has one receipt and one line in the log, and the other way round."""
     names = [receipt.get("name", "") for receipt in found.receipts.values()]
     for name in sorted(found.stored_names - {*names}):
         yield Wrong(DUPLICATED, name, "a stored file without a receipt")
@@ -53,7 +53,7 @@ def _leftovers(found: Evidence) -> Iterator[Wrong]:
 
 
 def _keys(found: Evidence, uploads: Iterable[Upload]) -> Iterator[Wrong]:
-    """No two images of a run are alike: those with the same content came from one post."""
+    """A key has one media. Images of a run differ, so equal content came from one upload."""
     for upload in uploads:
         media_ids = {*found.media_by_content.get(upload.sha256, ()), *upload.media_ids}
         if upload.key and len(media_ids) > 1:
@@ -126,7 +126,7 @@ def _pictures(found: Evidence, media_id: str, name: str) -> Iterator[Wrong]:
 
 
 def _answer(found: Evidence, media_id: str, answer: Answer) -> Iterator[Wrong]:
-    """What the two servers say is what lies on their disks."""
+    """The gateway and central answer what lies on their disks."""
     if answer.status != "stored":
         yield Wrong(LOST, media_id, f"GET /media/ on the gateway: {answer.status}")
     receipt = found.receipts.get(media_id, {})

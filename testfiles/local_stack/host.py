@@ -1,4 +1,4 @@
-"""What the local stack takes of this machine: ports, a folder, a Redis binary, the terminal."""
+"""What the local stack needs from this machine: ports, a folder, a Redis binary, the terminal."""
 
 import errno
 import fcntl
@@ -30,10 +30,9 @@ class StackError(Exception):
 
 
 def interrupt_on_signals() -> None:
-    """Have SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt: the first that comes, and every
-    Ctrl-C after it.
+    """Raise KeyboardInterrupt at the first SIGINT, SIGTERM or SIGHUP, and at every later Ctrl-C.
 
-    SIGINT even where a shell has it ignored, as it does for what it starts in the background.
+    SIGINT counts even where a shell ignores it, as it does for what it starts in the background.
     """
     signals: list[float] = []
 
@@ -49,7 +48,7 @@ def interrupt_on_signals() -> None:
 
 
 class Terminal:
-    """Standard output in whole lines, each after the name of who says it."""
+    """Standard output in whole lines, each after the name of its service."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -76,8 +75,8 @@ def listen(host: str, port: str | int) -> socket.socket:
 
 
 def free_ports(count: int) -> list[str]:
-    """Not among those the kernel lends to clients: one that retries while a service is down
-    could be lent the service's own port."""
+    """Ports that the kernel does not lend to clients: a client that retries while a service is
+    down could get the service's own port."""
     free: list[str] = []
     while len(free) < count:
         port = random.randrange(20_000, 32_768)
@@ -100,8 +99,8 @@ def check_ports(env: Mapping[str, str], names: Iterable[str]) -> None:
 
 
 def lock(path: Path, settings: str) -> IO[str]:
-    """One stack for each folder of data, for as long as the file is open. settings name others."""
-    # No link is followed, which would lead out of the folder, and no pipe is waited for.
+    """Lock a data folder for as long as the file is open. settings name what chooses it."""
+    # A link could lead out of the folder, and a pipe would block.
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)

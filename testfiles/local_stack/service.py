@@ -1,4 +1,4 @@
-"""One service of the local stack: a process that is started, watched, ended, and what it said."""
+"""One service of the local stack: a process, and what it prints."""
 
 import ctypes
 import http.client
@@ -29,7 +29,7 @@ _libc = ctypes.CDLL(None)
 
 @dataclass
 class Service:
-    """A process that is ready once trouble() has nothing to say any more."""
+    """A process. It is ready once trouble() returns no text."""
 
     name: str
     command: list[str]
@@ -78,9 +78,9 @@ class Service:
         self._reader.start()
 
     def is_ready(self) -> bool:
-        """Raises StackError when the process has ended by itself, or its time is over.
+        """Raises StackError when the process ended by itself or is not ready in time.
 
-        One that somebody ended is as good as one that died later: it is started again.
+        A process that somebody killed is started again.
         """
         trouble = self.trouble()
         if not trouble:
@@ -161,7 +161,7 @@ class Service:
 
 
 def web_trouble(url: str) -> str:
-    """What GET /ready has to say against using a web service."""
+    """Why GET /ready says that a web service cannot be used yet; empty where it can."""
     try:
         with closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)) as connection:
             connection.request("GET", "/ready")
@@ -172,7 +172,7 @@ def web_trouble(url: str) -> str:
 
 
 def redis_trouble(redis: Redis, *keys: str) -> str:
-    """Whether Redis fails to answer or has not all of these keys."""
+    """Why Redis cannot be used yet: no answer, or a missing key; empty where it can."""
     try:
         redis.ping()
         missing = [key for key in keys if not redis.exists(key)]

@@ -35,8 +35,8 @@ OWN = {*PORTS, *FILES, *REDIS, "BIND", "WORKERS", "WORKER_NAME", "CENTRAL_SERVER
 REDIS_OPTIONS = "--appendonly no --maxmemory-policy noeviction --loglevel warning"
 WEB_OPTIONS = "--no-access-log --log-level warning --timeout-graceful-shutdown 10"
 WEB_OPTIONS += " --http shared.web.connection:Connection"
-# Whoever takes work in ends before whoever it is handed to. After so many seconds the next is
-# asked to end as well: nobody needs to wait for, say, the end of a slow upload.
+# A service ends before the one that it hands work to. After so many seconds the next is asked to
+# end as well: nobody needs to wait for the end of a slow upload.
 STOP_ORDER_S = {"gateway": 1, "worker": 31, "central": 1, "redis": 1}
 
 
@@ -110,7 +110,7 @@ class Stack:
                 raise StackError(f"{settings}={path.parent}: {error.strerror}.") from error
 
     def supervise(self) -> None:
-        """Restart whatever dies, for ever."""
+        """Restart services that die, for ever."""
         while True:
             for service in self._services.values():
                 service.revive()
@@ -155,7 +155,7 @@ class Stack:
             yield self._worker(f"worker-{number}", base if alone else f"{base}-{number}")
 
     def _worker(self, name: str, own_name: str) -> Service:
-        # No container's number is to follow its name, should this run in one.
+        # In a container the worker would add the container's number to its name.
         env = {**self._env, "WORKER_NAME": own_name, "HOSTNAME": ""}
         keys = [f"arq:{queue}:health-check:{own_name}" for queue in ("watermark", "upload")]
         return Service(

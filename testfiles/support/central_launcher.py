@@ -50,7 +50,7 @@ class Crash:
 
 
 def answering(crash: Crash) -> Any:
-    """Over the network, that is: asyncio's threads wake its loop with a socket as well."""
+    """Only over the network: asyncio's threads wake its loop by a socket as well."""
     send = socket.socket.send
     counted = crash.before("send", send)
 

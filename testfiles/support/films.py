@@ -97,7 +97,7 @@ def gif(shots: list[Shot], size: tuple[int, int] = SIZE, extensions: bytes = b""
 
 
 def apng(shots: list[Shot], size: tuple[int, int] = SIZE, plays: int = 3) -> bytes:
-    """The still picture, which is no frame, is blue."""
+    """The still image is blue, and no frame of the animation."""
     still = Image.new("RGBA", size, (0, 0, 200, 255))
     pictures = [animation_file.Picture(size, None, [_deflated(still)])]
     for shot in shots:
@@ -174,5 +174,5 @@ def _deflated(picture: Image.Image) -> bytes:
 
 
 def still_of(content: bytes) -> Image.Image:
-    """What a viewer that knows no animations shows."""
+    """What a viewer without animations shows."""
     return Image.open(BytesIO(content)).convert("RGBA")

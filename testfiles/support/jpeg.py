@@ -1,4 +1,4 @@
-"""What the tests of JPEG share: one file marked, and what came of it."""
+"""What the tests of JPEG share: marking one file, and comparing it."""
 
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +11,7 @@ from formats.jpeg import mark, segments
 from options import Metadata, Options
 from support import images
 
-SIZE = (250, 183)  # whole blocks in neither direction
+SIZE = (250, 183)  # no multiple of a block in either direction
 PHOTO = images.photo(3, SIZE)
 
 
@@ -34,7 +34,7 @@ def opened(content: bytes) -> JpegImageFile:
 
 
 def difference(before: bytes, after: bytes) -> tuple[float, float]:
-    """Mean differences in the right upper corner, and in all that is below it."""
+    """Mean differences in the upper right corner, and in everything below it."""
     both = ImageChops.difference(opened(before), opened(after))
     width, height = both.size
     corner = ImageStat.Stat(both.crop((width // 2, 0, width, height // 3))).mean
@@ -43,7 +43,7 @@ def difference(before: bytes, after: bytes) -> tuple[float, float]:
 
 
 def with_segments(content: bytes, *added: tuple[int, bytes]) -> bytes:
-    """The file with those segments first."""
+    """The file with these segments first."""
     made = [segments.Segment(marker, payload) for marker, payload in added]
     return segments.assemble(made)[:-2] + content[2:]
 

@@ -29,7 +29,7 @@ class Marked:
 
 
 def bundled_logo(folder: Path) -> Path:
-    """The mark that is used when no logo can be fetched, normalised."""
+    """The logo that is used when none can be fetched, normalised."""
     path = folder / "logo.png"
     compositing.normalise_logo(FOLDER / "bundled_logo.png", path)
     return path
@@ -60,13 +60,13 @@ def without(box: Box, image: Image.Image) -> Image.Image:
 
 
 def distance(one: Image.Image, other: Image.Image) -> float:
-    """The mean difference of that band which differs most, of 255."""
+    """The mean difference, of 255, of the band that differs most."""
     return max(ImageStat.Stat(ImageChops.difference(one, other)).mean)
 
 
 @contextmanager
 def damage_overlooked() -> Iterator[None]:
-    """Here Pillow shows what viewers do: all there is up to an error."""
+    """Pillow shows what viewers do: everything before an error."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         yield

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def reason_for_none() -> str:
-    """Why there can be none here; empty where there can."""
+    """Why power cannot be cut here; empty where it can."""
     if os.geteuid() != 0:
         return "to mount a file system one must be root"
     missing = [tool for tool in ("mkfs.ext4", "mount", "losetup", "cmp") if not shutil.which(tool)]
@@ -36,11 +36,11 @@ class Disk:
         return cls(image, folder)
 
     def mount(self) -> None:
-        """Also after a cut: the journal is read first, as at any start."""
+        """Mount it, also after a cut: the journal is replayed first."""
         _run("mount", "-o", "loop", str(self.image), str(self.folder))
 
     def unmount(self, *, lazily: bool = False) -> None:
-        """Lazily where somebody has files of it open still: they keep what is no longer seen."""
+        """Unmount it; lazily where files of it are still open."""
         _run("umount", *(["--lazy"] if lazily else []), str(self.folder))
 
     def copy(self, image: Path) -> None:

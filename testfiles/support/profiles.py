@@ -1,4 +1,4 @@
-"""Small ICC profiles (ICC.1:2022), to try colours in other spaces than sRGB."""
+"""Small ICC profiles (ICC.1:2022), to test colour spaces other than sRGB."""
 
 from struct import pack
 

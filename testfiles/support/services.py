@@ -124,13 +124,13 @@ def running(
         server.process.wait(_START_S)
 
 
-def until(true: Callable[[], object]) -> None:
+def until(true: Callable[[], object], every_s: float = 0.02) -> None:
     """Wait for a condition. Raises TimeoutError when it does not come."""
     give_up = time.monotonic() + _GIVE_UP_S
     while not true():
         if time.monotonic() > give_up:
             raise TimeoutError("waited too long for a condition")
-        time.sleep(0.02)
+        time.sleep(every_s)
 
 
 def _free_port() -> int:

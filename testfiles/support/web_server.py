@@ -1,4 +1,4 @@
-"""A web server on the loopback for the tests of worker-server: a logo's, or a central's."""
+"""A web server on the loopback that stands in for a logo's server or for central."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ class Web:
         self.answer = answer
         self._certificate = certificate
         self.requests: list[Request] = []
-        self.over = threading.Event()  # what hangs ends with it
+        self.over = threading.Event()  # ends answers that hang
         self._port = int(free_ports(1)[0])
         self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self._port}"
 
@@ -62,7 +62,7 @@ class Request(BaseHTTPRequestHandler):
     do_DELETE = do_POST  # noqa: N815
 
     def do_GET(self) -> None:
-        if self.path.endswith(("/ready", "/receipt")):  # central's: what failed stays where it is
+        if self.path.endswith(("/ready", "/receipt")):  # central is not ready: failed media stay
             self.respond(503)
         else:
             self.do_POST()

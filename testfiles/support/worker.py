@@ -39,7 +39,7 @@ def add_media(
     media_id: str | None = None,
     **progress: Any,
 ) -> str:
-    """A media as fast-server leaves it, or with that progress."""
+    """Add a media as fast-server leaves it, or with that progress."""
     content = images.jpeg(size=(160, 120)) if content is None else content
     media_id = media_id or str(ULID())
     for folder in STATES:
@@ -72,7 +72,7 @@ def state_of(uploads: Path, media_id: str) -> str | None:
 
 
 def progress_of(uploads: Path, media_id: str) -> dict[str, Any]:
-    """What GET /media would tell of it."""
+    """What GET /media would answer about it."""
     return Spool(uploads).describe(media_id)
 
 

@@ -1,4 +1,4 @@
-"""A process whose clock is wrong, by libfaketime: of Debian's package of that name."""
+"""Gives a process a wrong clock by libfaketime, from Debian's package of that name."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ def is_to_be_had() -> bool:
 
 
 class WrongClock:
-    """The clock of a process that has env in its environment; set, it is wrong a second later."""
+    """The clock of a process that has env in its environment. set() takes effect in a second."""
 
     def __init__(self, file: Path, ahead_s: float = 0) -> None:
         self._file = file
@@ -22,7 +22,7 @@ class WrongClock:
             "LD_PRELOAD": str(_FOUND[0]),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_CACHE_DURATION": "1",  # seconds; it looks at the file again then
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # which no wrong clock changes
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # a wrong clock leaves it right
             "NO_FAKE_STAT": "1",  # the times of files are the kernel's
         }
 

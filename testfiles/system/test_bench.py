@@ -13,9 +13,8 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 import bench
-from benchmarks import scaling
+from benchmarks import workers
 from benchmarks.figures import Figure, compared
-from benchmarks.queue import FAIRNESS
 from benchmarks.rig import FULL, KB, MB, Bench, Effort
 from local_stack.service import wait_until
 from support.images import jpeg, png
@@ -25,11 +24,9 @@ TINY = Effort(
     rounds=1,
     photos=3,
     small=12,
-    latencies=3,
     uploads={80 * KB: 2, 2 * MB: 1},
     large_at_once=2,
     workers={1: 1, 2: 1},
-    queued=12,
     waiting=40,
 )
 STEPS = ("streaming: the form parsed", "hash: SHA-256", "fsync: the file")
@@ -80,8 +77,8 @@ def test_the_memory_of_each_process_is_found_under_each_load(tiny: Bench) -> Non
 def test_workers_are_timed_and_their_idleness_is(
     tiny: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scaling, "LATENCY_S", (0.1, 0.2))
-    monkeypatch.setattr(scaling, "IDLE_S", 0.2)
+    monkeypatch.setattr(workers, "LATENCY_S", (0.1, 0.2))
+    monkeypatch.setattr(workers, "IDLE_S", 0.2)
     assert names("scaling", tiny) == [
         *("1 worker", "  each of them", "  all of them idle"),
         *("2 workers", "  each of them", "  all of them idle"),
@@ -130,13 +127,17 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_parts_can_be_chosen_and_photos_be_ones_own(
-    run: Callable[..., int], photos: Path, capsys: pytest.CaptureFixture[str]
+    run: Callable[..., int],
+    photos: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(bench, "FOLDER", photos / "found")
     (photos / "one.jpg").write_bytes(jpeg())
     (photos / "two.png").write_bytes(png(alpha=True))
     results = photos / "found" / "results.json"
     before = {*bench.FOLDER.glob("run-*")}
-    assert run("--only", "fairness", "--photos", str(photos), "--json", str(results)) == 0
+    assert run("--only", "fairness", "--photos", str(photos)) == 0
     said = capsys.readouterr().out
     assert "fairness, round 1 of 1" in said
     assert "at most 5" in said
@@ -145,7 +146,7 @@ def test_parts_can_be_chosen_and_photos_be_ones_own(
     assert read["machine"]["cores"] >= 1
     assert read["machine"]["fsync_ms"] > 0
     assert read["run"]["photos"] == "2 of one's own"
-    assert [figure["part"] for figure in read["figures"]] == [FAIRNESS] * 2
+    assert [figure["part"] for figure in read["figures"]] == [workers.FAIRNESS] * 2
     assert all(4 <= figure["value"] <= 12 for figure in read["figures"])
     assert {*bench.FOLDER.glob("run-*")} == before, "it removes what it made"
 
@@ -156,7 +157,6 @@ def test_parts_can_be_chosen_and_photos_be_ones_own(
         (["--only", "gateway,sailing"], "sailing is none of pipeline, gateway"),
         (["--photos", "no/such/folder"], "no/such/folder is not a folder."),
         (["--photos", "{photos}"], "There is no JPEG, PNG or WEBP in {photos}."),
-        (["--json", __file__ + "/results.json"], "results.json: "),
     ],
 )
 def test_an_argument_that_is_wrong_is_exit_status_2(
