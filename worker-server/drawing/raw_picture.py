@@ -1,6 +1,7 @@
-"""The logo on the samples of a whole picture in memory.
+"""The logo on an image that is in memory as plain samples.
 
-For pictures of more bits than Pillow holds, and for large ones, which Pillow need not copy.
+For images of more bits than Pillow's modes have, and for large ones, so that Pillow copies only the
+part under the logo.
 """
 
 from array import array
@@ -10,34 +11,35 @@ from PIL import Image
 
 from drawing import compositing, high_bit_depth
 from drawing.compositing import Profile
+from drawing.high_bit_depth import Alpha, Pixels
 from drawing.stamp import Overlay, Stamp
 
 _CHANNELS = {"L": 1, "LA": 2, "La": 2, "RGB": 3, "RGBA": 4, "RGBa": 4}
 
 
 @dataclass
-class Picture:
-    """Rows of interleaved samples, each of one byte, or of two in this machine's order."""
+class RawPicture:
+    """Rows of interleaved samples, each of one byte, or of two in this machine's byte order."""
 
     samples: bytearray
     size: tuple[int, int]
     mode: str  # L, LA, RGB, RGBA, or La, RGBa: colours multiplied by alpha
     stride: int  # bytes from one row to the next
-    is_deep: bool = False  # 16 bits a sample
+    is_16bit: bool = False
 
     @property
     def _pixel_bytes(self) -> int:
-        return _CHANNELS[self.mode] * (2 if self.is_deep else 1)
+        return _CHANNELS[self.mode] * (2 if self.is_16bit else 1)
 
     def put_on(self, stamp: Stamp, orientation: int = 1, profile: Profile | None = None) -> None:
-        """Composite the logo in place. profile is the picture's own."""
+        """Composite the logo in place. profile is the image's own."""
         overlay = stamp.overlay(self.size, orientation)
         if overlay is None:
             return
         region = self._region(overlay)
-        if self.is_deep:
+        if self.is_16bit:
             samples = array("H", region)
-            high_bit_depth.put_on(samples, self._deep_pixels, overlay.logo, profile)
+            high_bit_depth.put_on(samples, self._kind, overlay.logo, profile)
             region = samples.tobytes()
         else:
             image = Image.frombytes(self.mode, overlay.logo.size, region)
@@ -48,12 +50,9 @@ class Picture:
         self._set_region(overlay, region)
 
     @property
-    def _deep_pixels(self) -> high_bit_depth.Pixels:
-        alphas = {"A": high_bit_depth.Alpha.STRAIGHT, "a": high_bit_depth.Alpha.PREMULTIPLIED}
-        colours = self.mode.rstrip("Aa")
-        return high_bit_depth.Pixels(
-            colours, _CHANNELS[self.mode], alphas.get(self.mode[-1]), 0, 65535
-        )
+    def _kind(self) -> Pixels:
+        alpha = {"A": Alpha.STRAIGHT, "a": Alpha.PREMULTIPLIED}.get(self.mode[-1])
+        return Pixels(self.mode.rstrip("Aa"), _CHANNELS[self.mode], alpha, 0, 65535)
 
     def _region(self, overlay: Overlay) -> bytes:
         return b"".join(self.samples[row] for row in self._rows(overlay))
