@@ -177,10 +177,7 @@ def _in_many_levels(
     over = blended(under, grey, weight, _range(image))
     if image.mode == "F":
         return over
-    rounded: Image.Image = ImageMath.lambda_eval(
-        lambda of: of["convert"](of["it"] + 0.5, "I"), it=over
-    )
-    return rounded.convert(image.mode)
+    return over.point(lambda level: level + 0.5).convert("I").convert(image.mode)
 
 
 def blended(

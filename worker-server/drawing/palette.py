@@ -64,7 +64,7 @@ def hardened(alpha: Image.Image) -> Image.Image:
 
 
 def dithers(alpha: Image.Image) -> Sequence[Image.Dither]:
-    """How to draw a logo of this alpha (L) in few colours: dithered if faint, or else invisible."""
+    """How to draw a logo of this alpha (L) in few colours, in turn until something shows."""
     both = Image.Dither.NONE, Image.Dither.FLOYDSTEINBERG
     return both[1:] if _most(alpha) < _HALF else both
 

@@ -74,7 +74,7 @@ def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     """The watermarked file, in the format the settings ask for."""
     if _is_converted(image, stamp.options.output_format):
         return convert.converted(path, image, stamp)
-    return _in_its_kind(path, image)(path, image, stamp)
+    return _in_its_kind(image)(path, image, stamp)
 
 
 def output_name(filename: str, options: Options) -> str:
@@ -97,7 +97,7 @@ def _is_converted(image: ImageFile.ImageFile, wanted: OutputFormat) -> bool:
     return wanted not in (OutputFormat.KEEP, has)
 
 
-def _in_its_kind(path: Path, image: ImageFile.ImageFile) -> _Marked:
+def _in_its_kind(image: ImageFile.ImageFile) -> _Marked:
     if image.format == "PNG" and getattr(image, "is_animated", False):
         return mark_apng
-    return mark_png_16bit if is_16bit(path, image) else _MARKED[image.format or ""]
+    return mark_png_16bit if is_16bit(image) else _MARKED[image.format or ""]

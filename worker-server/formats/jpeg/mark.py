@@ -30,30 +30,21 @@ def mark_jpeg(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     jpeg = segments.parse(source)
     _check(jpeg, stamp)
     overlay = stamp.overlay(image.size, metadata.orientation(jpeg))
-    if jpeg.whole:
-        with suppress(JpegError):
-            coded = _coded(image, jpeg, overlay, stamp)
-            return segments.assemble(_with_metadata(coded, jpeg, stamp))
     box, draw = _NOTHING
     if overlay is not None:
-        box, draw = overlay.box, _drawing(overlay, image, jpeg, stamp)
+        profile = image.info.get("icc_profile")
+        box, draw = overlay.box, partial(_draw, stamp, overlay, _colours(jpeg), profile)
+    if jpeg.whole:
+        with suppress(JpegError):  # it is seen to be damaged
+            if overlay is None:
+                image.load()  # raises where it is damaged
+            coded = recode.recoded(jpeg, box, draw) if overlay else jpeg.of_picture
+            return segments.assemble(_with_metadata(coded, jpeg, stamp))
     coded = damage.recoded_as_shown(source, jpeg, box, draw)
     content = segments.assemble(_with_metadata(coded, jpeg, stamp))
     damage.check(source, content, jpeg.frame, box)
     damage.note(source, stamp)
     return content
-
-
-def _coded(image: Image.Image, jpeg: Jpeg, overlay: Overlay | None, stamp: Stamp) -> list[Segment]:
-    """The image with the logo. Raises JpegError where it is seen to be damaged."""
-    if overlay is None:
-        image.load()  # raises where it is damaged
-        return jpeg.of_picture
-    return recode.recoded(jpeg, overlay.box, _drawing(overlay, image, jpeg, stamp))
-
-
-def _drawing(overlay: Overlay, image: Image.Image, jpeg: Jpeg, stamp: Stamp) -> recode.Draw:
-    return partial(_draw, stamp, overlay, _colours(jpeg), image.info.get("icc_profile"))
 
 
 def _with_metadata(coded: list[Segment], jpeg: Jpeg, stamp: Stamp) -> list[Segment]:
@@ -116,13 +107,10 @@ def _draw(
     drawn.paste(masks.of_alpha(overlay.logo, 1), corner)
     stored.paste(_stored(shown, colours), (0, 0), drawn)
     region.replace(stored, drawn)
-    if _greatest(ImageChops.difference(under, stored)) < _FAINT:  # quantisation may remove it all
+    difference = ImageStat.Stat(ImageChops.difference(under, stored))
+    if max(high for _, high in difference.extrema) < _FAINT:  # quantisation may remove it all
         stored = region.pixels()
     stamp.compare(under.tobytes(), stored.tobytes())
-
-
-def _greatest(image: Image.Image) -> int:
-    return max(int(high) for _, high in ImageStat.Stat(image).extrema)
 
 
 def _shown(stored: Image.Image, colours: str) -> Image.Image:

@@ -103,18 +103,16 @@ def _joined(parts: list[Segment], head: int) -> bytes:
 
 
 def _without_places(segments: list[Segment]) -> Iterator[Segment]:
-    changed = dict(_changes(segments))
-    for number, segment in enumerate(segments):
-        yield from changed.get(number, [segment])
+    replaced = dict(_replacements(segments))
+    for segment in segments:
+        yield from replaced.get(id(segment), [segment])
 
 
-def _changes(segments: list[Segment]) -> Iterator[tuple[int, list[Segment]]]:
-    """By number: what replaces each segment that may tell a place, a segment or none."""
-    number_of = {id(segment): number for number, segment in enumerate(segments)}
+def _replacements(segments: list[Segment]) -> Iterator[tuple[int, list[Segment]]]:
+    """By id, what replaces each segment that may tell a place: another one, or none."""
     for parts in _exif_blocks(segments):
         block = filters.exif(_joined(parts, len(_EXIF)), Metadata.NOGPS)
-        for part, new in _split_again(parts, len(_EXIF), block):
-            yield number_of[id(part)], new
+        yield from _split_again(parts, len(_EXIF), block)
     guids: dict[bytes, bytes] = {}
     for guid in {s.payload[_GUID] for s in segments if _is(s, _APP1, _MORE_XMP)}:
         parts = [s for s in segments if _is(s, _APP1, _MORE_XMP) and s.payload[_GUID] == guid]
@@ -122,28 +120,26 @@ def _changes(segments: list[Segment]) -> Iterator[tuple[int, list[Segment]]]:
         packet = filters.xmp(_joined(parts, _GUID.stop + 8), Metadata.NOGPS)
         guids[guid] = _new_guid(packet or b"")
         for part, new in _split_again(parts, _GUID.stop + 8, packet):
-            yield number_of[id(part)], [_with_guid(s, guids[guid]) for s in new]
-    for number, segment in enumerate(segments):
+            yield part, [_with_guid(s, guids[guid]) for s in new]
+    for segment in segments:
         if _is(segment, _APP1, _XMP):
             main = filters.xmp(segment.payload.removeprefix(_XMP), Metadata.NOGPS)
             for old, new_guid in guids.items():
                 main = main and main.replace(old, new_guid)
-            yield number, [] if main is None else [segment._replace(payload=_XMP + main)]
+            yield id(segment), [] if main is None else [segment._replace(payload=_XMP + main)]
     yield from _photoshop(segments)
 
 
 def _split_again(
     parts: list[Segment], head: int, content: bytes | None
-) -> Iterator[tuple[Segment, list[Segment]]]:
-    """What replaces each part: none, or a segment with as much of the content as it had."""
+) -> Iterator[tuple[int, list[Segment]]]:
+    """By id, what replaces each part: none, or a segment with as much of the content as it had."""
     at = 0
     for part in parts:
-        size = len(part.payload) - head
-        if content is None:
-            yield part, []
-        else:
-            yield part, [part._replace(payload=part.payload[:head] + content[at : at + size])]
-        at += size
+        end = at + len(part.payload) - head
+        new = part._replace(payload=part.payload[:head] + (content or b"")[at:end])
+        yield id(part), [] if content is None else [new]
+        at = end
 
 
 def _new_guid(packet: bytes) -> bytes:
@@ -158,13 +154,13 @@ def _with_guid(segment: Segment, guid: bytes) -> Segment:
 
 def _photoshop(segments: list[Segment]) -> Iterator[tuple[int, list[Segment]]]:
     """Its resources may continue from one segment to the next."""
-    numbers = [n for n, segment in enumerate(segments) if _is(segment, _APP13, _PHOTOSHOP)]
-    resources = b"".join(segments[n].payload.removeprefix(_PHOTOSHOP) for n in numbers)
+    parts = [segment for segment in segments if _is(segment, _APP13, _PHOTOSHOP)]
+    resources = _joined(parts, len(_PHOTOSHOP))
     kept = filters.iptc(resources, Metadata.NOGPS) or b""
     if kept == resources:
         return
+    for part in parts:
+        yield id(part), []
     most = _MAX_PAYLOAD - len(_PHOTOSHOP)
-    for number in numbers:
-        yield number, []
     pieces = [kept[at : at + most] for at in range(0, len(kept), most)]
-    yield numbers[0], [Segment(_APP13, _PHOTOSHOP + piece) for piece in pieces]
+    yield id(parts[0]), [Segment(_APP13, _PHOTOSHOP + piece) for piece in pieces]

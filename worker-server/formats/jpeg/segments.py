@@ -140,13 +140,8 @@ class Jpeg:
 
     def restart_interval(self) -> int:
         """The first scan's, in MCUs; 0 for none."""
-        interval = 0
-        for marker, payload, *_ in self.segments:
-            if marker == DRI:
-                interval = int.from_bytes(payload[:2])
-            elif marker == SOS:
-                break
-        return interval
+        intervals = [s.payload[:2] for s in self.before_scans if s.marker == DRI]
+        return int.from_bytes(intervals[-1]) if intervals else 0
 
     def whole_blocks(self) -> FrameHeader:
         """The frame header enlarged to whole blocks, as far as every scan has them.

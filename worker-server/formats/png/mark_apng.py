@@ -101,27 +101,22 @@ def _with_colours_of_logo(animation: Apng, coding: Coding, area: PixelBox, mark:
             changes.append(change)
     if not changes:
         return coding
-    sample = _sample([index for index, count in enumerate(histogram) if count], area, changes)
+    width, height = size_of(area)
+    # A sample image uses the same entries in its first row, and takes the changes below it.
+    used = bytes(index for index, count in enumerate(histogram) if count)
+    sample = Image.new("P", (max(_COLOURS, width), 1 + len(changes) * height), used[0])
+    sample.paste(Image.frombytes("P", (len(used), 1), used))
     sample.putpalette(coding.table)
     sample.info["transparency"] = coding.alphas
     wanted, drawn = Image.new("RGB", sample.size), Image.new("L", sample.size)
     for row, change in enumerate(changes):
-        at = (0, 1 + row * (area[3] - area[1]))
+        at = (0, 1 + row * height)
         wanted.paste(change.pixels.convert("RGB"), at)
         drawn.paste(ImageChops.darker(change.mask, masks.of_alpha(change.pixels, _OPAQUE)), at)
     palette.draw(sample, wanted, drawn, (0, 0), _COLOURS)
     alphas: bytes = sample.info["transparency"] if coding.alphas else b""
     alphas = alphas.ljust(len(coding.alphas), b"\xff")
     return Coding("P", bytes(sample.getpalette("RGB") or []), alphas)
-
-
-def _sample(used: list[int], area: PixelBox, changes: list[Change]) -> Image.Image:
-    """A P image with all used entries in its first row, and below it space for the changes."""
-    width, height = size_of(area)
-    sample = Image.new("P", (max(_COLOURS, width), 1 + len(changes) * height), used[0])
-    for column, index in enumerate(used):
-        sample.putpixel((column, 0), index)
-    return sample
 
 
 def _on_whole_canvases(

@@ -7,7 +7,8 @@ time. See libjpeg.txt, "Really raw data: DCT coefficients".
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from contextlib import AbstractContextManager
+from typing import Any
 
 from PIL import Image
 from PIL.JpegImagePlugin import zigzag_index
@@ -37,7 +38,7 @@ _SMALL = 25_000  # bytes: tables with all codes are 2% of it
 BlockBox = tuple[int, int, int, int]  # left, top, right, bottom; in blocks of one component
 
 
-class Coefficients:
+class Coefficients(AbstractContextManager["Coefficients"]):
     """All coefficients of a JPEG, in memory: 2 bytes for each sample. A context manager."""
 
     def __init__(self, stream: bytes, call: Call = guarded, *, strict: bool = False) -> None:
@@ -58,9 +59,6 @@ class Coefficients:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
