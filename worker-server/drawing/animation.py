@@ -12,8 +12,8 @@ from typing import NamedTuple
 from PIL import Image, ImageChops
 
 from drawing import masks
+from drawing.placement import PixelBox
 
-PixelBox = tuple[int, int, int, int]  # left, top, right, bottom, as Pillow's boxes
 Mark = Callable[[Image.Image], None]  # puts the logo over an RGBA image of its box, in place
 _OPAQUE = 255
 

@@ -6,6 +6,8 @@ from PIL.Image import Transpose
 
 from options import Options, Padding, Position
 
+PixelBox = tuple[int, int, int, int]  # left, top, right, bottom, as Pillow's boxes
+
 
 class Align(Enum):
     START = 1  # left, top

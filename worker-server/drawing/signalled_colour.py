@@ -8,7 +8,7 @@ white: 203 cd/m2, 58% of PQ and 75% of HLG (Report ITU-R BT.2408, table 1).
 import math
 from array import array
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageMath
 
@@ -115,18 +115,12 @@ def _of_scene(light: _Planes) -> _Planes:
     """The scene's light that an HLG display shows as this light (BT.2100: the inverted OOTF)."""
     luminance = light[0] if len(light) == 1 else _mixed(light, _LUMINANCE)
     share = _WHITE_NITS / _HLG_NITS
-    return [
-        ImageMath.lambda_eval(
-            lambda of: (
-                of["light"]
-                * share
-                * (of["max"](of["luminance"], 1e-6) * share) ** (1 / _HLG_GAMMA - 1)
-            ),
-            light=plane,
-            luminance=luminance,
-        )
-        for plane in light
-    ]
+
+    def scene(of: dict[str, Any]) -> Any:
+        system_gamma = (of["max"](of["luminance"], 1e-6) * share) ** (1 / _HLG_GAMMA - 1)
+        return of["light"] * share * system_gamma
+
+    return [ImageMath.lambda_eval(scene, light=plane, luminance=luminance) for plane in light]
 
 
 def _mixed(light: _Planes, weights: Sequence[float]) -> Image.Image:

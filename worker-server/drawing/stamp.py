@@ -8,6 +8,7 @@ from PIL import Image
 
 from drawing import compositing, placement
 from drawing.compositing import Profile
+from drawing.placement import PixelBox
 from options import Options
 
 _INVISIBLE = "The logo does not show: it has the colours of what lies under it, or is too faint."
@@ -21,8 +22,8 @@ class Overlay(NamedTuple):
     top: int
 
     @property
-    def box(self) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom, in the stored image."""
+    def box(self) -> PixelBox:
+        """In the stored image."""
         return self.left, self.top, self.left + self.logo.width, self.top + self.logo.height
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from drawing.animation import Disposal, Frame, PixelBox, size_of
+from drawing.animation import Disposal, Frame, size_of
+from drawing.placement import PixelBox
 
 _HEADER_BYTES = 13  # signature and logical screen descriptor [17, 18]
 _EXTENSION, _IMAGE, _TRAILER = b"!,;"

@@ -12,11 +12,11 @@ from drawing.animation import (
     Change,
     Marking,
     NeedsWholeCanvasError,
-    PixelBox,
     enlarged,
     part,
     whole_canvases,
 )
+from drawing.placement import PixelBox
 from drawing.stamp import Overlay, Stamp
 from errors import ImageRejected
 from formats.gif import metadata

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageFile
 
-from drawing.animation import PixelBox
+from drawing.placement import PixelBox
 from drawing.stamp import Stamp
 from formats.jpeg.libjpeg.calls import JpegError
 from formats.jpeg.libjpeg.coefficients import Coefficients

@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageChops, ImageStat
 
 from drawing import compositing, masks
-from drawing.animation import PixelBox
+from drawing.placement import PixelBox
 from drawing.stamp import Overlay, Stamp
 from errors import ImageRejected
 from formats.jpeg import damage, metadata, recode, segments

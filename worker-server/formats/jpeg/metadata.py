@@ -70,7 +70,7 @@ def _note_losses(jpeg: Jpeg, stamp: Stamp) -> None:
 
 
 def _stripped(segments: Iterable[Segment]) -> Iterator[Segment]:
-    """Orientation, ICC profile, and the segments that tell the colour space."""
+    """Orientation, ICC profile, and the colour space."""
     block = _first_exif(segments)
     for segment in segments:
         if _is(segment, _APP0, _JFIF):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from math import gcd
 
-from drawing.animation import PixelBox
+from drawing.placement import PixelBox
 from formats.jpeg import splice
 from formats.jpeg.libjpeg.coefficients import Coefficients
 from formats.jpeg.region import JpegRegion

@@ -9,7 +9,7 @@ from io import BytesIO
 
 from PIL import Image, ImageChops
 
-from drawing.animation import PixelBox
+from drawing.placement import PixelBox
 from formats.jpeg.libjpeg.coefficients import BLOCK, BlockBox, Coefficients
 from formats.jpeg.segments import FrameHeader, Ratio
 
@@ -65,8 +65,9 @@ class JpegRegion:
             self._coefficients.put(parts, grey.getvalue(), _stacked([changed] * len(numbers)))
 
     def _alike(self) -> list[tuple[list[int], list[tuple[int, BlockBox]]]]:
-        """Components of the same size and quantisation, which are coded together: it takes 7% less
-        time for a small image.
+        """Components of the same size and quantisation, which are coded together.
+
+        A small image takes 7% longer if each is coded alone.
         """
         found: dict[tuple[BlockBox, tuple[int, ...]], list[int]] = {}
         for number, box in enumerate(self._boxes):

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import chain, takewhile
 from typing import NamedTuple
 
-from drawing.animation import PixelBox
+from drawing.placement import PixelBox
 from errors import ImageRejected
 from formats.jpeg.libjpeg.coefficients import BLOCK
 
@@ -162,7 +162,7 @@ def parse(source: bytes) -> Jpeg:
     """Parse a file as far as possible; the decoder reports what is wrong with the rest."""
     segments: list[Segment] = []
     whole, ended = source.startswith(b"\xff\xd8"), False
-    at, picture = 2, len(source)
+    at, scan_data = 2, len(source)
     while not ended and (found := _MARKER.search(source, at)):
         marker, start = found[1][0], found.end()
         length = int.from_bytes(source[start : start + 2])
@@ -177,10 +177,10 @@ def parse(source: bytes) -> Jpeg:
         markers = b""
         if marker == SOS:
             at, markers = _end_of_data(source, end)
-            picture = min(picture, end)
+            scan_data = min(scan_data, end)
         segments.append(Segment(marker, source[start + 2 : end], source[end:at], markers))
     whole &= ended
-    return Jpeg(segments, ended, whole, source[at if whole else picture :])
+    return Jpeg(segments, ended, whole, source[at if whole else scan_data :])
 
 
 def _end_of_data(source: bytes, at: int) -> tuple[int, bytes]:

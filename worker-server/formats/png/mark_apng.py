@@ -13,12 +13,12 @@ from drawing.animation import (
     Mark,
     Marking,
     NeedsWholeCanvasError,
-    PixelBox,
     part,
     size_of,
     whole_canvases,
 )
 from drawing.compositing import Profile
+from drawing.placement import PixelBox
 from drawing.stamp import Overlay, Stamp
 from formats.png import apng, apng_pixels, chunks, colour_space, metadata
 from formats.png.apng import Apng, ApngFrame

@@ -9,7 +9,7 @@ from formats.png.chunks import ANIMATION, Chunk, assemble, chunk, note_dropped
 from metadata import filters
 from options import Metadata
 
-_PICTURE = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"} | ANIMATION
+_IMAGE = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"} | ANIMATION
 _COLOURS = {b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"mDCV", b"cLLI", b"sBIT", b"bKGD"}
 _TEXT_HEADS = {b"tEXt": b"\0", b"zTXt": b"\0\0", b"iTXt": b"\0\0\0\0\0"}  # between key and value
 _XMP_KEY = b"XML:com.adobe.xmp"
@@ -19,21 +19,21 @@ _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
 
 
 def with_kept(encoded: list[Chunk], source: list[Chunk], stamp: Stamp) -> bytes:
-    """The PNG of the encoded picture or animation, with the source's other chunks in their places.
+    """The PNG of the encoded image or animation, with the source's other chunks in their places.
 
     PLTE and tRNS are the encoder's. hIST is dropped, for it depends on the pixels. Unknown critical
     chunks and damaged ones are dropped too. Raises ImageRejected where a critical chunk is damaged.
     """
     chunks = [part for part in source if _is_intact(part, stamp)]
-    picture = [part for part in encoded if part.name in _PICTURE]
-    dropped = _PICTURE | {b"hIST"}
+    image = [part for part in encoded if part.name in _IMAGE]
+    dropped = _IMAGE | {b"hIST"}
     has_frames = any(part.name == b"fdAT" for part in chunks)
-    if not has_frames and all(part.name != b"acTL" for part in picture):
+    if not has_frames and all(part.name != b"acTL" for part in image):
         dropped -= {b"acTL", b"fcTL"}  # an animation of a single image
     before, between, after = _places(chunks, dropped, stamp.options.metadata)
-    header, *picture, end = picture
-    colours = [part for part in picture if part.name in (b"PLTE", b"tRNS")]
-    pixels = [part for part in picture if part.name not in (b"PLTE", b"tRNS")]
+    header, *image, end = image
+    colours = [part for part in image if part.name in (b"PLTE", b"tRNS")]
+    pixels = [part for part in image if part.name not in (b"PLTE", b"tRNS")]
     return assemble([header, *before, *colours, *between, *pixels, *after, end])
 
 
@@ -83,7 +83,7 @@ def _places(
 
 def _kept(part: Chunk, policy: Metadata) -> Chunk | None:
     """What METADATA leaves of the chunk."""
-    if policy is Metadata.KEEP or part.name in _COLOURS | _PICTURE:
+    if policy is Metadata.KEEP or part.name in _COLOURS | _IMAGE:
         return part
     if policy is Metadata.STRIP:
         return None

@@ -4,7 +4,8 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from drawing.animation import Disposal, Frame, PixelBox
+from drawing.animation import Disposal, Frame
+from drawing.placement import PixelBox
 
 ALPHA, EXIF, XMP = 0x10, 0x08, 0x04  # what VP8X says there is [2.7]
 _CHUNK_HEAD_BYTES, _ANMF_HEAD_BYTES = 8, 16

@@ -12,13 +12,13 @@ from drawing.animation import (
     Mark,
     Marking,
     NeedsWholeCanvasError,
-    PixelBox,
     overlap,
     part,
     redrawn,
     size_of,
     whole_canvases,
 )
+from drawing.placement import PixelBox
 from drawing.stamp import Overlay, Stamp
 from formats.webp import file
 from formats.webp import picture as webp_picture

@@ -9,7 +9,6 @@ from formats.jpeg.libjpeg.declarations import VERSION, ffi, lib, libc
 from formats.jpeg.libjpeg.huffman import AC_SYMBOLS, DRIFTED_DC_SYMBOLS, Table
 
 _SPARE_BYTES = 64 * 1024
-_unset_buffer = ffi.new_allocator(should_clear_after_alloc=False)
 
 
 class OutputComponent(NamedTuple):
@@ -29,7 +28,7 @@ def compressor(call: Call, expected_bytes: int = 0) -> Iterator[tuple[Any, Calla
     cinfo = ffi.new("struct jpeg_compress_struct *", {"err": errors})
     lib.jpeg_CreateCompress(cinfo, VERSION, ffi.sizeof(cinfo[0]))
     capacity = expected_bytes + _SPARE_BYTES
-    own = _unset_buffer("char[]", capacity)
+    own = ffi.new("char[]", capacity)
     buffer, size = ffi.new("char **", own), ffi.new("unsigned long *", capacity)
 
     def finish() -> bytes:
