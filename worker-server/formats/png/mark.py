@@ -73,7 +73,7 @@ def _keep_opaque_16(before: Image.Image, after: Image.Image, logo: Image.Image, 
 def _encoded(image: Image.Image, bits: int, source_bytes: int) -> bytes:
     """About as small as the source: a tenth larger at most, where deflate can do it.
 
-    Deflate finds little but runs in a photo. Looking for runs only (Z_RLE) takes a third of the
+    Deflate finds little but runs in a photo. Looking for runs only (Z_RLE) takes half of the
     time and gives no more bytes. Patterns may become twice as large: then all is tried.
     """
     options: dict[str, Any] = {"icc_profile": b"", "bits": min(bits, 8)}

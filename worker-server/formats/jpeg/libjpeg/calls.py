@@ -42,8 +42,8 @@ def guarded(function: Any, cinfo: Any) -> Any:
 def call_for(blocks: int) -> Call:
     """How to call a function on this number of blocks that were made here.
 
-    It fails only where memory runs out. Few blocks need no thread, with which a small image takes 15%
-    longer: an error then ends the process, and the image is tried again.
+    It fails only where memory runs out. Few blocks need no thread, with which a small image takes
+    15% longer: an error then ends the process, and the image is tried again.
     """
     return guarded if blocks > _FEW_BLOCKS else lambda function, cinfo: function(cinfo)
 
