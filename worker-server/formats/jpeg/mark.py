@@ -35,7 +35,7 @@ def mark_jpeg(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
         profile = image.info.get("icc_profile")
         box, draw = overlay.box, partial(_draw, stamp, overlay, _colours(jpeg), profile)
     if jpeg.whole:
-        with suppress(JpegError):  # it is seen to be damaged
+        with suppress(JpegError):  # raised where damage is seen
             if overlay is None:
                 image.load()  # raises where it is damaged
             coded = recode.recoded(jpeg, box, draw) if overlay else jpeg.of_picture
