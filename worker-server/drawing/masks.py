@@ -2,8 +2,6 @@
 
 from PIL import Image, ImageChops
 
-_YES = 255
-
 
 def of_alpha(image: Image.Image, least: int) -> Image.Image:
     """The pixels with at least this alpha (0 to 255)."""
@@ -12,7 +10,7 @@ def of_alpha(image: Image.Image, least: int) -> Image.Image:
 
 def from_level(band: Image.Image, least: int) -> Image.Image:
     """The pixels of an L image with at least this level."""
-    return band.point(lambda level: _YES * (level >= least))
+    return band.point([0] * least + [255] * (256 - least))
 
 
 def of_colour(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
