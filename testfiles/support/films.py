@@ -11,7 +11,8 @@ from PIL import Image
 
 from drawing import animation
 from formats.gif import file as gif_file
-from formats.png import animation_file, animation_picture
+from formats.png import apng as apng_file
+from formats.png import apng_pixels, chunks
 from formats.webp import file as webp_file
 from formats.webp import picture as webp_picture
 from support import images
@@ -99,22 +100,19 @@ def gif(shots: list[Shot], size: tuple[int, int] = SIZE, extensions: bytes = b""
 def apng(shots: list[Shot], size: tuple[int, int] = SIZE, plays: int = 3) -> bytes:
     """The still image is blue, and no frame of the animation."""
     still = Image.new("RGBA", size, (0, 0, 200, 255))
-    pictures = [animation_file.Picture(size, None, [_deflated(still)])]
+    frames = [apng_file.ApngFrame((0, 0, *size), data=[_deflated(still)])]
     for shot in shots:
-        ends = {KEEP: 0, CLEAR: 1, RESTORE: 2}[shot.disposal]
-        timing = (shot.duration_ms, 1000, ends, int(shot.over))
-        control = (0, *shot.picture.size, shot.left, shot.top, *timing)
-        pictures.append(
-            animation_file.Picture(shot.picture.size, control, [_deflated(shot.picture)])
-        )
+        disposal, delay = animation.Disposal(shot.disposal), (shot.duration_ms, 1000)
+        data = [_deflated(shot.picture)]
+        frames.append(apng_file.ApngFrame(shot.box, disposal, shot.over, delay, data))
     times = struct.pack(">2I", len(shots), plays)
-    header = animation_file.Header(*size, 8, 6)
-    return animation_file.Apng(header, b"", b"", times, pictures).to_bytes()
+    header = apng_file.Header(*size, 8, 6)
+    return chunks.assemble(apng_file.Apng(header, b"", b"", times, frames).chunks())
 
 
 def webp(shots: list[Shot], size: tuple[int, int] = SIZE, **how: object) -> bytes:
     sides = b"".join((side - 1).to_bytes(3, "little") for side in size)
-    chunks = [
+    parts = [
         webp_file.Chunk(b"VP8X", bytes([0x12, 0, 0, 0]) + sides),
         webp_file.Chunk(b"ANIM", bytes([1, 2, 3, 4, 5, 0])),
     ]
@@ -124,15 +122,15 @@ def webp(shots: list[Shot], size: tuple[int, int] = SIZE, **how: object) -> byte
         flags = 2 * (not shot.over) + (shot.disposal == CLEAR)
         frame = animation.Frame(shot.box)
         duration = shot.duration_ms.to_bytes(3, "little")
-        chunks.append(webp_file.AnmfFrame(frame, duration, flags, bitstream).to_chunk())
-    return webp_file.riff(chunks)
+        parts.append(webp_file.AnmfFrame(frame, duration, flags, bitstream).to_chunk())
+    return webp_file.riff(parts)
 
 
 def gif_shots(content: bytes, path: Path) -> list[Shot]:
     path.write_bytes(content)
     gif = gif_file.read(path)
     shots = []
-    for one in gif.pictures:
+    for one in gif.frames:
         image = one.indices()
         image.putpalette(one.table or gif.table)
         if one.control.transparent is not None:
@@ -144,14 +142,14 @@ def gif_shots(content: bytes, path: Path) -> list[Shot]:
 
 
 def apng_shots(content: bytes) -> list[Shot]:
-    apng = animation_file.read(content)
+    apng = apng_file.read(chunks.read(content))
     shots = []
-    for one in apng.pictures:
-        if one.control:
-            picture = animation_picture.decoded(apng, one).convert("RGBA")
-            _, _, _, left, top, number, parts, ends, over = one.control
-            duration = number * 1000 // parts
-            shots.append(Shot(picture, left, top, ends + 1, over == 1, duration))
+    for one in apng.frames:
+        if one.delay:
+            picture = apng_pixels.decoded(apng, one).convert("RGBA")
+            duration = one.delay[0] * 1000 // one.delay[1]
+            disposal = one.disposal.value
+            shots.append(Shot(picture, *one.box[:2], disposal, one.blended, duration))
     return shots
 
 
@@ -170,7 +168,7 @@ def webp_shots(content: bytes) -> list[Shot]:
 
 
 def _deflated(picture: Image.Image) -> bytes:
-    return animation_picture.encoded(picture, 0)
+    return apng_pixels.encoded(picture, 0)
 
 
 def still_of(content: bytes) -> Image.Image:

@@ -7,7 +7,8 @@ from PIL import Image, ImageChops, ImageStat
 from PIL.JpegImagePlugin import JpegImageFile
 
 from drawing.stamp import Stamp
-from formats.jpeg import mark, segments
+from formats.jpeg import segments
+from formats.jpeg.mark import mark_jpeg
 from options import Metadata, Options
 from support import images
 
@@ -23,7 +24,7 @@ def marked(
     path.write_bytes(content)
     stamp = Stamp(logo, Options(metadata=policy))
     with Image.open(path) as image:
-        return mark.marked(path, image, stamp), stamp
+        return mark_jpeg(path, image, stamp), stamp
 
 
 def opened(content: bytes) -> JpegImageFile:

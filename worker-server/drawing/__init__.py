@@ -1,4 +1,4 @@
-"""The logo onto pixels of any kind: where it goes, and in whose colours. Knows no file format.
+"""The logo on pixels of any kind: its place, its size and its colours. Knows no file format.
 
 Imports options and errors.
 """

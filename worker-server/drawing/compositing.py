@@ -1,4 +1,4 @@
-"""The logo on the pixels of one image, in the image's own mode and colours; the rest stays."""
+"""The logo on the pixels of one image, in the image's own mode and colours."""
 
 from functools import lru_cache
 from io import BytesIO
@@ -6,24 +6,23 @@ from pathlib import Path
 
 from PIL import Image, ImageCms, ImageMath, ImageOps, UnidentifiedImageError
 
-from drawing import palette
+from drawing import masks, palette
 from drawing.signalled_colour import SignalledColour
 from errors import ImageRejected
 
-# What an image says of its colours: an ICC profile, or numbers
+# An image's colour space: an ICC profile, or signalled by numbers
 Profile = bytes | SignalledColour
 
 LOGO_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
-# What a profile calls the colour space of each mode (ICC.1:2022, table 19)
-_COLOUR_SPACE = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}
-_HALF = 128
+# The colour space in a profile for each mode (ICC.1:2022, table 19)
+_COLOUR_SPACE = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab "}
 
 
 def normalise_logo(source: Path, target: Path) -> None:
-    """Write any image as an upright RGBA PNG in sRGB. Raises ValueError for what is no logo."""
+    """Write a logo as an upright RGBA PNG in sRGB. Raises ValueError where it cannot be used."""
     try:
         with Image.open(source, formats=LOGO_FORMATS) as opened:
             image = ImageOps.exif_transpose(opened)
@@ -36,14 +35,14 @@ def normalise_logo(source: Path, target: Path) -> None:
                 rgba.putalpha(alpha)
     except MemoryError:
         raise
-    except Exception as error:  # Pillow raises anything, SyntaxError included
-        raise ValueError(_no_logo(source, error)) from None
+    except Exception as error:  # Pillow raises any kind, even SyntaxError
+        raise ValueError(_reason(source, error)) from None
     if rgba.getchannel("A").getbbox() is None:
         raise ValueError("it is transparent everywhere")
     rgba.save(target, "PNG", compress_level=1)
 
 
-def _no_logo(source: Path, error: Exception) -> str:
+def _reason(source: Path, error: Exception) -> str:
     kinds = "PNG, JPEG, WebP or GIF"
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         return f"it cannot be read: {error.strerror}"
@@ -70,10 +69,10 @@ def composite(
     profile: Profile | None = None,
     colours: int = 256,
 ) -> None:
-    """Put the RGBA logo (sRGB) over image in place, its top left at corner.
+    """Put the RGBA logo (sRGB) over the image in place, its top left at corner.
 
-    profile is image's own, if any; colours how many entries its palette may grow to, or how many
-    levels of grey it has. Raises ImageRejected.
+    profile is the image's own. colours is its number of levels of grey, or the number
+    of entries that its palette may have. Raises ImageRejected.
     """
     mode, alpha = image.mode, logo.getchannel("A")
     if mode in ("RGBA", "LA"):
@@ -92,8 +91,7 @@ def composite(
     elif mode in ("L", "RGB", "CMYK", "YCbCr", "LAB"):
         image.paste(in_colours_of(logo, mode, profile), corner, alpha)
     elif mode.startswith("I") or mode == "F":
-        (grey,) = inks(logo, "L", profile)
-        image.paste(_blended(_region(image, logo, corner), grey, alpha, _range(image)), corner)
+        image.paste(_in_many_levels(image, logo, corner, profile), corner)
     else:
         raise ImageRejected("unsupported_mode", f"Images of mode {mode} cannot be watermarked.")
 
@@ -101,7 +99,7 @@ def composite(
 def _in_few_levels(
     under: Image.Image, logo: Image.Image, profile: Profile | None, levels: int
 ) -> Image.Image:
-    """An L image of so many levels with the RGBA logo over it, in dots where it would not show."""
+    """An L image of few levels with the RGBA logo over it, dithered where it would not show."""
     cover = palette.hardened(logo.getchannel("A"))
     wanted = under.copy()
     wanted.paste(in_colours_of(logo, "L", profile), mask=cover)
@@ -110,24 +108,23 @@ def _in_few_levels(
     drawn = under.copy()
     for dither in palette.dithers(cover):
         near = wanted.convert("RGB").quantize(palette=greys, dither=dither).convert("L")
-        drawn.paste(near, mask=cover.point(lambda alpha: 255 * (alpha > 0)))
+        drawn.paste(near, mask=masks.from_level(cover, 1))
         if drawn.tobytes() != under.tobytes():
             break
     return drawn
 
 
 def inks(logo: Image.Image, mode: str, profile: Profile | None) -> list[Image.Image]:
-    """The bands of in_colours_of; of mode F where they are not whole levels."""
+    """The bands of in_colours_of, not rounded where the profile is signalled."""
     if isinstance(profile, SignalledColour):
         return profile.planes(logo, mode)
     return list(in_colours_of(logo, mode, profile).split())
 
 
 def in_colours_of(logo: Image.Image, mode: str, profile: Profile | None) -> Image.Image:
-    """The colours of the RGBA logo, without its alpha, as an image of that mode shows them.
+    """The RGBA logo without alpha, in the profile's colours. mode is L, RGB, CMYK, YCbCr or LAB.
 
-    mode is L, RGB, CMYK, YCbCr or LAB. A profile that is damaged, or for another kind of image, is
-    ignored, as viewers do.
+    A profile that is damaged, or for another mode, is ignored, as viewers do.
     """
     if isinstance(profile, SignalledColour):
         planes = profile.planes(logo, mode)
@@ -141,24 +138,20 @@ def in_colours_of(logo: Image.Image, mode: str, profile: Profile | None) -> Imag
 def transform(
     profile: bytes | None, mode: str, *, to_srgb: bool = False
 ) -> ImageCms.ImageCmsTransform | None:
-    """Between sRGB and an image's colours, by the intent that the profile itself asks for.
+    """From sRGB to an image's colours, or back, by the intent in the image's profile.
 
-    None where there is no profile that fits; damaged ones are ignored, as viewers do.
+    None where no profile fits. Damaged ones are ignored, as viewers do.
     """
-    if mode == "LAB":
-        if to_srgb:
-            return ImageCms.buildTransform(_LAB, _SRGB, "LAB", "RGB")
-        return ImageCms.buildTransform(_SRGB, _LAB, "RGB", "LAB")
-    if not profile:
+    if not profile and mode != "LAB":
         return None
     try:
-        theirs = ImageCms.ImageCmsProfile(BytesIO(profile))
-        if theirs.profile.xcolor_space != _COLOUR_SPACE.get(mode):
+        own = _LAB if mode == "LAB" else ImageCms.ImageCmsProfile(BytesIO(profile or b""))
+        if own.profile.xcolor_space != _COLOUR_SPACE.get(mode):
             return None
-        intent = ImageCms.Intent(ImageCms.getDefaultIntent(theirs))
+        intent = ImageCms.Intent(ImageCms.getDefaultIntent(own))
         if to_srgb:
-            return ImageCms.buildTransform(theirs, _SRGB, mode, "RGB", intent)
-        return ImageCms.buildTransform(_SRGB, theirs, "RGB", mode, intent)
+            return ImageCms.buildTransform(own, _SRGB, mode, "RGB", intent)
+        return ImageCms.buildTransform(_SRGB, own, "RGB", mode, intent)
     except (OSError, ValueError, ImageCms.PyCMSError):
         return None
 
@@ -174,36 +167,37 @@ def _region(image: Image.Image, logo: Image.Image, corner: tuple[int, int]) -> I
     return image.crop((left, top, left + logo.width, top + logo.height))
 
 
-def _blended(
-    region: Image.Image, grey: Image.Image, alpha: Image.Image, levels: tuple[float, float]
+def _in_many_levels(
+    image: Image.Image, logo: Image.Image, corner: tuple[int, int], profile: Profile | None
 ) -> Image.Image:
-    """A region of more than 8 bits with the grey logo over it; Pillow's masks know only bytes.
+    """The region under the logo of an I or F image, with the logo: Pillow pastes only bytes."""
+    (grey,) = inks(logo, "L", profile)
+    weight = logo.getchannel("A").convert("F").point(lambda alpha: alpha / 255)
+    under = _region(image, logo, corner).convert("F")
+    over = blended(under, grey, weight, _range(image))
+    if image.mode == "F":
+        return over
+    return over.point(lambda level: level + 0.5).convert("I").convert(image.mode)
 
-    levels are those of black and white.
-    """
+
+def blended(
+    plane: Image.Image, ink: Image.Image, weight: Image.Image, levels: tuple[float, float]
+) -> Image.Image:
+    """Ink (0 to 255) over an F image by weight (F, 0 to 1). levels: the plane's black and white."""
     black, white = levels
     blended: Image.Image = ImageMath.lambda_eval(
         lambda of: (
-            (
-                of["under"] * (255 - of["alpha"])
-                + (of["grey"] * ((white - black) / 255) + black) * of["alpha"]
-            )
-            / 255
+            of["plane"] + (of["ink"] * ((white - black) / 255) + black - of["plane"]) * of["weight"]
         ),
-        under=region.convert("F"),
-        grey=grey.convert("F"),
-        alpha=alpha.convert("F"),
+        plane=plane,
+        ink=ink.convert("F"),
+        weight=weight,
     )
-    if region.mode == "F":
-        return blended
-    rounded: Image.Image = ImageMath.lambda_eval(
-        lambda of: of["convert"](of["it"] + 0.5, "I"), it=blended
-    )
-    return rounded.convert(region.mode)
+    return blended
 
 
 def _range(image: Image.Image) -> tuple[float, float]:
-    """What is black and what is white: the usual, or the extremes where pixels go beyond it."""
+    """The levels of black and white: the usual ones, or the extremes if these are beyond."""
     usual = 1.0 if image.mode == "F" else 65535.0
     if image.mode.startswith("I;16"):
         return 0.0, usual

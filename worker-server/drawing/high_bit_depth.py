@@ -1,4 +1,4 @@
-"""The logo on samples of more than a byte, several channels of them: Pillow's modes end there."""
+"""The logo on several channels of more than 8 bits, for which Pillow has no modes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _LIMITS = {
 
 
 class Alpha(Enum):
-    STRAIGHT = 1  # colours as they are, however transparent (PNG; TIFF's unassociated)
-    PREMULTIPLIED = 2  # colours times alpha (TIFF's associated)
+    STRAIGHT = 1  # colours do not depend on alpha (PNG; TIFF's unassociated)
+    PREMULTIPLIED = 2  # colours are multiplied by alpha (TIFF's associated)
 
 
 class Pixels(NamedTuple):
-    """mode names the colours, which stand first: L, RGB or CMYK. Then alpha, and whatever else."""
+    """The channels of a pixel: the colours of mode (L, RGB or CMYK), alpha, then any others."""
 
     mode: str
     channels: int
@@ -39,24 +39,27 @@ def put_on(samples: array[Any], kind: Pixels, logo: Image.Image, profile: Profil
     """Put an RGBA logo over samples of the same size, in place."""
     inks = compositing.inks(logo, kind.mode, profile)
     cover = logo.getchannel("A")
+    weight = cover.convert("F").point(lambda alpha: alpha / 255)
     planes = [_plane(samples, number, kind, logo.size) for number in range(len(inks))]
-    under = None
+    weights = [weight] * len(inks)
     if kind.alpha is not None:
-        under = _plane(samples, len(inks), kind, logo.size)
-    straight = under if kind.alpha is Alpha.STRAIGHT else None
+        alpha = _plane(samples, len(inks), kind, logo.size)
+        if kind.alpha is Alpha.STRAIGHT:
+            weights = [_share_of_ink(weight, alpha, kind.white)] * len(inks)
+        planes, weights = [*planes, alpha], [*weights, weight]
+        inks.append(Image.new("L", logo.size, 255))
+    levels = kind.black, kind.white
     blended = [
-        _blended(plane, ink, cover, kind, straight) for plane, ink in zip(planes, inks, strict=True)
+        compositing.blended(plane, ink, weight, levels)
+        for plane, ink, weight in zip(planes, inks, weights, strict=True)
     ]
-    if under is not None:
-        opaque = Image.new("L", logo.size, 255)
-        blended.append(_blended(under, opaque, cover, kind, None))
     covered = cover.tobytes()
     for number, plane in enumerate(blended):
-        there = samples[number :: kind.channels]
+        old = samples[number :: kind.channels]
         new = _numbers(plane, samples.typecode)
-        pixels = zip(covered, new, there, strict=True)
+        pixels = zip(covered, new, old, strict=True)
         samples[number :: kind.channels] = array(
-            samples.typecode, [drawn if by else old for by, drawn, old in pixels]
+            samples.typecode, [after if alpha else before for alpha, after, before in pixels]
         )
 
 
@@ -65,37 +68,18 @@ def _plane(samples: array[Any], number: int, kind: Pixels, size: tuple[int, int]
     return Image.frombytes("F", size, floats.tobytes())
 
 
-def _blended(
-    plane: Image.Image,
-    ink: Image.Image,
-    cover: Image.Image,
-    kind: Pixels,
-    under: Image.Image | None,
-) -> Image.Image:
-    """Ink over a plane, whose own alpha, if it is straight, is under."""
-    black, scale = kind.black, (kind.white - kind.black) / 255
-    inked = ImageMath.lambda_eval(lambda of: of["ink"] * scale + black, ink=ink.convert("F"))
-    weight = ImageMath.lambda_eval(lambda of: of["cover"] / 255, cover=cover.convert("F"))
-    if under is not None:  # what shows through counts as much as it is there
-        there = ImageMath.lambda_eval(
-            lambda of: of["under"] / kind.white * (1 - of["cover"]), under=under, cover=weight
-        )
-        weight = ImageMath.lambda_eval(
-            lambda of: of["cover"] / of["max"](of["cover"] + of["there"], 1e-9),
-            cover=weight,
-            there=there,
-        )
-    blended: Image.Image = ImageMath.lambda_eval(
-        lambda of: of["plane"] + (of["ink"] - of["plane"]) * of["weight"],
-        plane=plane,
-        ink=inked,
-        weight=weight,
+def _share_of_ink(weight: Image.Image, alpha: Image.Image, white: float) -> Image.Image:
+    """Of a pixel's colour, which is ink of this weight over a plane of straight alpha."""
+    share: Image.Image = ImageMath.lambda_eval(
+        lambda of: of["ink"] / of["max"](of["ink"] + of["alpha"] / white * (1 - of["ink"]), 1e-9),
+        ink=weight,
+        alpha=alpha,
     )
-    return blended
+    return share
 
 
 def _numbers(plane: Image.Image, typecode: str) -> Iterator[float]:
-    """Rounded where they are whole; 32 bits are more than a float holds exactly."""
+    """Rounded and within the limits of an integer type: a float may exceed those of 32 bits."""
     floats = array("f", plane.tobytes())
     if typecode in "fd":
         return iter(floats)

@@ -1,22 +1,24 @@
-"""The logo on images of a palette: the nearest of their colours, and the entries nobody uses."""
+"""The logo on images with a palette: in new colours where entries are unused, else the nearest."""
 
 import math
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageChops
+
+from drawing import masks
 
 Colour = tuple[int, int, int]
 _OPAQUE = 255
-_HALF = 128  # an alpha from here on is opaque where a pixel can be only that or nothing
-FEW = 16  # levels or colours: half a logo may vanish among them
+_HALF = 128  # the least alpha that counts as opaque where a pixel is opaque or transparent
+FEW = 16  # with so few levels or colours, half of a logo may become invisible
 
 
 def composite(image: Image.Image, logo: Image.Image, corner: tuple[int, int], colours: int) -> None:
     """Put the RGBA logo over a P or PA image in place, its top left at corner.
 
-    colours is how many entries the image's palette may have. Those that pixels use stay.
+    colours is the number of entries that the palette may have. Used entries are kept.
     """
     if max(colours, len(_entries(image))) > FEW:
         _composite(image, logo, corner, colours, Image.Dither.NONE)
@@ -41,36 +43,30 @@ def _composite(
     under = image.crop((left, top, left + logo.width, top + logo.height))
     shown = under.convert("RGBA")
     shown.alpha_composite(logo)
-    drawn = logo.getchannel("A").point(lambda alpha: _OPAQUE * (alpha > 0))
-    invisible = shown.getchannel("A").point(lambda alpha: _OPAQUE * (alpha < _HALF))
-    opaque = drawn.copy()
-    opaque.paste(0, mask=invisible)
+    drawn = masks.of_alpha(logo, 1)
+    opaque = ImageChops.darker(drawn, masks.of_alpha(shown, _HALF))
     if image.mode == "PA" or not _alphas(image):
         draw(image, shown.convert("RGB"), opaque, corner, colours, dither)
         return
-    # An entry that is not opaque may be nearest to what the logo's edge looks like.
+    # A translucent entry may be the nearest to the logo's edge.
     entries, alphas = _with_new_colours(image, shown.convert("RGB"), opaque, colours)
     _set_palette(image, entries, alphas)
     image.paste(_nearest_translucent(shown, entries, alphas), corner, drawn)
 
 
 def hardened(alpha: Image.Image) -> Image.Image:
-    """A logo's alpha (L) where half a colour does not show: all or nothing, from half of its most
-    on; as it is where it is less than half everywhere.
+    """A logo's alpha (L) for few colours: opaque from half of its maximum on, else transparent.
+
+    An alpha that is below 128 everywhere is kept.
     """
     most = _most(alpha)
-    if most < _HALF:
-        return alpha
-    return alpha.point(lambda level: _OPAQUE * (2 * level >= most))
+    return alpha if most < _HALF else masks.from_level(alpha, -(-most // 2))
 
 
 def dithers(alpha: Image.Image) -> Sequence[Image.Dither]:
-    """How to draw a logo of that alpha (L) in few colours: the nearest, and if that leaves nothing
-    to see, or it is so faint, in dots.
-    """
-    if _most(alpha) < _HALF:
-        return (Image.Dither.FLOYDSTEINBERG,)
-    return (Image.Dither.NONE, Image.Dither.FLOYDSTEINBERG)
+    """How to draw a logo of this alpha (L) in few colours, in turn until something shows."""
+    both = Image.Dither.NONE, Image.Dither.FLOYDSTEINBERG
+    return both[1:] if _most(alpha) < _HALF else both
 
 
 def _most(alpha: Image.Image) -> int:
@@ -96,7 +92,7 @@ def draw(
 
     _set_palette(image, entries, alphas)
     if image.mode == "PA":
-        indexed = Image.merge("LA", (indexed, drawn))  # where it is drawn it is opaque
+        indexed = Image.merge("LA", (indexed, drawn))  # drawn pixels are opaque
         indexed = Image.frombytes("PA", indexed.size, indexed.tobytes())
     image.paste(indexed, corner, drawn)
 
@@ -104,11 +100,11 @@ def draw(
 def _with_new_colours(
     image: Image.Image, wanted: Image.Image, drawn: Image.Image, colours: int
 ) -> tuple[list[Colour], dict[int, int]]:
-    """The palette with colours that are wanted in free entries; the alphas that are not 255."""
+    """The palette with wanted colours in unused entries, and its alphas that are not 255."""
     entries, alphas = _entries(image), _alphas(image)
-    free = _free(image, colours)
+    unused = _unused(image, colours)
     present = {entry for index, entry in enumerate(entries) if index not in alphas}
-    for index, colour in zip(free, _missing(wanted, drawn, present, len(free)), strict=False):
+    for index, colour in zip(unused, _missing(wanted, drawn, present, len(unused)), strict=False):
         entries += [(0, 0, 0)] * (index + 1 - len(entries))
         entries[index] = colour
         alphas.pop(index, None)
@@ -121,15 +117,15 @@ def _entries(image: Image.Image) -> list[Colour]:
 
 
 def _alphas(image: Image.Image) -> dict[int, int]:
-    """The alpha of each entry that is not opaque: GIF has one of them, PNG a table."""
+    """The alpha of each entry that is not opaque: GIF has one such entry, PNG a table."""
     transparency = image.info.get("transparency")
     if isinstance(transparency, bytes):
         return {index: alpha for index, alpha in enumerate(transparency) if alpha != _OPAQUE}
     return {} if transparency is None else {transparency: 0}
 
 
-def _free(image: Image.Image, colours: int) -> list[int]:
-    """Entries that no pixel uses. What GIF calls transparent stays that."""
+def _unused(image: Image.Image, colours: int) -> list[int]:
+    """The entries that no pixel uses, but for GIF's transparent one."""
     transparency = image.info.get("transparency")
     pixels = image.getchannel("P") if image.mode == "PA" else image
     return [
@@ -140,29 +136,29 @@ def _free(image: Image.Image, colours: int) -> list[int]:
 
 
 def _missing(
-    wanted: Image.Image, drawn: Image.Image, present: set[Colour], room: int
+    wanted: Image.Image, drawn: Image.Image, present: set[Colour], most: int
 ) -> list[Colour]:
-    """At most room colours that come near those wanted where something is drawn."""
+    """The wanted colours that are drawn but not present; the nearest to them if more than most."""
     pixels: Iterable[Any] = zip(
         wanted.get_flattened_data(), drawn.get_flattened_data(), strict=True
     )
     missing = [colour for colour, is_drawn in pixels if is_drawn and colour not in present]
-    if not missing or not room:
+    if not missing or not most:
         return []
     distinct: list[Colour] = list(dict.fromkeys(missing))
-    if len(distinct) <= room:
+    if len(distinct) <= most:
         return distinct
     strip = Image.new("RGB", (len(missing), 1))
     strip.putdata(missing)
-    return _entries(strip.quantize(room, dither=Image.Dither.NONE))
+    return _entries(strip.quantize(most, dither=Image.Dither.NONE))
 
 
 def _nearest(wanted: Image.Image, colours: list[Colour], dither: Image.Dither) -> Image.Image:
-    """For each pixel the number of the nearest of the colours, as an L image."""
-    of_these = Image.new("P", (1, 1))
-    of_these.putpalette([level for colour in colours for level in colour])
-    numbers = bytearray(wanted.quantize(palette=of_these, dither=dither).tobytes())
-    # Pillow looks only at the upper bits of a level: the colours that are there it may miss.
+    """For each pixel the number of the nearest colour, as an L image."""
+    table = Image.new("P", (1, 1))
+    table.putpalette([level for colour in colours for level in colour])
+    numbers = bytearray(wanted.quantize(palette=table, dither=dither).tobytes())
+    # Pillow compares only the upper bits of a level, and so may miss colours that are present.
     exact = {colour: number for number, colour in reversed(list(enumerate(colours)))}
     pixels: Sequence[Any] = wanted.get_flattened_data()
     for place, colour in enumerate(pixels):
@@ -175,8 +171,11 @@ def _nearest(wanted: Image.Image, colours: list[Colour], dither: Image.Dither) -
 def _nearest_translucent(
     shown: Image.Image, entries: list[Colour], alphas: dict[int, int]
 ) -> Image.Image:
-    """For each RGBA pixel the nearest entry, alpha counting: slowly, for Pillow cannot."""
-    # Premultiplied: the fainter a pixel, the less its colour matters.
+    """For each RGBA pixel the number of the nearest entry, alpha included, as an L image.
+
+    It is slow, but Pillow has nothing like it.
+    """
+    # Colours are multiplied by alpha: the fainter a pixel, the less its colour counts.
     levels = [(entry, alphas.get(index, _OPAQUE)) for index, entry in enumerate(entries)]
     known = [(r * a, g * a, b * a, _OPAQUE * a) for (r, g, b), a in levels]
 

@@ -1,10 +1,12 @@
-"""Where the logo goes: pure geometry, in pixels, boxes as (left, top, width, height)."""
+"""Where the logo goes: pure geometry, in pixels."""
 
 from enum import Enum
 
 from PIL.Image import Transpose
 
 from options import Options, Padding, Position
+
+PixelBox = tuple[int, int, int, int]  # left, top, right, bottom, as Pillow's boxes
 
 
 class Align(Enum):
@@ -13,13 +15,13 @@ class Align(Enum):
     END = 3  # right, bottom
 
 
-_HAIR = 1e-6  # 0.2 x 1000 / 3 x 3 is 200, not 199.99999
+_ROUNDING = 1e-6  # 0.2 x 1000 / 3 x 3 is 200, not 199.99999
 
-# Position lists its nine row by row.
+# Position lists its nine members row by row.
 _ALIGNED = dict(zip(Position, ((x, y) for y in Align for x in Align), strict=True))
 
-# EXIF orientation (tag 0x0112, CIPA DC-008): what turns a picture seen upright into the
-# way it is stored. 1 and unknown values: nothing.
+# By EXIF orientation (tag 0x0112, CIPA DC-008): what turns an upright image into the stored one.
+# For 1 and unknown values there is nothing to do.
 TO_STORED = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -32,22 +34,22 @@ TO_STORED = {
 
 
 def upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """The size of a stored picture as a person sees it."""
+    """The size of a stored image as a person sees it."""
     return (size[1], size[0]) if orientation in (5, 6, 7, 8) else size
 
 
 def fit(logo: tuple[int, int], image: tuple[int, int], options: Options) -> tuple[int, int] | None:
-    """The logo's size within the options' scale of the image's width and height, in proportion.
+    """The logo's size within the options' share of the image's width and height, in proportion.
 
-    None where that is less than a pixel.
+    None where it would be less than a pixel.
     """
     factor = options.scale * min(image[0] / logo[0], image[1] / logo[1])
-    size = int(logo[0] * factor + _HAIR), int(logo[1] * factor + _HAIR)
+    size = int(logo[0] * factor + _ROUNDING), int(logo[1] * factor + _ROUNDING)
     return size if min(size) >= 1 else None
 
 
 def corner(mark: tuple[int, int], image: tuple[int, int], options: Options) -> tuple[int, int]:
-    """Left and top of the mark on the image as seen; less padding where there is no room."""
+    """Left and top of the mark on the image as seen; padding shrinks where there is no space."""
     across, down = _ALIGNED[options.position]
     return (
         _along(across, mark[0], image[0], options.padding),
@@ -56,19 +58,19 @@ def corner(mark: tuple[int, int], image: tuple[int, int], options: Options) -> t
 
 
 def _along(end: Align, mark: int, side: int, padding: Padding) -> int:
-    """Where the mark begins on a side of that length."""
-    room = side - mark
+    """The mark's start along a side of the image."""
+    free = side - mark
     if end is Align.MIDDLE:
-        return room // 2
-    distance = min(padding.pixels(side), room)
-    return distance if end is Align.START else room - distance
+        return free // 2
+    distance = min(padding.pixels(side), free)
+    return distance if end is Align.START else free - distance
 
 
-def stored_box(
-    box: tuple[int, int, int, int], seen: tuple[int, int], orientation: int
+def stored_place(
+    place: tuple[int, int, int, int], seen: tuple[int, int], orientation: int
 ) -> tuple[int, int, int, int]:
-    """A box of the picture as seen (size `seen`) in the coordinates it is stored in."""
-    left, top, width, height = box
+    """A place (left, top, width, height) in the image as seen of size seen, in the stored one."""
+    left, top, width, height = place
     right, bottom = seen[0] - left - width, seen[1] - top - height
     corner = {
         2: (right, top),

@@ -1,7 +1,7 @@
-"""What light of sRGB's primaries is in light of others, which chromaticities describe.
+"""Converts light from sRGB's primaries to others, which chromaticities describe.
 
-Each has x and y of its white, red, green and blue. White stays white: colours are adapted from one
-to the other by Bradford's cones (ICC.1:2022, annex E).
+These are x and y of white, red, green and blue. White stays white: colours are adapted from one
+white to the other by Bradford's cones (ICC.1:2022, annex E).
 """
 
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ BY_NUMBER: dict[int, Chromaticities] = {
 _BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 
 
-def from_srgb(theirs: Chromaticities) -> Rows:
-    """The matrix (SMPTE RP 177). Raises ZeroDivisionError where they span no colours."""
+def from_srgb(target: Chromaticities) -> Rows:
+    """The matrix (SMPTE RP 177). Raises ZeroDivisionError where the primaries are on one line."""
     columns = list(zip(*_cones(SRGB), strict=True))
-    return [[_sum(row, column) for column in columns] for row in _inverse(_cones(theirs))]
+    return [[_sum(row, column) for column in columns] for row in _inverse(_cones(target))]
 
 
 def _cones(of: Chromaticities) -> Rows:
-    """What each cone makes of light of red, green and blue; of all three, which is white, 1."""
+    """Each cone's response to red, green and blue; to all three, which are white, it is 1."""
     white, *colours = (_xyz(*of[at : at + 2]) for at in (0, 2, 4, 6))
     rows = [[_sum(cone, colour) / _sum(cone, white) for colour in colours] for cone in _BRADFORD]
     amounts = [sum(row) for row in _inverse(rows)]

@@ -1,14 +1,14 @@
-"""The logo in colours that numbers signal, where there is no ICC profile.
+"""The logo in a colour space that is signalled by numbers instead of an ICC profile.
 
-They are those of Rec. ITU-T H.273, as in PNG's cICP and in nclx of HEIC and AVIF, or PNG's own gAMA
-and cHRM. PQ and HLG: Rec. ITU-R BT.2100, tables 4 and 5. The logo's white is HDR's reference white:
-203 cd/m2, 58% of PQ and 75% of HLG (Report ITU-R BT.2408, table 1).
+These are the numbers of Rec. ITU-T H.273, as in PNG's cICP and in nclx of HEIC and AVIF, or PNG's
+gAMA and cHRM. PQ and HLG: Rec. ITU-R BT.2100, tables 4 and 5. The logo's white is HDR's reference
+white: 203 cd/m2, 58% of PQ and 75% of HLG (Report ITU-R BT.2408, table 1).
 """
 
 import math
 from array import array
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageMath
 
@@ -19,17 +19,17 @@ _WHITE_NITS, _PQ_NITS, _HLG_NITS = 203, 10_000, 1000
 _HLG_GAMMA = 1.2  # of a display of 1000 cd/m2
 _LUMINANCE = (0.2126, 0.7152, 0.0722)  # of sRGB's red, green and blue
 
-Transfer = Callable[[float], float]  # light, the logo's white being 1, to signal
+Transfer = Callable[[float], float]  # from light, where the logo's white is 1, to signal
 _Planes = list[Image.Image]  # of mode F
 
 
 class SignalledColour(NamedTuple):
     chromaticities: Chromaticities
     transfer: Transfer
-    is_full_range: bool = True  # or that of video, 16 to 235
+    is_full_range: bool = True  # else video's range, 16 to 235
 
     def planes(self, logo: Image.Image, mode: str) -> _Planes:
-        """The colours of the logo (sRGB), 0 to 255 and not rounded; mode is L or RGB."""
+        """The bands of the logo (sRGB) in mode L or RGB: 0 to 255, not rounded."""
         bands = logo.convert("RGB").convert(mode).split()
         light = [band.point(_LIGHT, "F") for band in bands]
         if self.transfer is _hlg:
@@ -50,7 +50,7 @@ class SignalledColour(NamedTuple):
 def of_numbers(
     colour_primaries: int, transfer: int, *, is_full_range: bool = True
 ) -> SignalledColour | None:
-    """By the numbers of H.273. None where they say sRGB, or nothing that is known.
+    """By the numbers of H.273. None where they mean sRGB, or are unknown.
 
     The curves of video (1, 6, 14, 15) count as sRGB's, as in browsers.
     """
@@ -62,9 +62,9 @@ def of_numbers(
 
 
 def of_gamma(exponent: float | None, chromaticities: Chromaticities) -> SignalledColour | None:
-    """By the exponent that makes signals of light; None for sRGB's curve.
+    """By the exponent from light to signal; without one the curve is sRGB's.
 
-    None where the chromaticities span no colours.
+    None where the chromaticities' primaries are on one line.
     """
     try:
         primaries.from_srgb(chromaticities)
@@ -112,21 +112,15 @@ _LIGHT = [_light(level / 255) for level in range(256)]
 
 
 def _of_scene(light: _Planes) -> _Planes:
-    """The scene's light of which a display for HLG makes this (BT.2100: the OOTF inverted)."""
+    """The scene's light that an HLG display shows as this light (BT.2100: the inverted OOTF)."""
     luminance = light[0] if len(light) == 1 else _mixed(light, _LUMINANCE)
     share = _WHITE_NITS / _HLG_NITS
-    return [
-        ImageMath.lambda_eval(
-            lambda of: (
-                of["light"]
-                * share
-                * (of["max"](of["luminance"], 1e-6) * share) ** (1 / _HLG_GAMMA - 1)
-            ),
-            light=plane,
-            luminance=luminance,
-        )
-        for plane in light
-    ]
+
+    def scene(of: dict[str, Any]) -> Any:
+        system_gamma = (of["max"](of["luminance"], 1e-6) * share) ** (1 / _HLG_GAMMA - 1)
+        return of["light"] * share * system_gamma
+
+    return [ImageMath.lambda_eval(scene, light=plane, luminance=luminance) for plane in light]
 
 
 def _mixed(light: _Planes, weights: Sequence[float]) -> Image.Image:

@@ -1,4 +1,4 @@
-"""The logo on its way onto one file: where it goes, how large, and what there is to note."""
+"""The logo for one file: where it goes, its size, and the notes about it."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -8,26 +8,27 @@ from PIL import Image
 
 from drawing import compositing, placement
 from drawing.compositing import Profile
+from drawing.placement import PixelBox
 from options import Options
 
-_UNSEEN = "The logo does not show: it has the colours of what lies under it, or is too faint."
+_INVISIBLE = "The logo does not show: it has the colours of what lies under it, or is too faint."
 
 
 class Overlay(NamedTuple):
-    """The logo for one picture: RGBA, sRGB, sized, turned the way the picture is stored."""
+    """The logo for one image: RGBA, sRGB, resized, and turned as the image is stored."""
 
     logo: Image.Image
     left: int
     top: int
 
     @property
-    def box(self) -> tuple[int, int, int, int]:
-        """left, top, right, bottom: what part of the stored picture the logo may change."""
+    def box(self) -> PixelBox:
+        """In the stored image."""
         return self.left, self.top, self.left + self.logo.width, self.top + self.logo.height
 
 
 class Stamp:
-    """Puts the logo onto the pictures of one file. notes: sentences for the media's record."""
+    """Puts the logo onto the images of one file. notes: sentences for the media's record."""
 
     def __init__(self, logo: Path, options: Options) -> None:
         self.options = options
@@ -41,7 +42,7 @@ class Stamp:
     def notes(self) -> list[str]:
         notes = [*self._noted]
         if self._is_marked and not self._is_seen:
-            notes.append(_UNSEEN)
+            notes.append(_INVISIBLE)
         if self._unmarked and self._is_marked:
             notes.append("Some of its pictures are too small for the logo: not marked.")
         elif self._unmarked:
@@ -49,20 +50,21 @@ class Stamp:
         return notes
 
     def note(self, sentence: str) -> None:
-        """Say something about this file to whoever asks for it; once, however many frames."""
+        """Add a sentence to the notes; once, however many frames it is true for."""
         if sentence not in self._noted:
             self._noted.append(sentence)
 
     def compare(self, before: Image.Image | bytes, after: Image.Image | bytes) -> None:
-        """Say what the pixels under the logo were and are, as an image or as samples of any kind:
-        some of one picture should differ.
+        """Compare the pixels under the logo, as an image or as samples: do they look different?
+
+        If they do in none of the file's images, there is a note.
         """
         self._is_seen = self._is_seen or _seen(before) != _seen(after)
 
     def overlay(self, size: tuple[int, int], orientation: int = 1) -> Overlay | None:
-        """The logo for a picture stored at size (width, height) with this EXIF orientation.
+        """The logo for an image stored at size (width, height) with this EXIF orientation.
 
-        None, and a note, where the picture passes unmarked.
+        None, and a note, where the image is too small to be marked.
         """
         seen, smallest = placement.upright(size, orientation), self.options.min_image
         if min(seen) < smallest:
@@ -82,11 +84,10 @@ class Stamp:
         profile: Profile | None = None,
         colours: int = 256,
     ) -> Overlay | None:
-        """Composite the logo onto a whole loaded picture in place, in the picture's own mode.
+        """Composite the logo onto a whole loaded image in place, in the image's own mode.
 
-        profile is the picture's own, whose colours the logo's are converted into; colours, of an
-        image with a palette, how many entries the file can hold, of grey, how many levels. Returns
-        what was put where, None where the picture passes unmarked. Raises ImageRejected.
+        profile and colours as in compositing.composite. Returns the overlay; None where the image
+        is too small to be marked. Raises ImageRejected.
         """
         overlay = self.overlay(image.size, orientation)
         if overlay is not None:
@@ -98,7 +99,7 @@ class Stamp:
 
 
 def _seen(pixels: Image.Image | bytes) -> bytes:
-    """What does not show is the same: colours under full transparency, the number of an entry."""
+    """The pixels without what is invisible: colours of transparent ones, numbers of entries."""
     if isinstance(pixels, bytes):
         return pixels
     has_more = pixels.mode in ("P", "PA", "LA", "RGBA")
@@ -121,7 +122,7 @@ def _overlay(
         return None
     resized = compositing.resized(logo, size, options.opacity)
     left, top = placement.corner(size, seen, options)
-    box = placement.stored_box((left, top, *size), seen, orientation)
+    stored_left, stored_top, *_ = placement.stored_place((left, top, *size), seen, orientation)
     turn = placement.TO_STORED.get(orientation)
     turned = resized if turn is None else resized.transpose(turn)
-    return Overlay(turned, box[0], box[1])
+    return Overlay(turned, stored_left, stored_top)

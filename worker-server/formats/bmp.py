@@ -1,6 +1,6 @@
-"""BMP: the rows that the logo touches are written over in the file itself; all else stays.
+"""BMP: only the rows under the logo are written again, in place.
 
-Headers as in Microsoft's "Bitmap Storage"; OS/2's first one is 12 bytes long.
+Headers: Microsoft's "Bitmap Storage"; OS/2's first one has 12 bytes.
 """
 
 import struct
@@ -18,8 +18,8 @@ _EMBEDDED = 0x4D424544  # PROFILE_EMBEDDED
 _PACKED_BY_PILLOW = ("1", "L", "P", "P;4", "P;1", "BGR")
 
 
-def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
-    """The file with the logo on it; one whose rows are packed in a rare way is written anew."""
+def mark_bmp(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
+    """The whole file is written again, with a note, where its rows are packed in a rare way."""
     content = bytearray(path.read_bytes())
     tile = image.tile[0]  # type: ignore[attr-defined]
     image.load()
@@ -27,12 +27,13 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     if overlay is None:
         return bytes(content)
     raw_mode = tile.args[0]
-    is_plain = tile.codec_name == "raw" and tile.offset >= _end_of_header(content)
-    if is_plain and (raw_mode in _PACKED_BY_PILLOW or _has_four_bytes(raw_mode)):
+    overlaps = tile.offset < _FILE_HEADER + _header_size(content)
+    is_packed = raw_mode in _PACKED_BY_PILLOW or _has_four_bytes(raw_mode)
+    if tile.codec_name == "raw" and is_packed and not overlaps:
         offset = _write_palette(content, image, tile.offset)
         _write_rows(content, image, overlay, tile._replace(offset=offset))
         return bytes(content)
-    if tile.offset < _end_of_header(content):
+    if overlaps:
         stamp.note("Its pixels lay over its header: it is a plain BMP now.")
     else:
         stamp.note(
@@ -42,19 +43,18 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
 
 
 def _most_colours(content: bytearray) -> int:
-    """How many entries its palette may have; OS/2's is of a fixed length."""
-    (header_size,) = struct.unpack_from("<I", content, _FILE_HEADER)
-    bits = content[_FILE_HEADER + (10 if header_size == _OS2_HEADER else 14)]
+    """The number of entries that its palette may have."""
+    bits = content[_FILE_HEADER + (10 if _header_size(content) == _OS2_HEADER else 14)]
     return 1 << min(bits, 8)
 
 
-def _end_of_header(content: bytearray) -> int:
-    (header_size,) = struct.unpack_from("<I", content, _FILE_HEADER)
-    return _FILE_HEADER + int(header_size)
+def _header_size(content: bytearray) -> int:
+    """Of the header after the file's."""
+    return _u32(content, _FILE_HEADER)
 
 
 def _has_four_bytes(raw_mode: str) -> bool:
-    """Whether it is an order of four channels, such as BGRX or ABGR."""
+    """Whether it names four channels in their order, such as BGRX or ABGR."""
     return len(raw_mode) == 4 and raw_mode.isalpha()
 
 
@@ -67,7 +67,7 @@ def _write_rows(content: bytearray, image: Image.Image, overlay: Overlay, tile: 
         if _has_four_bytes(raw_mode):
             channels = dict(zip(row.getbands(), row.split(), strict=True))
             for place, channel in enumerate(raw_mode):
-                if channel != "X":  # some read it as alpha all the same: it stays
+                if channel != "X":  # kept, because some programs read it as alpha
                     end = start + 4 * image.width
                     content[start + place : end : 4] = channels[channel].tobytes()
         else:
@@ -76,10 +76,10 @@ def _write_rows(content: bytearray, image: Image.Image, overlay: Overlay, tile: 
 
 
 def _write_palette(content: bytearray, image: Image.Image, offset: int) -> int:
-    """New colours into entries that were free, or new entries; where the rows are then."""
+    """Write the image's palette, which may have become longer. Returns the rows' new offset."""
     if image.mode != "P":
         return offset
-    (header_size,) = struct.unpack_from("<I", content, _FILE_HEADER)
+    header_size = _header_size(content)
     padding = b"" if header_size == _OS2_HEADER else b"\0"
     flat = image.getpalette("RGB") or []
     entries = b"".join(
@@ -87,29 +87,29 @@ def _write_palette(content: bytearray, image: Image.Image, offset: int) -> int:
         for red, green, blue in zip(flat[0::3], flat[1::3], flat[2::3], strict=True)
     )
     start = _FILE_HEADER + header_size
-    grown: int = max(0, start + len(entries) - offset)
+    grown = max(0, start + len(entries) - offset)
     content[start : start + len(entries) - grown] = entries
     if grown:
         _add_to_field(content, 2, grown)  # the file's size
         struct.pack_into("<I", content, 10, offset + grown)
-        if header_size != _OS2_HEADER:  # which has no number of entries
-            struct.pack_into("<I", content, _FILE_HEADER + 32, len(entries) // 4)
+        if header_size != _OS2_HEADER:  # it has no such number
+            struct.pack_into("<I", content, _FILE_HEADER + 32, len(entries) // 4)  # how many
         if header_size == _V5_HEADER:
-            _add_to_field(content, _FILE_HEADER + 112, grown)  # where the profile begins
+            _add_to_field(content, _FILE_HEADER + 112, grown)  # the profile's offset
     return offset + grown
 
 
 def _add_to_field(content: bytearray, at: int, amount: int) -> None:
-    (value,) = struct.unpack_from("<I", content, at)
-    struct.pack_into("<I", content, at, min(value + amount, 0xFFFFFFFF))
+    struct.pack_into("<I", content, at, min(_u32(content, at) + amount, 0xFFFFFFFF))
 
 
-def _profile(content: bytes | bytearray) -> bytes | None:
+def _profile(content: bytearray) -> bytes | None:
     """The ICC profile of a BITMAPV5HEADER."""
-    (header_size,) = struct.unpack_from("<I", content, _FILE_HEADER)
-    if header_size != _V5_HEADER:
+    if _header_size(content) != _V5_HEADER or _u32(content, _FILE_HEADER + 56) != _EMBEDDED:
         return None
-    (kind,) = struct.unpack_from("<I", content, _FILE_HEADER + 56)
-    start, size = struct.unpack_from("<II", content, _FILE_HEADER + 112)
-    start += _FILE_HEADER
-    return bytes(content[start : start + size]) if kind == _EMBEDDED else None
+    start = _FILE_HEADER + _u32(content, _FILE_HEADER + 112)
+    return bytes(content[start : start + _u32(content, _FILE_HEADER + 116)])
+
+
+def _u32(content: bytearray, at: int) -> int:
+    return int.from_bytes(content[at : at + 4], "little")

@@ -17,7 +17,7 @@ from pillow_heif.misc import CtxEncode
 
 from drawing import signalled_colour
 from drawing.compositing import Profile
-from drawing.raw_picture import Picture
+from drawing.raw_picture import RawPicture
 from drawing.stamp import Stamp
 from formats.codecs import heif_parts, quality
 from formats.codecs.encoding import out_of_memory_translated
@@ -74,12 +74,12 @@ def _add(writer: CtxEncode, opened: HeifImage, stamp: Stamp, *, is_primary: bool
     info: dict[str, Any] = opened.info
     carried = _carried(info, stamp)
     mode, bits = opened.mode.partition(";")[::2]
-    picture = Picture(
+    picture = RawPicture(
         bytearray(opened.data),
         opened.size,
         mode.replace("I", "L"),
         opened.stride,
-        is_deep=bool(bits),
+        is_16bit=bool(bits),
     )
     picture.put_on(stamp, profile=_profile(info))
     writer.add_image(

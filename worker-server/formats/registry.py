@@ -15,13 +15,15 @@ from pillow_heif import register_heif_opener
 
 from drawing.stamp import Stamp
 from errors import ImageRejected
-from formats import bmp, heif, jpeg2000
+from formats import heif, jpeg2000
 from formats.avif import mark as avif
+from formats.bmp import mark_bmp
 from formats.conversion import convert
-from formats.gif import mark as gif
-from formats.jpeg import mark as jpeg
-from formats.png import mark as png
-from formats.png import mark_16bit, mark_animation
+from formats.gif.mark import mark_gif
+from formats.jpeg.mark import mark_jpeg
+from formats.png.mark import mark_png
+from formats.png.mark_16bit import is_16bit, mark_png_16bit
+from formats.png.mark_apng import mark_apng
 from formats.tiff import mark as tiff
 from formats.tiff.rare import RareTiff
 from formats.webp import mark as webp
@@ -33,13 +35,13 @@ register_heif_opener(thumbnails=False, decode_threads=2)
 
 _Marked = Callable[[Path, ImageFile.ImageFile, Stamp], bytes]
 _MARKED: dict[str, _Marked] = {
-    "JPEG": jpeg.marked,
-    "MPO": jpeg.marked,
-    "PNG": png.marked,
-    "GIF": gif.marked,
+    "JPEG": mark_jpeg,
+    "MPO": mark_jpeg,
+    "PNG": mark_png,
+    "GIF": mark_gif,
     "WEBP": webp.marked,
     "TIFF": tiff.marked,
-    "BMP": bmp.marked,
+    "BMP": mark_bmp,
     "JPEG2000": jpeg2000.marked,
     "AVIF": avif.marked,
     "HEIF": heif.marked,
@@ -72,7 +74,7 @@ def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     """The watermarked file, in the format the settings ask for."""
     if _is_converted(image, stamp.options.output_format):
         return convert.converted(path, image, stamp)
-    return _in_its_kind(path, image)(path, image, stamp)
+    return _in_its_kind(image)(path, image, stamp)
 
 
 def output_name(filename: str, options: Options) -> str:
@@ -95,7 +97,7 @@ def _is_converted(image: ImageFile.ImageFile, wanted: OutputFormat) -> bool:
     return wanted not in (OutputFormat.KEEP, has)
 
 
-def _in_its_kind(path: Path, image: ImageFile.ImageFile) -> _Marked:
+def _in_its_kind(image: ImageFile.ImageFile) -> _Marked:
     if image.format == "PNG" and getattr(image, "is_animated", False):
-        return mark_animation.marked
-    return mark_16bit.marked if mark_16bit.takes(path, image) else _MARKED[image.format or ""]
+        return mark_apng
+    return mark_png_16bit if is_16bit(image) else _MARKED[image.format or ""]

@@ -10,7 +10,7 @@ from PIL.AvifImagePlugin import AvifImageFile
 
 from drawing import signalled_colour
 from drawing.compositing import Profile
-from drawing.raw_picture import Picture
+from drawing.raw_picture import RawPicture
 from drawing.stamp import Stamp
 from formats.avif import boxes
 from formats.avif.exif import ExifSlot
@@ -113,7 +113,7 @@ class _Frame(Image.Image):
     def tobytes(self, encoder_name: str = "raw", *args: Any) -> bytes:
         samples = bytearray(self._decoder.get_frame(self._number)[0])
         del self._decoder
-        picture = Picture(samples, self.size, self.mode, len(self.mode) * self.width)
+        picture = RawPicture(samples, self.size, self.mode, len(self.mode) * self.width)
         picture.put_on(self._stamp, self._orientation, self._profile)
         return bytes(samples)
 

@@ -8,20 +8,21 @@ from pathlib import Path
 
 from PIL import Image
 
-from drawing.animation import Box, Disposal, Frame
+from drawing.animation import Disposal, Frame, size_of
+from drawing.placement import PixelBox
 
 _HEADER_BYTES = 13  # signature and logical screen descriptor [17, 18]
 _EXTENSION, _IMAGE, _TRAILER = b"!,;"
 _INTRODUCER = re.compile(rb"[!,;]")
 _HAS_TABLE, _INTERLACED, _TABLE_SIZE = 0x80, 0x40, 0x07
 GRAPHIC_CONTROL, COMMENT, APPLICATION = 0xF9, 0xFE, 0xFF
-# 4 never was in a specification, but browsers know it, and Pillow takes the rest for 3 as well.
+# Only 2 and 3 are in the specification. Browsers take 4 for 3, and Pillow 5 to 7, too.
 _DISPOSALS = {2: Disposal.CLEAR, **dict.fromkeys(range(3, 8), Disposal.RESTORE)}
 
 
 @dataclass(frozen=True)
 class Extension:
-    """What is no image; label None: bytes between the blocks, which mean nothing."""
+    """A block that is not an image; without a label, meaningless bytes between blocks."""
 
     label: int | None
     raw: bytes
@@ -29,7 +30,7 @@ class Extension:
 
 @dataclass(frozen=True)
 class Control:
-    """A graphic control extension [23]: how the next picture is shown."""
+    """A graphic control extension [23]: how the next frame is shown."""
 
     flags: int = 0
     delay: bytes = b"\0\0"
@@ -37,7 +38,7 @@ class Control:
 
     @classmethod
     def parse(cls, raw: bytes) -> "Control":
-        """raw is the whole extension; a short one says nothing."""
+        """raw is the whole extension. One that is cut off counts as zeros."""
         fields = raw[3:7].ljust(4, b"\0")
         return cls(fields[0], fields[1:3], fields[3] if fields[0] & 1 else None)
 
@@ -51,11 +52,11 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image [20 to 22] and the control that is for it."""
+class GifFrame:
+    """An image [20 to 22] and its graphic control."""
 
     control: Control
-    box: Box
+    box: PixelBox
     flags: int
     table: bytes  # its own colours; empty where it uses the global ones
     code_size: int
@@ -63,24 +64,27 @@ class Picture:
 
     @property
     def size(self) -> tuple[int, int]:
-        return self.box[2] - self.box[0], self.box[3] - self.box[1]
+        return size_of(self.box)
 
     @property
-    def frame(self) -> Frame:
+    def is_interlaced(self) -> bool:
+        return bool(self.flags & _INTERLACED)
+
+    @property
+    def on_canvas(self) -> Frame:
         return Frame(self.box, self.control.disposal)
 
     def indices(self) -> Image.Image:
-        """The pixels, mode P without their colours. Raises ValueError."""
+        """The pixels, of mode P without a palette. Raises ValueError."""
         if not all(self.size):
             return Image.new("P", self.size)
-        interlaced = int(self.flags & _INTERLACED > 0)
-        return Image.frombytes("P", self.size, self.data, "gif", self.code_size, interlaced, -1)
+        coding = self.code_size, int(self.is_interlaced), -1
+        return Image.frombytes("P", self.size, self.data, "gif", *coding)
 
-    def redrawn(self, indices: Image.Image, table: bytes) -> "Picture":
-        """The same with other pixels, and another table or none."""
+    def redrawn(self, indices: Image.Image, table: bytes) -> "GifFrame":
+        """The same frame with other pixels, and another table or none."""
         code_size = max(2, int(indices.getextrema()[1]).bit_length())  # type: ignore[arg-type]
-        interlaced = int(self.flags & _INTERLACED > 0)
-        data = indices.tobytes("gif", indices.mode, code_size, interlaced) + b"\0"
+        data = indices.tobytes("gif", indices.mode, code_size, int(self.is_interlaced)) + b"\0"
         flags = self.flags & ~(_HAS_TABLE | _TABLE_SIZE)
         if table:
             flags |= _HAS_TABLE | (len(table) // 3 - 1).bit_length() - 1
@@ -94,19 +98,19 @@ class Picture:
 @dataclass(frozen=True)
 class Gif:
     header: bytes  # up to the first block
-    blocks: list[Extension | Picture]
-    rest: bytes  # the trailer and what follows it
+    blocks: list[Extension | GifFrame]
+    rest: bytes  # the trailer and all bytes after it
 
     @property
     def screen(self) -> tuple[int, int]:
-        """The canvas: as browsers and Pillow do, large enough for the first picture."""
+        """The canvas's size: large enough for the first frame, as in browsers and Pillow."""
         width, height = struct.unpack_from("<2H", self.header, 6)
-        first = next((picture.box for picture in self.pictures), (0, 0, 0, 0))
+        first = next((frame.box for frame in self.frames), (0, 0, 0, 0))
         return max(width, first[2]), max(height, first[3])
 
     @property
-    def pictures(self) -> Iterator[Picture]:
-        return (block for block in self.blocks if isinstance(block, Picture))
+    def frames(self) -> Iterator[GifFrame]:
+        return (block for block in self.blocks if isinstance(block, GifFrame))
 
     @property
     def table(self) -> bytes:
@@ -115,14 +119,14 @@ class Gif:
 
 
 def read(path: Path) -> Gif:
-    """Raises ValueError where the file ends too soon; that the trailer is missing is no harm."""
+    """Raises ValueError where the file ends too soon; only the trailer may be missing."""
     data = path.read_bytes()
     start = end = _start(data)
-    blocks: list[Extension | Picture] = []
+    blocks: list[Extension | GifFrame] = []
     control = Control()
     for kind, begin, end in _spans(data, start):
         if kind == _IMAGE:
-            blocks.append(_picture(data[begin:end], control))
+            blocks.append(_frame(data[begin:end], control))
             control = Control()
         else:
             label = data[begin + 1] if kind == _EXTENSION and begin + 1 < end else None
@@ -142,9 +146,9 @@ def _start(data: bytes) -> int:
 
 
 def _spans(data: bytes, position: int) -> Iterator[tuple[int | None, int, int]]:
-    """Each block before the trailer: its kind, None for what is no block, where it begins and ends.
+    """Each block before the trailer: its kind, start and end. Bytes between blocks have no kind.
 
-    One that the file ends in ends there too.
+    A block that is cut off ends with the file.
     """
     while found := _INTRODUCER.search(data, position):
         if found.start() > position:
@@ -160,13 +164,13 @@ def _spans(data: bytes, position: int) -> Iterator[tuple[int | None, int, int]]:
 
 
 def _head_bytes(data: bytes, position: int) -> int:
-    """What is before a picture's sub-blocks: descriptor, table, code size."""
+    """The length of an image's descriptor, table and code size, before its sub-blocks."""
     flags = data[position + 9] if position + 9 < len(data) else 0
     return 10 + _table_bytes(flags) + 1
 
 
 def _sub_blocks_end(data: bytes, position: int) -> int:
-    """Where the first block after these sub-blocks [15] begins."""
+    """The end of these sub-blocks [15]."""
     length = len(data)
     while position < length and (size := data[position]):
         position += size + 1
@@ -177,10 +181,10 @@ def _table_bytes(flags: int) -> int:
     return 3 << (flags & _TABLE_SIZE) + 1 if flags & _HAS_TABLE else 0
 
 
-def _picture(raw: bytes, control: Control) -> Picture:
+def _frame(raw: bytes, control: Control) -> GifFrame:
     head = _head_bytes(raw, 0)
     if len(raw) < head:
-        raise ValueError("the file ends before the pixels of a picture")
+        raise ValueError("the file ends before the pixels of a frame")
     left, top, width, height, flags = struct.unpack_from("<4HB", raw, 1)
     box = (left, top, left + width, top + height)
-    return Picture(control, box, flags, raw[10 : head - 1], raw[head - 1], raw[head:])
+    return GifFrame(control, box, flags, raw[10 : head - 1], raw[head - 1], raw[head:])

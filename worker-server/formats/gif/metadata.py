@@ -4,17 +4,17 @@ from formats.gif.file import APPLICATION, COMMENT, Extension
 from metadata import filters
 from options import Metadata
 
-# No metadata: how often it plays, and its colours.
+# These are not metadata: the number of plays, and the colour profile.
 _ESSENTIAL = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
 _XMP = b"XMP DataXMP"
 _MAGICK_IPTC = (b"MGK8BIM0000", b"MGKIPTC0000")  # as ImageMagick writes it
 _NAME = slice(3, 14)
-# XMP specification part 3, section 1.1.2: makes sub-blocks of a packet that has none
+# It ends an XMP packet, which has no sub-blocks (XMP specification part 3, section 1.1.2).
 _MAGIC_TRAILER = bytes([1, *range(255, -1, -1), 0])
 
 
 def kept(extension: Extension, policy: Metadata) -> bytes:
-    """The extension's bytes, none where it is dropped."""
+    """The extension's bytes; empty where it is dropped."""
     if policy is Metadata.KEEP:
         return extension.raw
     if extension.label == COMMENT:

@@ -1,1 +1,1 @@
-"""JPEG: only the blocks under the logo become pixels and are coded again."""
+"""JPEG: only the blocks under the logo are decoded to pixels and encoded again."""

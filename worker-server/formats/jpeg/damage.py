@@ -1,7 +1,7 @@
 """A damaged JPEG comes back as libjpeg shows it, which most viewers use; or it fails.
 
-That is one whose bytes up to its end marker are not all part of a segment or of a scan's data, or
-about whose data libjpeg warns.
+A JPEG is damaged if it has bytes outside of its segments and scans before its end marker, or if
+libjpeg warns about its data.
 """
 
 import hashlib
@@ -11,36 +11,36 @@ from pathlib import Path
 
 from PIL import Image, ImageFile
 
+from drawing.placement import PixelBox
 from drawing.stamp import Stamp
 from formats.jpeg.libjpeg.calls import JpegError
-from formats.jpeg.libjpeg.coefficients import BLOCK, Box, Coefficients
-from formats.jpeg.recode import Change, changed
-from formats.jpeg.segments import SEQUENTIAL, Frame, Jpeg, Segment, assemble, parse
+from formats.jpeg.libjpeg.coefficients import Coefficients
+from formats.jpeg.recode import Draw, encoded_again
+from formats.jpeg.segments import SEQUENTIAL, FrameHeader, Jpeg, Segment, assemble, parse
 
 _ONLY_A_TRAILER = "extraneous bytes before marker 0xd9"
-_OTHER_MARKER = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")  # than belong into a scan's data
+_NOT_IN_A_SCAN = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")  # markers
 _ROWS = 256  # at a time
 
 
-def recoded(source: bytes, jpeg: Jpeg, box: Box, change: Change) -> list[Segment]:
-    """The same as recode.recoded, of all that libjpeg makes of the source."""
+def recoded_as_shown(source: bytes, jpeg: Jpeg, box: PixelBox, draw: Draw) -> list[Segment]:
+    """As recode.recoded, with whatever libjpeg decodes of the source."""
     with _coefficients(source, jpeg) as coefficients:
-        return changed(coefficients, jpeg, jpeg.frame, box, change).segments
+        return encoded_again(coefficients, jpeg, jpeg.frame, box, draw).segments
 
 
-def check(source: bytes, written: bytes, frame: Frame, box: Box) -> None:
-    """Compare what both show beside the blocks that box touches. Raises JpegError."""
-    across, down = (BLOCK * most for most in frame.most)
-    # One more block all around: colours of less resolution are smoothed across its edges.
-    left, top = (box[0] // across - 1) * across, (box[1] // down - 1) * down
-    right, bottom = (-(-box[2] // across) + 1) * across, (-(-box[3] // down) + 1) * down
-    blocks = left, top, right, bottom
-    if _digest(source, blocks) != _digest(written, blocks):
+def check(source: bytes, written: bytes, frame: FrameHeader, box: PixelBox) -> None:
+    """Compare the pixels of both outside of the MCUs under the box. Raises JpegError."""
+    across, down = frame.mcu_size
+    left, top, right, bottom = frame.mcus_under(box)
+    # One more MCU on each side: subsampled colours are smoothed across the edges.
+    ignored = (left - 1) * across, (top - 1) * down, (right + 1) * across, (bottom + 1) * down
+    if _pixel_digest(source, ignored) != _pixel_digest(written, ignored):
         raise JpegError("it cannot be written as viewers show it")
 
 
 def note(source: bytes, stamp: Stamp) -> None:
-    """Tell of libjpeg's first warning, if it has any."""
+    """Note libjpeg's first warning, if it has any."""
     try:
         Coefficients(source, strict=True).close()
     except JpegError as warning:
@@ -48,7 +48,7 @@ def note(source: bytes, stamp: Stamp) -> None:
 
 
 def load(path: Path, image: Image.Image, stamp: Stamp) -> None:
-    """Load a damaged image, for its pixels to be written in another format. Raises JpegError."""
+    """Load a damaged image that will be written in another format. Raises JpegError."""
     source = path.read_bytes()
     jpeg = parse(source)
     if not jpeg.whole or (len(jpeg.scans) == 1 and not jpeg.has_markers_due()):
@@ -66,13 +66,13 @@ def _coefficients(source: bytes, jpeg: Jpeg) -> Coefficients:
             damage = error
     if not jpeg.scans:
         raise damage
-    picture = _without_trailer(jpeg)
+    stream = _without_trailer(jpeg)
     try:
-        return Coefficients(picture, strict=True)
+        return Coefficients(stream, strict=True)
     except JpegError as error:
         if not str(error).endswith(_ONLY_A_TRAILER):
             raise damage from None
-    coefficients = Coefficients(picture)
+    coefficients = Coefficients(stream)
     if not coefficients.has_every_scan:
         coefficients.close()
         raise damage
@@ -80,17 +80,17 @@ def _coefficients(source: bytes, jpeg: Jpeg) -> Coefficients:
 
 
 def _without_trailer(jpeg: Jpeg) -> bytes:
-    """What may be the whole picture where its end marker is missing: anything may follow it."""
+    """The likely image where its end marker is missing: anything may follow its last scan."""
     segments = jpeg.segments
     if jpeg.frame.marker in SEQUENTIAL and jpeg.scans[0].payload[0] == len(jpeg.frame.components):
         segments = [*jpeg.before_scans, jpeg.scans[0]]
     *others, last = segments
-    data, *_ = _OTHER_MARKER.split(last.data, maxsplit=1)
+    data, *_ = _NOT_IN_A_SCAN.split(last.data, maxsplit=1)
     return assemble([*others, last._replace(data=data)])
 
 
-def _digest(content: bytes, without: Box) -> bytes:
-    """Of what is shown; two large pictures would not fit into memory."""
+def _pixel_digest(content: bytes, without: PixelBox) -> bytes:
+    """Of the pixels as shown, for the pixels of two large images would not fit into memory."""
     image = Image.open(BytesIO(content), formats=["JPEG"])
     _load_all_there_is(image)
     image.paste(0, without)
@@ -102,7 +102,7 @@ def _digest(content: bytes, without: Box) -> bytes:
 
 
 def _load_all_there_is(image: Image.Image) -> None:
-    """As viewers do it, which show what they have when an error comes."""
+    """As viewers do: they show what was decoded before an error."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         image.load()

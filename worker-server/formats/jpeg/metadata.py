@@ -1,6 +1,6 @@
-"""What a JPEG carries beside its picture (APPn and COM segments), and which of it goes on.
+"""The metadata of a JPEG (APPn and COM segments), and what METADATA leaves of it.
 
-JFIF 1.02; Exif: CIPA DC-008 section 4.7; XMP: ISO 16684-3 section 1.1.3; further pictures: CIPA
+JFIF 1.02; Exif: CIPA DC-008 section 4.7; XMP: ISO 16684-3 section 1.1.3; further images: CIPA
 DC-007 (MPF), ISO 21496-1 and Android's Ultra HDR and Motion Photo formats.
 """
 
@@ -14,24 +14,23 @@ from options import Metadata
 
 _JFIF, _EXIF, _PHOTOSHOP, _ICC = b"JFIF\0", b"Exif\0\0", b"Photoshop 3.0\0", b"ICC_PROFILE\0"
 _XMP, _MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
-_FURTHER_PICTURES = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
+_FURTHER_IMAGES = (b"MPF\0", b"urn:iso:std:iso:ts:21496:-1\0")
 _MAX_PAYLOAD = 65533
 _GUID = slice(len(_MORE_XMP), len(_MORE_XMP) + 32)
 _APP0, _APP1, _APP2, _APP13, _APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 
-# A JFIF header that says no more than that this is one (JFIF 1.02): no density, no thumbnail.
+# A JFIF header without density and thumbnail (JFIF 1.02)
 _PLAIN_JFIF = _JFIF + bytes([1, 2, 0, 0, 1, 0, 1, 0, 0])
 
 
 def orientation(jpeg: Jpeg) -> int:
-    """What the first EXIF block says."""
-    block = b"".join(s.payload[6:] for s in next(iter(_exif_blocks(_carriers(jpeg))), []))
-    return filters.orientation(block)
+    """By the first EXIF block."""
+    return filters.orientation(_first_exif(_metadata(jpeg)))
 
 
-def carried(jpeg: Jpeg, stamp: Stamp) -> list[Segment]:
-    """The segments that go on, in their order, as METADATA leaves them."""
-    segments = list(_of_one_picture(_carriers(jpeg)))
+def kept(jpeg: Jpeg, stamp: Stamp) -> list[Segment]:
+    """The segments that METADATA leaves, in their order."""
+    segments = list(_of_one_image(_metadata(jpeg)))
     _note_losses(jpeg, stamp)
     policy = stamp.options.metadata
     if policy is Metadata.STRIP:
@@ -39,7 +38,7 @@ def carried(jpeg: Jpeg, stamp: Stamp) -> list[Segment]:
     return list(_without_places(segments)) if policy is Metadata.NOGPS else segments
 
 
-def _carriers(jpeg: Jpeg) -> list[Segment]:
+def _metadata(jpeg: Jpeg) -> list[Segment]:
     segments = jpeg.segments if jpeg.whole else jpeg.before_scans
     return [s for s in segments if s.marker in APP or s.marker == COM]
 
@@ -48,10 +47,10 @@ def _is(segment: Segment, marker: int, *signatures: bytes) -> bool:
     return segment.marker == marker and segment.payload.startswith(signatures)
 
 
-def _of_one_picture(segments: Iterable[Segment]) -> Iterator[Segment]:
-    """Without what refers to pictures or videos that followed the first picture."""
+def _of_one_image(segments: Iterable[Segment]) -> Iterator[Segment]:
+    """Without references to images or videos after the first image."""
     for segment in segments:
-        if _is(segment, _APP2, *_FURTHER_PICTURES):
+        if _is(segment, _APP2, *_FURTHER_IMAGES):
             continue
         if _is(segment, _APP1, _XMP):
             packet = segment.payload.removeprefix(_XMP)
@@ -61,7 +60,7 @@ def _of_one_picture(segments: Iterable[Segment]) -> Iterator[Segment]:
 
 
 def _note_losses(jpeg: Jpeg, stamp: Stamp) -> None:
-    lists_pictures = any(_is(s, _APP2, *_FURTHER_PICTURES) for s in jpeg.segments)
+    lists_pictures = any(_is(s, _APP2, *_FURTHER_IMAGES) for s in jpeg.segments)
     if lists_pictures or b"\xff\xd8\xff" in jpeg.trailer:
         stamp.note(
             "Of several pictures in the file, such as an HDR gain map, only the first is kept."
@@ -71,8 +70,8 @@ def _note_losses(jpeg: Jpeg, stamp: Stamp) -> None:
 
 
 def _stripped(segments: Iterable[Segment]) -> Iterator[Segment]:
-    """Orientation, ICC profile, and what says in which colour space the picture is."""
-    block = b"".join(s.payload[6:] for s in next(iter(_exif_blocks(segments)), []))
+    """Orientation, ICC profile, and the colour space."""
+    block = _first_exif(segments)
     for segment in segments:
         if _is(segment, _APP0, _JFIF):
             yield segment._replace(payload=_PLAIN_JFIF)
@@ -84,7 +83,7 @@ def _stripped(segments: Iterable[Segment]) -> Iterator[Segment]:
 
 
 def _exif_blocks(segments: Iterable[Segment]) -> list[list[Segment]]:
-    """Each EXIF block's segments: one larger than 64 KB goes on in the next."""
+    """Each EXIF block's segments: a block of more than 64 KB continues in the next segment."""
     blocks: list[list[Segment]] = []
     for segment in segments:
         if _is(segment, _APP1, _EXIF):
@@ -94,52 +93,57 @@ def _exif_blocks(segments: Iterable[Segment]) -> list[list[Segment]]:
     return blocks
 
 
+def _first_exif(segments: Iterable[Segment]) -> bytes:
+    return _joined(next(iter(_exif_blocks(segments)), []), len(_EXIF))
+
+
+def _joined(parts: list[Segment], head: int) -> bytes:
+    """The content of all parts, each without its head of that length."""
+    return b"".join(part.payload[head:] for part in parts)
+
+
 def _without_places(segments: list[Segment]) -> Iterator[Segment]:
-    changed = dict(_changes(segments))
-    for number, segment in enumerate(segments):
-        yield from changed.get(number, [segment])
+    replaced = dict(_replacements(segments))
+    for segment in segments:
+        yield from replaced.get(id(segment), [segment])
 
 
-def _changes(segments: list[Segment]) -> Iterator[tuple[int, list[Segment]]]:
-    """By number, the segments that are others or none, without the places in them."""
-    number_of = {id(segment): number for number, segment in enumerate(segments)}
+def _replacements(segments: list[Segment]) -> Iterator[tuple[int, list[Segment]]]:
+    """By id, what replaces each segment that may tell a place: another one, or none."""
     for parts in _exif_blocks(segments):
-        block = filters.exif(b"".join(s.payload[6:] for s in parts), Metadata.NOGPS)
-        for part, new in _shared_out(parts, len(_EXIF), block):
-            yield number_of[id(part)], new
+        block = filters.exif(_joined(parts, len(_EXIF)), Metadata.NOGPS)
+        yield from _split_again(parts, len(_EXIF), block)
     guids: dict[bytes, bytes] = {}
     for guid in {s.payload[_GUID] for s in segments if _is(s, _APP1, _MORE_XMP)}:
         parts = [s for s in segments if _is(s, _APP1, _MORE_XMP) and s.payload[_GUID] == guid]
         parts.sort(key=lambda part: part.payload[_GUID.stop + 4 : _GUID.stop + 8])
-        packet = filters.xmp(b"".join(s.payload[_GUID.stop + 8 :] for s in parts), Metadata.NOGPS)
-        guids[guid] = _digest(packet or b"")
-        for part, new in _shared_out(parts, _GUID.stop + 8, packet):
-            yield number_of[id(part)], [_with_guid(s, guids[guid]) for s in new]
-    for number, segment in enumerate(segments):
+        packet = filters.xmp(_joined(parts, _GUID.stop + 8), Metadata.NOGPS)
+        guids[guid] = _new_guid(packet or b"")
+        for part, new in _split_again(parts, _GUID.stop + 8, packet):
+            yield part, [_with_guid(s, guids[guid]) for s in new]
+    for segment in segments:
         if _is(segment, _APP1, _XMP):
             main = filters.xmp(segment.payload.removeprefix(_XMP), Metadata.NOGPS)
-            for old, digest in guids.items():
-                main = main and main.replace(old, digest)
-            yield number, [] if main is None else [segment._replace(payload=_XMP + main)]
+            for old, new_guid in guids.items():
+                main = main and main.replace(old, new_guid)
+            yield id(segment), [] if main is None else [segment._replace(payload=_XMP + main)]
     yield from _photoshop(segments)
 
 
-def _shared_out(
+def _split_again(
     parts: list[Segment], head: int, content: bytes | None
-) -> Iterator[tuple[Segment, list[Segment]]]:
-    """Each part with what has become of it: none, or as much of the content as before."""
+) -> Iterator[tuple[int, list[Segment]]]:
+    """By id, what replaces each part: none, or a segment with as much of the content as it had."""
     at = 0
     for part in parts:
-        size = len(part.payload) - head
-        if content is None:
-            yield part, []
-        else:
-            yield part, [part._replace(payload=part.payload[:head] + content[at : at + size])]
-        at += size
+        end = at + len(part.payload) - head
+        new = part._replace(payload=part.payload[:head] + (content or b"")[at:end])
+        yield id(part), [] if content is None else [new]
+        at = end
 
 
-def _digest(packet: bytes) -> bytes:
-    """The name of an extended XMP packet."""
+def _new_guid(packet: bytes) -> bytes:
+    """Of an extended XMP packet: its MD5."""
     return hashlib.md5(packet, usedforsecurity=False).hexdigest().upper().encode()
 
 
@@ -149,14 +153,14 @@ def _with_guid(segment: Segment, guid: bytes) -> Segment:
 
 
 def _photoshop(segments: list[Segment]) -> Iterator[tuple[int, list[Segment]]]:
-    """Its resources may go on from one segment to the next."""
-    numbers = [n for n, segment in enumerate(segments) if _is(segment, _APP13, _PHOTOSHOP)]
-    resources = b"".join(segments[n].payload.removeprefix(_PHOTOSHOP) for n in numbers)
+    """Its resources may continue from one segment to the next."""
+    parts = [segment for segment in segments if _is(segment, _APP13, _PHOTOSHOP)]
+    resources = _joined(parts, len(_PHOTOSHOP))
     kept = filters.iptc(resources, Metadata.NOGPS) or b""
     if kept == resources:
         return
-    room = _MAX_PAYLOAD - len(_PHOTOSHOP)
-    for number in numbers:
-        yield number, []
-    pieces = [kept[at : at + room] for at in range(0, len(kept), room)]
-    yield numbers[0], [Segment(_APP13, _PHOTOSHOP + piece) for piece in pieces]
+    for part in parts:
+        yield id(part), []
+    most = _MAX_PAYLOAD - len(_PHOTOSHOP)
+    pieces = [kept[at : at + most] for at in range(0, len(kept), most)]
+    yield id(parts[0]), [Segment(_APP13, _PHOTOSHOP + piece) for piece in pieces]

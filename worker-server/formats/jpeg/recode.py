@@ -1,30 +1,31 @@
-"""Changing a part of a JPEG's picture; the coefficients of all other blocks stay as they are."""
+"""Draws on a region of a JPEG; the coefficients of all other blocks are kept."""
 
 from collections.abc import Callable
 from math import gcd
 
+from drawing.placement import PixelBox
 from formats.jpeg import splice
-from formats.jpeg.libjpeg.coefficients import BLOCK, Box, Coefficients
-from formats.jpeg.region import Picture
-from formats.jpeg.segments import FRAMES, SEQUENTIAL, SOS, Frame, Jpeg, Segment, assemble, parse
+from formats.jpeg.libjpeg.coefficients import Coefficients
+from formats.jpeg.region import JpegRegion
+from formats.jpeg.segments import SEQUENTIAL, SOS, FrameHeader, Jpeg, Segment, assemble, parse
 
-Change = Callable[[Picture], None]
+Draw = Callable[[JpegRegion], None]
 _LEAST_SHARE = 4096  # bytes
 
 
-def recoded(jpeg: Jpeg, box: Box, change: Change) -> list[Segment]:
-    """The picture's segments, after change was called with the part that box, in pixels, touches.
+def recoded(jpeg: Jpeg, box: PixelBox, draw: Draw) -> list[Segment]:
+    """The image's segments, after draw was called with the region that box touches.
 
-    Raises MemoryError, what change raises, and JpegError for any damage that is seen.
+    Raises MemoryError, what draw raises, and JpegError for any damage that is seen.
     """
-    return _by_first_rows(jpeg, box, change) or _as_a_whole(jpeg, box, change)
+    return _by_first_rows(jpeg, box, draw) or _as_a_whole(jpeg, box, draw)
 
 
-def _by_first_rows(jpeg: Jpeg, box: Box, change: Change) -> list[Segment] | None:
-    """Decode nothing below the box: with a logo at its top, a tenth of a photo is touched.
+def _by_first_rows(jpeg: Jpeg, box: PixelBox, draw: Draw) -> list[Segment] | None:
+    """Decode only the rows down to the box's end: a tenth of a photo with the logo at its top.
 
-    None where that is no less than the whole, its codes are not those that libjpeg writes, or there
-    are other markers in its data than are due.
+    None where these are all rows, where libjpeg would write other codes, or where the data has
+    other markers than are due.
     """
     if jpeg.frame.marker not in SEQUENTIAL or len(jpeg.scans) != 1:
         return None
@@ -35,13 +36,13 @@ def _by_first_rows(jpeg: Jpeg, box: Box, change: Change) -> list[Segment] | None
     rows, mcus = _first_rows(frame, box, jpeg.restart_interval())
     if rows.height >= frame.height:
         return None
-    # Twice their share of the data: what is cut off of some that have more fails the comparison.
+    # Twice these rows' share of the data. Where they have more, the comparison below fails.
     share = 2 * len(scan.data) * rows.height // frame.height + _LEAST_SHARE
     with Coefficients(_stream(jpeg, rows, scan.data[:share])) as coefficients:
         if not coefficients.has_every_code or (last_code := coefficients.last_code) is None:
             return None
         before = _data(coefficients)
-        change(Picture(coefficients, rows, box))
+        draw(JpegRegion(coefficients, rows, box))
         if coefficients.has_drifted:
             return None
         after = _data(coefficients)
@@ -54,29 +55,31 @@ def _by_first_rows(jpeg: Jpeg, box: Box, change: Change) -> list[Segment] | None
     return [s._replace(data=data) if s is scan else s for s in jpeg.of_picture]
 
 
-def changed(coefficients: Coefficients, jpeg: Jpeg, frame: Frame, box: Box, change: Change) -> Jpeg:
-    """All of the picture encoded again. Raises as recoded does."""
-    change(Picture(coefficients, frame, box))
+def encoded_again(
+    coefficients: Coefficients, jpeg: Jpeg, frame: FrameHeader, box: PixelBox, draw: Draw
+) -> Jpeg:
+    """The whole image encoded again, with the drawing. Raises as recoded does."""
+    draw(JpegRegion(coefficients, frame, box))
     interleaved = frame.progressive or len(jpeg.scans) == 1
     return parse(coefficients.encoded(progressive=frame.progressive, interleaved=interleaved))
 
 
-def _as_a_whole(jpeg: Jpeg, box: Box, change: Change) -> list[Segment]:
+def _as_a_whole(jpeg: Jpeg, box: PixelBox, draw: Draw) -> list[Segment]:
     frame = jpeg.whole_blocks()
     with Coefficients(_stream(jpeg, frame), strict=True) as coefficients:
-        written = changed(coefficients, jpeg, frame, box, change)
+        written = encoded_again(coefficients, jpeg, frame, box, draw)
     header = jpeg.frame._replace(marker=written.frame.marker, components=written.frame.components)
-    return [header.segment() if s.marker in FRAMES else s for s in written.segments]
+    return header.put_into(written.segments)
 
 
-def _first_rows(frame: Frame, box: Box, interval: int) -> tuple[Frame, int]:
-    """The frame of the first rows, and of how many MCUs it consists.
+def _first_rows(frame: FrameHeader, box: PixelBox, interval: int) -> tuple[FrameHeader, int]:
+    """The frame header of the first rows, and their number of MCUs.
 
-    It ends with a row that the box does not touch, for the codes that follow tell DC coefficients
-    by their difference to the last ones, and with a restart interval, where there are such.
+    The last row is one that the box does not touch: the codes that follow it are differences to its
+    DC coefficients. Where there are restart intervals, the rows end with one.
     """
-    down = BLOCK * frame.most[1]
-    count = -(-box[3] // down) + 1
+    _, down = frame.mcu_size
+    count = frame.mcus_under(box)[3] + 1
     mcus = frame._replace(height=down).mcus
     if interval:
         step = interval // gcd(interval, mcus)
@@ -84,9 +87,9 @@ def _first_rows(frame: Frame, box: Box, interval: int) -> tuple[Frame, int]:
     return frame._replace(height=count * down), count * mcus
 
 
-def _stream(jpeg: Jpeg, frame: Frame, data: bytes | None = None) -> bytes:
-    """The picture with that frame header, and with that data of its only scan."""
-    segments = [frame.segment() if s.marker in FRAMES else s for s in jpeg.of_picture]
+def _stream(jpeg: Jpeg, frame: FrameHeader, data: bytes | None = None) -> bytes:
+    """The image with another frame header, and with other data in its only scan if given."""
+    segments = frame.put_into(jpeg.of_picture)
     if data is not None:
         segments = [s._replace(data=data) if s.marker == SOS else s for s in segments]
     return assemble(segments)

@@ -1,35 +1,35 @@
-"""The part of a JPEG's picture that a box touches: its pixels, as the components are stored.
+"""The region of a JPEG that a box touches: its pixels, with the components as they are stored.
 
-Pillow converts colours and smooths subsampled ones as it decodes a JPEG, and neither can be undone
-exactly. Here every component is decoded by itself, grey and at its own resolution, and only blocks
-that changed are encoded again, with the same table.
+Pillow converts colours and smooths subsampled ones when it decodes a JPEG. Neither can be undone
+exactly. Here each component is decoded as a grey image in its own resolution, and only blocks that
+changed are encoded again, with the same quantisation table.
 """
 
 from io import BytesIO
 
 from PIL import Image, ImageChops
 
-from formats.jpeg.libjpeg.coefficients import BLOCK, Box, Coefficients
-from formats.jpeg.segments import Frame, Ratio
+from drawing.placement import PixelBox
+from formats.jpeg.libjpeg.coefficients import BLOCK, BlockBox, Coefficients
+from formats.jpeg.segments import FrameHeader, Ratio
 
 _MODES = {1: "L", 3: "YCbCr", 4: "CMYK"}  # by the number of components
-_MANY = 1024  # at least as many as pixels share a block
+_MANY = 1024  # as many pixels as a block has at most, in the image's resolution
 
 
-class Picture:
-    """Whole MCUs of it: from corner, of that size, in pixels.
+class JpegRegion:
+    """The MCUs that a box touches. corner and size are in pixels.
 
-    Of four components each is inverted, as Pillow always has CMYK.
+    Four components are inverted, as in all of Pillow's CMYK images.
     """
 
-    def __init__(self, coefficients: Coefficients, frame: Frame, box: Box) -> None:
-        """box is in pixels of the picture. Raises JpegError, and MemoryError."""
+    def __init__(self, coefficients: Coefficients, frame: FrameHeader, box: PixelBox) -> None:
+        """Raises JpegError, and MemoryError."""
         self._coefficients = coefficients
         self._mode = _MODES[len(frame.components)]
         self._ratios = frame.ratios
-        across, down = (BLOCK * most for most in frame.most)
-        left, top = box[0] // across, box[1] // down  # in MCUs
-        right, bottom = -(-box[2] // across), -(-box[3] // down)
+        across, down = frame.mcu_size
+        left, top, right, bottom = frame.mcus_under(box)
         self.corner = left * across, top * down
         self.size = (right - left) * across, (bottom - top) * down
         self._boxes = [
@@ -38,7 +38,7 @@ class Picture:
         ]
 
     def pixels(self) -> Image.Image:
-        """All components, those of less resolution with their pixels repeated."""
+        """All components. Pixels of subsampled ones are repeated."""
         bands: dict[int, Image.Image] = {}
         for numbers, parts in self._alike():
             grey = Image.open(BytesIO(self._coefficients.cut(parts)), formats=["JPEG"])
@@ -50,7 +50,7 @@ class Picture:
         return Image.merge(self._mode, [bands[number] for number in sorted(bands)])
 
     def replace(self, pixels: Image.Image, drawn: Image.Image) -> None:
-        """Put other pixels there; only where drawn, of mode L, is not 0 do they differ.
+        """Replace the pixels. They may differ only where the L image drawn is not 0.
 
         Raises JpegError, and MemoryError.
         """
@@ -61,19 +61,22 @@ class Picture:
             stacked = self._as_stored(_stacked(small))
             grey, table = BytesIO(), self._coefficients.quantisation(numbers[0])
             stacked.save(grey, "JPEG", qtables=[table])
-            changed = _any(drawn, (BLOCK * ratio[0], BLOCK * ratio[1]))
+            changed = _blocks_drawn(drawn, (BLOCK * ratio[0], BLOCK * ratio[1]))
             self._coefficients.put(parts, grey.getvalue(), _stacked([changed] * len(numbers)))
 
-    def _alike(self) -> list[tuple[list[int], list[tuple[int, Box]]]]:
-        """Components of one size and quantisation, which take little more time than one of them."""
-        found: dict[tuple[Box, tuple[int, ...]], list[int]] = {}
+    def _alike(self) -> list[tuple[list[int], list[tuple[int, BlockBox]]]]:
+        """Components of the same size and quantisation, which are coded together.
+
+        A small image takes 7% longer if each is coded alone.
+        """
+        found: dict[tuple[BlockBox, tuple[int, ...]], list[int]] = {}
         for number, box in enumerate(self._boxes):
             table = tuple(self._coefficients.quantisation(number))
             found.setdefault((box, table), []).append(number)
         return [([*numbers], [(n, self._boxes[n]) for n in numbers]) for numbers in found.values()]
 
     def _as_stored(self, band: Image.Image) -> Image.Image:
-        """And back."""
+        """From Pillow's levels to the file's, or back."""
         return ImageChops.invert(band) if self._mode == "CMYK" else band
 
 
@@ -85,7 +88,7 @@ def _stacked(bands: list[Image.Image]) -> Image.Image:
     return stacked
 
 
-def _any(drawn: Image.Image, size: Ratio) -> Image.Image:
-    """Whether any of so many pixels, across and down, is drawn: a pixel for each of those."""
+def _blocks_drawn(drawn: Image.Image, size: Ratio) -> Image.Image:
+    """An L image with a pixel for each block of this size: not 0 where a pixel of it is drawn."""
     shares = drawn.convert("F").reduce(size)
-    return shares.point(lambda share: share * _MANY + 0).convert("L")
+    return shares.point(lambda share: share * _MANY).convert("L")

@@ -1,1 +1,1 @@
-"""PNG and APNG: the pixels encoded anew, all other chunks kept."""
+"""PNG and APNG: the pixels are encoded again, all other chunks are kept."""

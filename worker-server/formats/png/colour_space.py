@@ -1,4 +1,4 @@
-"""What a PNG says of its colours: cICP, else iCCP, else sRGB, else gAMA and cHRM.
+"""The colour space of a PNG: by cICP, else iCCP, else sRGB, else gAMA and cHRM.
 
 W3C PNG, third edition, sections 4.3 and 11.3.2.
 """
@@ -12,22 +12,22 @@ from drawing.primaries import SRGB
 from formats.png.chunks import Chunk
 
 _UNIT = 100_000  # of the numbers in gAMA and cHRM
-# What is this near to sRGB is meant to be it: so libpng does (PNG_GAMMA_THRESHOLD, and for cHRM).
+# Values this near to sRGB's count as sRGB, as in libpng (PNG_GAMMA_THRESHOLD, and for cHRM).
 _SRGB_GAMMA, _SAME_GAMMA, _SAME_XY = 0.45455, 0.05, 0.01
 
 
 def profile(chunks: list[Chunk], icc_profile: bytes | None) -> Profile | None:
-    """icc_profile is what Pillow found in iCCP."""
-    before = takewhile(lambda part: part.name not in (b"IDAT", b"fdAT"), chunks)
-    said = {part.name: part.data for part in before}
-    cicp = said.get(b"cICP", b"")
+    """icc_profile is what Pillow found in iCCP. None means sRGB."""
+    before_pixels = takewhile(lambda part: part.name not in (b"IDAT", b"fdAT"), chunks)
+    head = {part.name: part.data for part in before_pixels}
+    cicp = head.get(b"cICP", b"")
     if len(cicp) == 4:
         return signalled_colour.of_numbers(cicp[0], cicp[1], is_full_range=bool(cicp[3]))
-    if icc_profile or b"sRGB" in said:
+    if icc_profile or b"sRGB" in head:
         return icc_profile
-    gamma, *_ = _numbers(said.get(b"gAMA", b""), 1) or [_SRGB_GAMMA]
+    gamma, *_ = _numbers(head.get(b"gAMA", b""), 1) or [_SRGB_GAMMA]
     exponent = None if abs(gamma / _SRGB_GAMMA - 1) <= _SAME_GAMMA else gamma
-    chromaticities = _numbers(said.get(b"cHRM", b""), 8) or list(SRGB)
+    chromaticities = _numbers(head.get(b"cHRM", b""), 8) or list(SRGB)
     distances = (abs(a - b) for a, b in zip(chromaticities, SRGB, strict=True))
     if exponent is None and max(distances) <= _SAME_XY:
         return None
@@ -35,7 +35,7 @@ def profile(chunks: list[Chunk], icc_profile: bytes | None) -> Profile | None:
 
 
 def _numbers(data: bytes, count: int) -> list[float]:
-    """None of them where the chunk is of another length, or holds zeros only."""
+    """Empty where the chunk has another length, or only zeros."""
     if len(data) != 4 * count or not any(data):
         return []
     return [number / _UNIT for number in struct.unpack(f">{count}I", data)]

@@ -4,7 +4,8 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-from drawing.animation import Box, Disposal, Frame
+from drawing.animation import Disposal, Frame
+from drawing.placement import PixelBox
 
 ALPHA, EXIF, XMP = 0x10, 0x08, 0x04  # what VP8X says there is [2.7]
 _CHUNK_HEAD_BYTES, _ANMF_HEAD_BYTES = 8, 16
@@ -73,7 +74,7 @@ def anmf_frame(data: bytes) -> AnmfFrame:
     if len(data) < _ANMF_HEAD_BYTES:
         raise ValueError("a frame ends in its head")
     left, top = 2 * _u24(data, 0), 2 * _u24(data, 3)
-    box: Box = (left, top, left + _u24(data, 6) + 1, top + _u24(data, 9) + 1)
+    box: PixelBox = (left, top, left + _u24(data, 6) + 1, top + _u24(data, 9) + 1)
     flags = data[15]
     disposal = Disposal.CLEAR if flags & _CLEARS else Disposal.KEEP
     frame = Frame(box, disposal, blended=not flags & _REPLACES)

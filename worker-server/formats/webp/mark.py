@@ -8,7 +8,6 @@ from PIL import Image
 
 from drawing import compositing
 from drawing.animation import (
-    Box,
     Frame,
     Mark,
     Marking,
@@ -19,6 +18,7 @@ from drawing.animation import (
     size_of,
     whole_canvases,
 )
+from drawing.placement import PixelBox
 from drawing.stamp import Overlay, Stamp
 from formats.webp import file
 from formats.webp import picture as webp_picture
@@ -74,7 +74,7 @@ def _mark(stamp: Stamp, overlay: Overlay, profile: bytes | None, area: Image.Ima
 
 
 def _in_place(
-    frames: list[AnmfFrame], size: tuple[int, int], area: Box, mark: Mark, stamp: Stamp
+    frames: list[AnmfFrame], size: tuple[int, int], area: PixelBox, mark: Mark, stamp: Stamp
 ) -> Iterator[AnmfFrame]:
     """Each frame with what it must draw; all else as it was. Raises NeedsWholeCanvasError."""
     marking = Marking(size, area, mark, grid=_GRID)
@@ -94,7 +94,7 @@ def _in_place(
 
 
 def _on_whole_canvases(
-    frames: list[AnmfFrame], size: tuple[int, int], area: Box, mark: Mark, stamp: Stamp
+    frames: list[AnmfFrame], size: tuple[int, int], area: PixelBox, mark: Mark, stamp: Stamp
 ) -> Iterator[AnmfFrame]:
     """Each frame replaced by all that is shown while it is: the same to the eye, only larger."""
     pixels = len(frames) * size[0] * size[1]

@@ -40,7 +40,7 @@ def test_identical_frames_stay_as_many_as_they_were(tmp_path: Path) -> None:
 def test_a_frame_that_leaves_the_logo_alone_is_copied_byte_for_byte(tmp_path: Path) -> None:
     small = Shot(images.photo(2, (40, 30)).convert("RGBA"), 5, 50)
     before = films.gif([Shot(BLUE), small, small])
-    was, now = (list(taken_apart(tmp_path, c).pictures) for c in (before, marked(tmp_path, before)))
+    was, now = (list(taken_apart(tmp_path, c).frames) for c in (before, marked(tmp_path, before)))
     assert now[1:] == was[1:]
     assert now[0] != was[0]
 
@@ -73,7 +73,7 @@ def test_other_frames_keep_the_global_colours(tmp_path: Path) -> None:
     before = images.encode(picture, "GIF")
     was, now = taken_apart(tmp_path, before), taken_apart(tmp_path, marked(tmp_path, before))
     assert now.header == was.header
-    [one] = now.pictures
+    [one] = now.frames
     used = {index for index, count in enumerate(picture.histogram()) if count}
     for index in used:
         assert one.table[3 * index : 3 * index + 3] == was.table[3 * index : 3 * index + 3]
@@ -87,7 +87,7 @@ def test_grey_stays_grey(tmp_path: Path) -> None:
 
 def test_an_interlaced_picture_stays_so(tmp_path: Path) -> None:
     before = images.encode(images.photo(1, SIZE).quantize(32), "GIF", interlace=1)
-    [was], [now] = (taken_apart(tmp_path, c).pictures for c in (before, marked(tmp_path, before)))
+    [was], [now] = (taken_apart(tmp_path, c).frames for c in (before, marked(tmp_path, before)))
     assert was.flags & 0x40
     assert now.flags & 0x40
 

@@ -8,10 +8,10 @@ from PIL import Image
 
 import errors
 from drawing.stamp import Stamp
-from formats.jpeg import mark
 from formats.jpeg.libjpeg.calls import JpegError
 from formats.jpeg.libjpeg.coefficients import Coefficients
-from formats.jpeg.segments import Component, Frame, Jpeg, Segment, assemble, parse
+from formats.jpeg.mark import mark_jpeg
+from formats.jpeg.segments import Component, FrameHeader, Jpeg, Segment, assemble, parse
 from options import Options
 from support import images
 from support.jpeg import PHOTO, SIZE, difference, marked, opened, segments_of
@@ -27,7 +27,7 @@ def resampled(factors: list[tuple[int, int]], *, interleaved: bool, progressive:
     """A file of such sampling factors, made of a grey one for each component."""
     across, down = (max(each) for each in zip(*factors, strict=True))
     components = tuple(Component(n, *each, 0) for n, each in enumerate(factors, 1))
-    frame = Frame(0xC0, *SIZE, components)
+    frame = FrameHeader(0xC0, *SIZE, components)
     tables: list[Segment] = []
     scans: list[Segment] = []
     for band, (times, high) in zip(PHOTO.convert("YCbCr").split(), factors, strict=True):
@@ -174,7 +174,7 @@ def test_one_that_passes_unmarked_is_not_encoded_anew(tmp_path: Path, logo: Path
     path.write_bytes(content)
     with Image.open(path) as image:
         unmarked = Stamp(logo, Options(min_image=100))
-        assert mark.marked(path, image, unmarked) == content
+        assert mark_jpeg(path, image, unmarked) == content
 
 
 @pytest.mark.parametrize("marker", [0xC3, 0xC7, 0xCB])

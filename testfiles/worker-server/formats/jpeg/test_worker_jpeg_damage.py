@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from errors import ImageRejected
-from formats.jpeg.segments import Component, Frame, Segment, assemble, parse
+from formats.jpeg.segments import Component, FrameHeader, Segment, assemble, parse
 from options import OutputFormat, Position
 from support import images
 from support.marks import Box, bundled_logo, damage_overlooked, distance, logo_box, mark, without
@@ -275,7 +275,7 @@ def test_what_viewers_overlook_changes_nothing(
 
 
 def test_restart_intervals_may_change_from_scan_to_scan(tmp_path: Path, logo: Path) -> None:
-    frame = Frame(0xC0, *SIZES[0], tuple(Component(n, 1, 1, 0) for n in (1, 2, 3)))
+    frame = FrameHeader(0xC0, *SIZES[0], tuple(Component(n, 1, 1, 0) for n in (1, 2, 3)))
     tables: list[Segment] = []
     scans: list[Segment] = []
     bands = images.photo(1, SIZES[0]).convert("YCbCr").split()

@@ -2,13 +2,14 @@
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from formats.png import animation_file, chunks
+from formats.png import apng, chunks
 from support import films, images
 from support.films import KEEP, SIZE, Shot
 from support.marks import bundled_logo, logo_box, mark, without
@@ -37,7 +38,7 @@ def test_a_frame_that_leaves_the_logo_alone_is_copied_byte_for_byte(tmp_path: Pa
     small = Shot(images.photo(2, (40, 30)).convert("RGBA"), 5, 50, KEEP)
     before = films.apng([Shot(BLUE), small])
     after = marked(tmp_path, before)
-    was, now = (animation_file.read(content).pictures for content in (before, after))
+    was, now = (apng.read(chunks.read(content)).frames for content in (before, after))
     assert now[2].data == was[2].data
     assert now[1].data != was[1].data
 
@@ -71,13 +72,13 @@ def test_every_mode_stays(tmp_path: Path, mode: str) -> None:
 
 def test_a_film_of_16_bits_has_8_and_says_so(tmp_path: Path) -> None:
     before = bytearray(film([images.photo(1, SIZE), images.photo(2, SIZE)]))
-    apng = animation_file.read(bytes(before))
+    animation = apng.read(chunks.read(bytes(before)))
     row = b"\0" + struct.pack(">H", 40_000) * 3 * SIZE[0]
     data = zlib.compress(row * SIZE[1])
-    pictures = [animation_file.Picture(one.size, one.control, [data]) for one in apng.pictures]
-    pictures = [one for one in pictures if one.size == SIZE]
-    deep = animation_file.Apng(apng.header._replace(depth=16), b"", b"", apng.control, pictures)
-    done = mark(tmp_path, bundled_logo(tmp_path), deep.to_bytes())
+    frames = [replace(one, data=[data]) for one in animation.frames if one.size == SIZE]
+    header = animation.header._replace(depth=16)
+    of_16_bits = apng.Apng(header, b"", b"", animation.control, frames)
+    done = mark(tmp_path, bundled_logo(tmp_path), chunks.assemble(of_16_bits.chunks()))
     assert any("16 bits" in note for note in done.notes)
     assert done.after.convert("RGB").getpixel((0, 89)) == (156, 156, 156)
 
@@ -87,12 +88,12 @@ def test_frames_out_of_sequence_are_refused(tmp_path: Path) -> None:
     first = content.index(b"fdAT")
     wrong = content[: first + 4] + b"\0\0\0\x09" + content[first + 8 :]
     with pytest.raises(ValueError, match="sequence"):
-        animation_file.read(wrong)
+        apng.read(chunks.read(wrong))
 
 
 def test_a_file_without_its_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="ends"):
-        animation_file.read(films.apng([Shot(BLUE)])[:-12])
+        apng.read(chunks.read(films.apng([Shot(BLUE)])[:-12]))
 
 
 def test_a_chunk_among_the_pixels_is_damage_as_in_a_still() -> None:
@@ -105,4 +106,4 @@ def test_a_chunk_among_the_pixels_is_damage_as_in_a_still() -> None:
         chunks.chunk(b"IDAT", parts[at].data[half:]),
     ]
     with pytest.raises(ValueError, match="among its pixels"):
-        animation_file.read(chunks.assemble(parts))
+        apng.read(parts)

@@ -14,7 +14,8 @@ import watermark
 from drawing import compositing
 from drawing.stamp import Stamp
 from errors import ImageRejected
-from formats.png import chunks, mark
+from formats.png import chunks
+from formats.png.mark import mark_png
 from options import Metadata, Options
 from support import images
 from support.worker import FOLDER
@@ -35,7 +36,7 @@ def marked(folder: Path, logo: Path, content: bytes, policy: Metadata = Metadata
     path = folder / "picture.png"
     path.write_bytes(content)
     with Image.open(path) as image:
-        return mark.marked(path, image, Stamp(logo, Options(metadata=policy)))
+        return mark_png(path, image, Stamp(logo, Options(metadata=policy)))
 
 
 def opened(content: bytes) -> PngImageFile:

@@ -1,6 +1,6 @@
-"""Calling libjpeg, whose errors must not return into it.
+"""Calls of libjpeg, whose error handler must not return.
 
-In C a program jumps out with longjmp (libjpeg.txt, "Error handling"), which Python cannot. Here a
+A C program leaves it with longjmp (libjpeg.txt, "Error handling"), which Python cannot do. So a
 function that may fail runs in a thread of its own, and an error ends that thread.
 """
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from formats.jpeg.libjpeg.declarations import ffi, lib, libc
 
-Call = Callable[[Any, Any], Any]  # of a function of libjpeg's, and its cinfo
+Call = Callable[[Any, Any], Any]  # its arguments: a function of libjpeg, and its cinfo
 
 _FEW_BLOCKS = 10_000  # of 128 bytes
 _NO_MEMORY = "Insufficient memory"
@@ -17,7 +17,7 @@ _NO_MESSAGE = -1
 
 
 class JpegError(ValueError):
-    """libjpeg cannot go on, and says why."""
+    """libjpeg's error message."""
 
 
 def guarded(function: Any, cinfo: Any) -> Any:
@@ -30,7 +30,7 @@ def guarded(function: Any, cinfo: Any) -> Any:
         raise MemoryError
     libc.pthread_join(thread[0], value)
     cinfo.err.error_exit = ends_process
-    # An error leaves both; what a function without a result leaves may be anything.
+    # Both are so after an error. The value alone may be anything after a function without a result.
     if value[0] == ffi.cast("void *", cinfo) and cinfo.err.msg_code != _NO_MESSAGE:
         sentence = ffi.new("char[]", 200)
         cinfo.err.format_message(cinfo, sentence)
@@ -40,19 +40,19 @@ def guarded(function: Any, cinfo: Any) -> Any:
 
 
 def call_for(blocks: int) -> Call:
-    """How to call a function on so many blocks that were made here, so that only memory may fail.
+    """How to call a function on this number of blocks that were made here.
 
-    A thread would take longer than a few of them. An error then ends the process, which is what
-    libjpeg does by itself, and the image is tried again in another one.
+    It fails only where memory runs out. Few blocks need no thread, with which a small image takes
+    15% longer: an error then ends the process, and the image is tried again.
     """
     return guarded if blocks > _FEW_BLOCKS else lambda function, cinfo: function(cinfo)
 
 
 def error_manager(*, strict: bool = False) -> Any:
-    """Strict: a warning, which is of damage that viewers overlook, is an error."""
+    """Strict: a warning, of damage that viewers ignore, is an error."""
     manager = ffi.new("struct jpeg_error_mgr *")
     lib.jpeg_std_error(manager)
-    # libjpeg has the first warning, and nothing else, put out; else all of them go nowhere.
+    # libjpeg outputs the first warning, and nothing else. Not strict: no warning goes anywhere.
     if strict:
         manager.output_message = ffi.cast("void *", libc.pthread_exit)
     else:

@@ -1,20 +1,21 @@
 """A JPEG's DCT coefficients: read, changed and written by the libjpeg that comes with Pillow.
 
-Pillow itself has pixels only, and what it decodes and encodes again is no longer the same, at twice
-the cost. What this follows is libjpeg.txt, "Really raw data: DCT coefficients".
+Pillow itself offers only pixels: to decode and encode them changes the image, and takes twice the
+time. See libjpeg.txt, "Really raw data: DCT coefficients".
 """
 
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from contextlib import AbstractContextManager
+from typing import Any
 
 from PIL import Image
 from PIL.JpegImagePlugin import zigzag_index
 
 from formats.jpeg.libjpeg.calls import Call, JpegError, call_for, error_manager, guarded
 from formats.jpeg.libjpeg.compressor import (
-    Component,
+    OutputComponent,
     compressor,
     copy_huffman_tables,
     describe,
@@ -27,21 +28,21 @@ BLOCK = 8  # pixels a side
 _COEFFICIENTS = BLOCK * BLOCK
 _BLOCK_BYTES = 2 * _COEFFICIENTS
 _HIGH_BYTE = 1 if sys.byteorder == "little" else 0
-_OF_8_BITS = bytes([0, 1, 2, 3, 0xFC, 0xFD, 0xFE, 0xFF])  # such bytes of -1024 to 1023
+_OF_8_BITS = bytes([0, 1, 2, 3, 0xFC, 0xFD, 0xFE, 0xFF])  # the high bytes of -1024 to 1023
 _ZIGZAG = sorted(range(_COEFFICIENTS), key=zigzag_index.__getitem__)
 _POOL_IMAGE = 1
 _REACHED_SOS = 1
 _MOST_BLOCKS = 10  # in an MCU
-_SMALL = 25_000  # bytes: codes for everything are 2% of it
+_SMALL = 25_000  # bytes: tables with all codes are 2% of it
 
-Box = tuple[int, int, int, int]  # left, top, right, bottom; in blocks of one component
+BlockBox = tuple[int, int, int, int]  # left, top, right, bottom; in blocks of one component
 
 
-class Coefficients:
-    """Those of a whole JPEG, in memory: 2 bytes for each sample. A context manager."""
+class Coefficients(AbstractContextManager["Coefficients"]):
+    """All coefficients of a JPEG, in memory: 2 bytes for each sample. A context manager."""
 
     def __init__(self, stream: bytes, call: Call = guarded, *, strict: bool = False) -> None:
-        """Strict: libjpeg must have nothing to warn of. Raises JpegError, and MemoryError."""
+        """Strict: libjpeg must not warn. Raises JpegError, and MemoryError."""
         self._stream = stream
         self._call = call
         self._source = ffi.from_buffer(stream)
@@ -59,9 +60,6 @@ class Coefficients:
             self.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.close()
 
@@ -74,7 +72,7 @@ class Coefficients:
 
     @property
     def has_every_scan(self) -> bool:
-        """A progressive one's: whether each coefficient is known to the last bit."""
+        """Whether each coefficient of a progressive JPEG is known to its last bit."""
         cinfo = self._cinfo
         if not cinfo.coef_bits:
             return True
@@ -82,7 +80,7 @@ class Coefficients:
 
     @property
     def has_every_code(self) -> bool:
-        """Whether its Huffman tables can encode any blocks; one made for a picture often cannot."""
+        """Whether its Huffman tables can encode any block; optimised ones often cannot."""
         return all(
             dc and ac and dc.has_codes(DC_SYMBOLS) and ac.has_codes(AC_SYMBOLS)
             for dc, ac in self._tables()
@@ -90,7 +88,7 @@ class Coefficients:
 
     @property
     def has_drifted(self) -> bool:
-        """Whether a DC coefficient is beyond what 8-bit samples have, as it may be behind damage.
+        """Whether a DC coefficient is beyond the range of 8-bit samples, as may be after damage.
 
         A Huffman table may have no code for its difference to the next one.
         """
@@ -105,7 +103,7 @@ class Coefficients:
     def last_code(self) -> str | None:
         """The bits that end a sequential scan of all components; None where a code is missing.
 
-        They are "no more coefficients", or else the last coefficient (T.81 F.1.2.2).
+        They are the code for the end of the block, or the last coefficient (T.81 F.1.2.2).
         """
         number = len(self._components) - 1
         one = self._cinfo.comp_info[number]
@@ -121,10 +119,10 @@ class Coefficients:
         code = table.code(zeros % 16 << 4 | size)
         return code and f"{code}{last if last > 0 else last + (1 << size) - 1:0{size}b}"
 
-    def cut(self, parts: Sequence[tuple[int, Box]]) -> bytes:
-        """A grey JPEG of those blocks of components, one part below the other.
+    def cut(self, parts: Sequence[tuple[int, BlockBox]]) -> bytes:
+        """A grey JPEG of these blocks of components, one part below the other.
 
-        The parts are of one size, and quantised alike. Raises MemoryError.
+        The parts have the same size and quantisation. Raises MemoryError.
         """
         (component, (left, top, right, bottom)), *_ = parts
         across, down = right - left, (bottom - top) * len(parts)
@@ -134,16 +132,16 @@ class Coefficients:
             call(cinfo.mem.realize_virt_arrays, cinfo)
             for row, source in enumerate(self._rows(parts)):
                 ffi.memmove(_row(cinfo, array, row), source, across * _BLOCK_BYTES)
-            grey = Component(1, 1, 1, self._components[component].table, 0, 0, 0)
+            grey = OutputComponent(1, 1, 1, self._components[component].table, 0, 0, 0)
             describe(cinfo, (BLOCK * across, BLOCK * down), [grey])
             arrays = ffi.new("void *[]", [array])  # libjpeg keeps it
             lib.jpeg_write_coefficients(cinfo, arrays)
             return finish()
 
-    def put(self, parts: Sequence[tuple[int, Box]], grey: bytes, changed: Image.Image) -> None:
-        """Replace those blocks by a grey JPEG's, which is like the one that cut gives.
+    def put(self, parts: Sequence[tuple[int, BlockBox]], grey: bytes, changed: Image.Image) -> None:
+        """Replace these blocks by those of a grey JPEG like the one from cut.
 
-        changed, of mode L, has a pixel for each block; where it is 0 the block stays. Raises
+        changed is an L image with a pixel for each block; where it is 0 the block is kept. Raises
         MemoryError.
         """
         across, marks = changed.width, changed.tobytes()
@@ -155,7 +153,7 @@ class Coefficients:
                     ffi.memmove(target + run.start(), source + run.start(), size)
 
     def encoded(self, *, progressive: bool, interleaved: bool) -> bytes:
-        """The JPEG, without what it carries beside its picture.
+        """The JPEG without metadata.
 
         Not interleaved: each component in a scan of its own. Raises JpegError, and MemoryError.
         """
@@ -164,8 +162,8 @@ class Coefficients:
             describe(cinfo, (source.image_width, source.image_height), components)
             cinfo.jpeg_color_space = source.jpeg_color_space
             cinfo.restart_interval = source.restart_interval
-            # To make tables for the picture would be three quarters of the time. Those of several
-            # scans are not all there any more.
+            # Optimising the tables takes three quarters of the time: the source's are used if they
+            # serve. After several scans only the last scans' tables are known.
             small = len(self._stream) < _SMALL and not self.has_every_code
             tables_serve = copy_huffman_tables(cinfo, source, components) and interleaved
             cinfo.optimize_coding = small or not tables_serve
@@ -186,8 +184,8 @@ class Coefficients:
             raise JpegError("There is no picture in it")
         return ffi.cast("void **", self._call(lib.jpeg_read_coefficients, cinfo))
 
-    def _described(self) -> list[Component]:
-        """A table that was replaced under its number, between two scans, gets another one."""
+    def _described(self) -> list[OutputComponent]:
+        """A table that replaced another of its number, between two scans, gets another number."""
         tables: dict[int, bytes] = {}
         components = []
         for one in self._cinfo.comp_info[0 : self._cinfo.num_components]:
@@ -198,13 +196,13 @@ class Coefficients:
             if tables.setdefault(number, content) != content:
                 number = next(n for n in range(4) if tables.setdefault(n, content) == content)
             components.append(
-                Component(
+                OutputComponent(
                     one.component_id,
                     one.h_samp_factor,
                     one.v_samp_factor,
                     one.quant_table,
                     number,
-                    min(one.dc_tbl_no, 3),  # beyond that only where it is of no use
+                    min(one.dc_tbl_no, 3),  # a larger number is never used
                     min(one.ac_tbl_no, 3),
                 )
             )
@@ -224,8 +222,8 @@ class Coefficients:
     def _row(self, component: int, row: int) -> Any:
         return _row(self._cinfo, self._arrays[component], row)
 
-    def _rows(self, parts: Sequence[tuple[int, Box]]) -> Iterator[Any]:
-        """Where each row of blocks of those parts begins."""
+    def _rows(self, parts: Sequence[tuple[int, BlockBox]]) -> Iterator[Any]:
+        """A pointer to the first block of each row of these parts."""
         for component, (left, top, _, bottom) in parts:
             for row in range(top, bottom):
                 yield self._row(component, row) + left

@@ -1,4 +1,4 @@
-"""A compressor of libjpeg's, told what to write."""
+"""libjpeg's compressor: what it writes, and with which tables."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,10 +9,9 @@ from formats.jpeg.libjpeg.declarations import VERSION, ffi, lib, libc
 from formats.jpeg.libjpeg.huffman import AC_SYMBOLS, DRIFTED_DC_SYMBOLS, Table
 
 _SPARE_BYTES = 64 * 1024
-_unset_buffer = ffi.new_allocator(should_clear_after_alloc=False)
 
 
-class Component(NamedTuple):
+class OutputComponent(NamedTuple):
     identifier: int
     across: int  # sampling factors
     down: int
@@ -24,18 +23,18 @@ class Component(NamedTuple):
 
 @contextmanager
 def compressor(call: Call, expected_bytes: int = 0) -> Iterator[tuple[Any, Callable[[], bytes]]]:
-    """One, and what to call once jpeg_write_coefficients was, for the JPEG."""
+    """Its cinfo, and a function that returns the JPEG once jpeg_write_coefficients was called."""
     errors = error_manager()
     cinfo = ffi.new("struct jpeg_compress_struct *", {"err": errors})
     lib.jpeg_CreateCompress(cinfo, VERSION, ffi.sizeof(cinfo[0]))
-    room = expected_bytes + _SPARE_BYTES
-    own = _unset_buffer("char[]", room)
-    buffer, size = ffi.new("char **", own), ffi.new("unsigned long *", room)
+    capacity = expected_bytes + _SPARE_BYTES
+    own = ffi.new("char[]", capacity)
+    buffer, size = ffi.new("char **", own), ffi.new("unsigned long *", capacity)
 
     def finish() -> bytes:
         call(lib.jpeg_finish_compress, cinfo)
         stream = bytes(ffi.buffer(buffer[0], size[0]))
-        if buffer[0] != own:  # it was too small; libjpeg took another
+        if buffer[0] != own:  # it was too small, so that libjpeg allocated another
             libc.free(buffer[0])
         return stream
 
@@ -46,8 +45,8 @@ def compressor(call: Call, expected_bytes: int = 0) -> Iterator[tuple[Any, Calla
         lib.jpeg_destroy(cinfo)
 
 
-def describe(cinfo: Any, size: tuple[int, int], components: Sequence[Component]) -> None:
-    """Size, components and quantisation: as jpeg_copy_critical_parameters does, which may fail."""
+def describe(cinfo: Any, size: tuple[int, int], components: Sequence[OutputComponent]) -> None:
+    """Set size, components and quantisation: jpeg_copy_critical_parameters may fail."""
     cinfo.image_width, cinfo.image_height = size
     cinfo.input_components = len(components)  # of an unknown colour space
     lib.jpeg_set_defaults(cinfo)
@@ -64,24 +63,24 @@ def describe(cinfo: Any, size: tuple[int, int], components: Sequence[Component])
         table.sent_table = False
 
 
-def copy_huffman_tables(cinfo: Any, source: Any, components: Sequence[Component]) -> bool:
-    """The components', with a code for everything, for libjpeg leaves out what has none.
+def copy_huffman_tables(cinfo: Any, source: Any, components: Sequence[OutputComponent]) -> bool:
+    """Copy the components' tables with a code for every symbol: libjpeg omits symbols without one.
 
-    Whether they can have that.
+    Returns False where a table cannot have them.
     """
     for one in components:
-        for theirs, ours, number, symbols in (
+        for sources, targets, number, symbols in (
             (source.dc_huff_tbl_ptrs, cinfo.dc_huff_tbl_ptrs, one.dc_table, DRIFTED_DC_SYMBOLS),
             (source.ac_huff_tbl_ptrs, cinfo.ac_huff_tbl_ptrs, one.ac_table, AC_SYMBOLS),
         ):
-            table = huffman_table(theirs[number])
+            table = huffman_table(sources[number])
             completed = table and table.with_codes(symbols)
             if not completed:
                 return False
-            ours[number] = ours[number] or lib.jpeg_alloc_huff_table(cinfo)
-            ffi.memmove(ours[number].bits, completed.counts, len(completed.counts))
-            ffi.memmove(ours[number].huffval, completed.symbols, len(completed.symbols))
-            ours[number].sent_table = False
+            target = targets[number] = targets[number] or lib.jpeg_alloc_huff_table(cinfo)
+            ffi.memmove(target.bits, completed.counts, len(completed.counts))
+            ffi.memmove(target.huffval, completed.symbols, len(completed.symbols))
+            target.sent_table = False
     return True
 
 

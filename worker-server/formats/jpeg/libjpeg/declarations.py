@@ -1,7 +1,7 @@
-"""What is used of libjpeg's jpeglib.h (API 6.2, as libjpeg-turbo and Pillow build it) and of POSIX.
+"""The used parts of POSIX and of libjpeg's jpeglib.h (API 6.2, as in libjpeg-turbo and Pillow).
 
-The structures are complete, and in their order: libjpeg is told their size, and ends the process
-where it has another. Pointers that nobody here follows are void.
+The structures are complete and in their order: libjpeg compares their size with its own, and ends
+the process where they differ. Pointers that are not followed here are void.
 """
 
 from importlib import metadata
@@ -174,7 +174,7 @@ int getpid(void);
 
 
 def _path() -> str:
-    """Of the library in Pillow's wheel: libjpeg-6dc8d115.so.62.4.0, libjpeg.62.4.0.dylib"""
+    """The library in Pillow's wheel, such as libjpeg-6dc8d115.so.62.4.0 or libjpeg.62.4.0.dylib."""
     for file in metadata.files("pillow") or []:
         if file.name.startswith("libjpeg") and f".{VERSION}." in file.name:
             return str(file.locate())
