@@ -22,7 +22,7 @@ from formats.gif import mark as gif
 from formats.jpeg import mark as jpeg
 from formats.png import mark as png
 from formats.png import mark_16bit, mark_animation
-from formats.tiff import mark as tiff
+from formats.tiff.mark import mark_tiff
 from formats.tiff.rare import RareTiff
 from formats.webp import mark as webp
 from options import Options, OutputFormat
@@ -38,7 +38,7 @@ _MARKED: dict[str, _Marked] = {
     "PNG": png.marked,
     "GIF": gif.marked,
     "WEBP": webp.marked,
-    "TIFF": tiff.marked,
+    "TIFF": mark_tiff,
     "BMP": bmp.marked,
     "JPEG2000": jpeg2000.marked,
     "AVIF": avif.marked,

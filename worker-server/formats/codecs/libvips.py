@@ -49,15 +49,6 @@ def predicted_tiff(content: bytes, shape: Shape, predictor: str) -> bytes:
         return bytes(image.tiffsave_buffer(compression="deflate", predictor=predictor, level=1))
 
 
-def differences(content: bytes, shape: Shape) -> bytes:
-    """Each sample less the one to its left, round the corner below zero; of 8 or 16 bits."""
-    with _memory_errors():
-        image = _image(content, shape)
-        left = image.embed(1, 0, shape.width, shape.height)
-        around = (image - left) & (2**shape.bits - 1)
-        return bytes(around.cast(image.format).write_to_memory())
-
-
 def png_box(path: Path, box: tuple[int, int, int, int], bands: int) -> bytes:
     """The samples of a box (left, top, right, bottom) of a PNG."""
     left, top, right, bottom = box
