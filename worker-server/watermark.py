@@ -100,7 +100,7 @@ def _content(source: Path, folder: Path, stamp: Stamp) -> bytes:
 def _marked(path: Path, stamp: Stamp) -> bytes:
     with registry.open_image(path) as image:
         _check_pixels(image, stamp.options)
-        return registry.marked(path, image, stamp)
+        return registry.mark(path, image, stamp)
 
 
 def _damaged(error: Exception) -> ImageRejected:

@@ -37,7 +37,7 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
         image.load()  # it may be damaged all the same
         return png_chunks.carried(source, source, stamp)
     bands = _CHANNELS[colour_type]
-    before = libvips.png_box(path, overlay.box, bands)
+    before = libvips.png_region(path, overlay.box, bands)
     samples = array("H", before)
     alpha = Alpha.STRAIGHT if colour_type & _WITH_ALPHA else None
     kind = Pixels("RGB" if bands > 2 else "L", bands, alpha, 0, _WHITE)
@@ -46,7 +46,7 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     stamp.compare(before, samples.tobytes())
     shape = libvips.Shape(overlay.logo.width, overlay.logo.height, bands, _DEPTH)
     corner = overlay.left, overlay.top
-    new = libvips.png_with_box(path, samples.tobytes(), shape, corner, interlace=interlaced)
+    new = libvips.png_with_region(path, samples.tobytes(), shape, corner, interlace=interlaced)
     colours = [chunk for chunk in chunks if chunk.name in _COLOURS]
     pixels = [chunk for chunk in png_chunks.read(new) if chunk.name in (b"IDAT", b"IEND")]
     return png_chunks.carried(source, png_chunks.assemble([*colours, *pixels]), stamp)
