@@ -1,5 +1,6 @@
 """One picture of a TIFF: its geometry, and its pixels by strips or tiles (TIFF 6.0, 8 and 15)."""
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
@@ -8,7 +9,7 @@ from PIL import UnidentifiedImageError
 from PIL.ExifTags import Base as Tag
 
 from errors import ImageRejected
-from formats.tiff.codec import codec, ycbcr
+from formats.tiff.codec import codec
 from formats.tiff.codec.layout import CCITT_G4, LZW, NONE, UNSIGNED, Layout, damaged
 from formats.tiff.file import Directory, Range, TiffFile
 
@@ -132,10 +133,7 @@ class Page:
         rows = layout.height
         if not self.is_tiled:
             rows = min(rows, self.height - number % down * rows)
-        stride, lines = layout.stride, rows
-        if layout.unit != (1, 1):
-            stride, lines = ycbcr.packed_size(layout, rows)
-        return stride * lines
+        return math.prod(layout.packed_size(rows))
 
     def _layout(self) -> Layout:
         width = self.number(Tag.TileWidth) if self.is_tiled else self.width

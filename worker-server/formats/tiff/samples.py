@@ -94,10 +94,13 @@ def _alpha(page: Page) -> Alpha | None:
 def _bytes(page: Page, samples: bytes, logo: Image.Image, profile: bytes | None) -> bytes:
     mode, alpha = _mode(page), _alpha(page)
     colours = used = Image.getmodebands(mode)
+    # a and b of LAB have signs; in Pillow they have an offset.
+    signed = (1, 2) if page.photometric == LAB else ()
     channels = [samples[number :: page.samples] for number in range(page.samples)]
-    if page.photometric == LAB:  # a and b have signs; in Pillow they have an offset
-        channels[1:3] = [channel.translate(_SIGN) for channel in channels[1:3]]
-    planes = [Image.frombytes("L", logo.size, channel) for channel in channels]
+    planes = [
+        Image.frombytes("L", logo.size, channel.translate(_SIGN) if number in signed else channel)
+        for number, channel in enumerate(channels)
+    ]
     if alpha is Alpha.STRAIGHT and mode in ("L", "RGB"):
         mode, used = mode + "A", colours + 1
     image = Image.merge(mode, planes[:used])
@@ -105,12 +108,10 @@ def _bytes(page: Page, samples: bytes, logo: Image.Image, profile: bytes | None)
     planes[:used] = image.split()
     if alpha is not None and used == colours:
         planes[colours].paste(255, mask=logo.getchannel("A"))
-    channels = [plane.tobytes() for plane in planes]
-    if page.photometric == LAB:
-        channels[1:3] = [channel.translate(_SIGN) for channel in channels[1:3]]
     marked = bytearray(len(samples))
-    for number, channel in enumerate(channels):
-        marked[number :: page.samples] = channel
+    for number, plane in enumerate(planes):
+        channel = plane.tobytes()
+        marked[number :: page.samples] = channel.translate(_SIGN) if number in signed else channel
     return bytes(marked)
 
 
@@ -128,25 +129,15 @@ def _few_bits(page: Page, samples: bytes, logo: Image.Image, profile: bytes | No
 
 
 def _twelve_bits(samples: bytes, logo: Image.Image, profile: bytes | None) -> bytes:
-    """Grey; two pixels take three bytes, and each row begins with a new byte."""
+    """Grey. A sample is three hexadecimal digits; each row begins with a new byte."""
     stride = (logo.width * 12 + 7) // 8
-    rows = [samples[start : start + stride] for start in range(0, len(samples), stride)]
     numbers = array("H")
-    for row in rows:
-        triples = zip(row[0::3], row[1::3], row[2::3] + b"\0", strict=False)
-        pairs = [(a << 4 | b >> 4, (b & 15) << 8 | c) for a, b, c in triples]
-        numbers.extend([number for pair in pairs for number in pair][: logo.width])
-    kind = Pixels("L", 1, None, 0, 4095)
-    high_bit_depth.put_on(numbers, kind, logo, profile)
-    marked = bytearray()
+    for start in range(0, len(samples), stride):
+        digits = samples[start : start + stride].hex()
+        numbers.extend(int(digits[at : at + 3], 16) for at in range(0, 3 * logo.width, 3))
+    high_bit_depth.put_on(numbers, Pixels("L", 1, None, 0, 4095), logo, profile)
+    marked = b""
     for start in range(0, len(numbers), logo.width):
-        line = numbers[start : start + logo.width]
-        line.extend([0] * (len(line) % 2))
-        packed = bytearray(len(line) // 2 * 3)
-        packed[0::3] = bytes(number >> 4 for number in line[0::2])
-        packed[1::3] = bytes(
-            (a & 15) << 4 | b >> 8 for a, b in zip(line[0::2], line[1::2], strict=True)
-        )
-        packed[2::3] = bytes(number & 255 for number in line[1::2])
-        marked += packed[:stride]
-    return bytes(marked)
+        digits = "".join(f"{number:03x}" for number in numbers[start : start + logo.width])
+        marked += bytes.fromhex(digits.ljust(2 * stride, "0"))
+    return marked

@@ -5,6 +5,7 @@ are in this machine's byte order, and YCbCr has a Cb and a Cr for each Y. All st
 one call have one width and are below each other. libtiff gets them as a file.
 """
 
+import math
 import sys
 import zlib
 from array import array
@@ -58,11 +59,9 @@ def decode(coded: list[bytes], layout: Layout, rows: int) -> bytearray:
         decoder = jpeg.decode if layout.compression == JPEG else _webp_decoded
         parts = map(decoder, coded, [layout] * len(coded), _heights(layout, rows))
         return next(parts) if len(coded) == 1 else bytearray().join(parts)
+    packed = _inflated(coded, layout, rows)
     if layout.unit != (1, 1):
-        stride, lines = ycbcr.packed_size(layout, rows)
-        packed = _inflated(coded, layout, stride, lines, layout.height // layout.unit[1])
         return bytearray(ycbcr.unpacked(packed, layout, rows))
-    packed = _inflated(coded, layout, layout.stride, rows, layout.height)
     if layout.is_predicted:
         _undo_predictor(packed, layout)
         return packed
@@ -78,11 +77,9 @@ def encode(samples: bytearray, layout: Layout, rows: int, like: list[bytes]) -> 
         return list(map(encoder, parts, [layout] * len(parts), _heights(layout, rows), like))
     if layout.unit != (1, 1):
         packed = ycbcr.packed(samples, layout, rows)
-        stride, lines = ycbcr.packed_size(layout, rows)
-        coded = _deflated(packed, layout, stride, lines, layout.height // layout.unit[1])
     else:
         packed = (_predicted if layout.is_predicted else _swapped)(samples, layout)
-        coded = _deflated(packed, layout, layout.stride, rows, layout.height)
+    coded = _deflated(packed, layout, rows)
     return [strip.translate(_REVERSED) for strip in coded] if layout.fill_order == 2 else coded
 
 
@@ -90,17 +87,19 @@ def _heights(layout: Layout, rows: int) -> list[int]:
     return [min(layout.height, rows - top) for top in range(0, rows, layout.height)]
 
 
-def _inflated(coded: list[bytes], layout: Layout, stride: int, rows: int, height: int) -> bytearray:
-    """The bytes of these rows, height in each strip, with the predictor still applied."""
+def _inflated(coded: list[bytes], layout: Layout, rows: int) -> bytearray:
+    """The packed bytes of these rows, with the predictor still applied."""
+    stride, lines = layout.packed_size(rows)
     if layout.fill_order == 2:
         coded = [strip.translate(_REVERSED) for strip in coded]
     if layout.compression in (NONE, *DEFLATES):
-        sizes = [stride * min(height, rows - top) for top in range(0, rows, height)]
+        _, height = layout.packed_size(layout.height)
+        sizes = [stride * min(height, lines - top) for top in range(0, lines, height)]
         inflate = _cut if layout.compression == NONE else _unzipped
         packed = bytearray().join(map(inflate, coded, sizes))
     else:
-        packed = libtiff.decoded(coded, _shape(layout, stride, height), rows)
-    if len(packed) < stride * rows:
+        packed = libtiff.decoded(coded, _shape(layout), lines)
+    if len(packed) < stride * lines:
         raise damaged("the data of a strip or tile ends too early")
     return packed
 
@@ -113,19 +112,18 @@ def _unzipped(coded: bytes, size: int) -> bytes:
     return zlib.decompressobj().decompress(coded, size)
 
 
-def _deflated(
-    packed: bytearray, layout: Layout, stride: int, rows: int, height: int
-) -> list[bytes]:
+def _deflated(packed: bytearray, layout: Layout, rows: int) -> list[bytes]:
     if layout.compression in (NONE, *DEFLATES):
-        each = stride * height
+        each = math.prod(layout.packed_size(layout.height))
         parts = [packed[start : start + each] for start in range(0, len(packed), each)]
         return list(map(bytes if layout.compression == NONE else zlib.compress, parts))
     name = _BY_LIBTIFF[layout.compression]
-    return libtiff.encoded(packed, _shape(layout, stride, height), rows, name)
+    return libtiff.encoded(packed, _shape(layout), layout.packed_size(rows)[1], name)
 
 
-def _shape(layout: Layout, stride: int, height: int) -> libtiff.StripShape:
+def _shape(layout: Layout) -> libtiff.StripShape:
     """Fax is rows of bits. libtiff need not know what other bytes stand for."""
+    stride, height = layout.packed_size(layout.height)
     if layout.compression in CCITT:
         return libtiff.StripShape(layout.width, 1, height, layout.compression, layout.fax_options)
     return libtiff.StripShape(stride, 8, height, layout.compression)

@@ -49,6 +49,13 @@ class Layout:
             return self.subsampling[0], self.subsampling[1]
         return 1, 1
 
+    def packed_size(self, rows: int) -> tuple[int, int]:
+        """Bytes of a row of data units, and the number of such rows; a unit may be one pixel."""
+        across, down = self.unit
+        if (across, down) == (1, 1):
+            return self.stride, rows
+        return -(-self.width // across) * (across * down + 2), -(-rows // down)
+
     @property
     def is_predicted(self) -> bool:
         return self.predictor != 1 and self.compression in (LZW, LZMA, ZSTD, *DEFLATES)

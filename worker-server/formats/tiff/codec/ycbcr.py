@@ -8,12 +8,6 @@ from PIL import Image
 from formats.tiff.codec.layout import Layout
 
 
-def packed_size(layout: Layout, rows: int) -> tuple[int, int]:
-    """Bytes of a row of units, and the number of such rows."""
-    across, down = layout.unit
-    return -(-layout.width // across) * (across * down + 2), -(-rows // down)
-
-
 def unpacked(packed: bytearray, layout: Layout, rows: int) -> bytes:
     """Y, Cb and Cr of each pixel."""
     across, down = layout.unit
