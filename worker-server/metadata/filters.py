@@ -11,6 +11,9 @@ import metadata.iptc
 import metadata.xmp
 from options import Metadata
 
+orientation = metadata.exif.orientation
+exif_of = metadata.exif.with_orientation
+
 
 def exif(tiff_block: bytes | None, policy: Metadata) -> bytes | None:
     """An EXIF block, with or without "Exif\\0\\0" before it."""
@@ -38,16 +41,6 @@ def iptc(photoshop_irb: bytes, policy: Metadata) -> bytes | None:
 def iim(record: bytes, policy: Metadata) -> bytes | None:
     """A bare IPTC-IIM record (TIFF tag IPTCNAA)."""
     return _kept(record, policy, metadata.iptc.iim_without_location)
-
-
-def orientation(tiff_block: bytes) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
-    return metadata.exif.orientation(tiff_block)
-
-
-def exif_of(orientation: int) -> bytes:
-    """An EXIF block of an orientation and nothing else."""
-    return metadata.exif.with_orientation(orientation)
 
 
 def _kept(

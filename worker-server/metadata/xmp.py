@@ -28,7 +28,7 @@ _MAX_BYTES = 16_000_000
 
 # XML 1.0 sections 3.1 and 2.3, for tags that expat has found well-formed.
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=/>]+)\s*=\s*(?:"[^"]*"|'[^']*')""")
-_TAG_NAME = re.compile(rb"<[^\s/>]+")
+_TAG = re.compile(rb"<[^\s/>]+(?:" + _ATTRIBUTE.pattern + rb")*\s*/?>")
 
 
 def without_location(packet: bytes) -> bytes | None:
@@ -76,7 +76,7 @@ class _Blanker:
         self._blanked = bytearray(document)
         self._document = document
         self._unwanted = unwanted
-        self._started: list[int | None] = []  # where each open element starts, if it is unwanted
+        self._started: list[tuple[int, int] | None] = []  # the tag of each element, if unwanted
         self._parser = expat.ParserCreate("utf-8", namespace_separator=" ")
         self._parser.ordered_attributes = True
         self._parser.StartElementHandler = self._start
@@ -92,15 +92,19 @@ class _Blanker:
 
     def _start(self, name: str, attributes: list[str]) -> None:
         at = self._parser.CurrentByteIndex
-        self._started.append(at if self._is_unwanted(name) else None)
-        for attribute, (start, end) in zip(attributes[::2], self._spans(at), strict=True):
+        tag = _TAG.match(self._document, at)
+        if tag is None:
+            raise _Unreadable
+        self._started.append(tag.span() if self._is_unwanted(name) else None)
+        spans = [m.span() for m in _ATTRIBUTE.finditer(tag[0]) if not m[1].startswith(b"xmlns")]
+        for attribute, (start, end) in zip(attributes[::2], spans, strict=True):
             if self._is_unwanted(attribute):
-                self._blank(start, end)
+                self._blank(at + start, at + end)
 
     def _end(self, name: str) -> None:
-        start = self._started.pop()
-        if start is not None:
-            end = self._tag_end(start)
+        started = self._started.pop()
+        if started is not None:
+            start, end = started
             if not self._document.endswith(b"/>", start, end):
                 end = self._document.index(b">", self._parser.CurrentByteIndex) + 1
             self._blank(start, end)
@@ -111,27 +115,3 @@ class _Blanker:
 
     def _blank(self, start: int, end: int) -> None:
         self._blanked[start:end] = b" " * (end - start)
-
-    def _spans(self, tag: int) -> list[tuple[int, int]]:
-        """Where the tag's attributes are, in order, without namespace declarations."""
-        return [
-            match.span()
-            for match in self._attributes(tag)
-            if match[1] != b"xmlns" and not match[1].startswith(b"xmlns:")
-        ]
-
-    def _attributes(self, tag: int) -> list[re.Match[bytes]]:
-        found: list[re.Match[bytes]] = []
-        name = _TAG_NAME.match(self._document, tag)
-        if name is None:
-            raise _Unreadable
-        at = name.end()
-        while match := _ATTRIBUTE.match(self._document, at):
-            found.append(match)
-            at = match.end()
-        return found
-
-    def _tag_end(self, tag: int) -> int:
-        attributes = self._attributes(tag)
-        at = attributes[-1].end() if attributes else tag
-        return self._document.index(b">", at) + 1

@@ -94,7 +94,8 @@ class Page:
         counts = counts or self.values(Tag.StripByteCounts)
         end = len(self.file.data)
         if self.layout.compression == NONE:  # some files have wrong counts: their sizes are known
-            counts = tuple(self._plain_bytes(number) for number in range(len(self.offsets)))
+            segments = [segment for plane in self.planes for segment in plane]
+            counts = tuple(math.prod(self.layout.packed_size(each.rows)) for each in segments)
         elif len(counts) < len(self.offsets):
             counts += (end,) * (len(self.offsets) - len(counts))
         return [
@@ -126,14 +127,6 @@ class Page:
             return codec.decode(coded, self.layout, rows_of(segments))
         except UnidentifiedImageError:
             raise damaged("a strip or tile cannot be decoded") from None
-
-    def _plain_bytes(self, number: int) -> int:
-        layout = self.layout
-        down = -(-self.height // layout.height)
-        rows = layout.height
-        if not self.is_tiled:
-            rows = min(rows, self.height - number % down * rows)
-        return math.prod(layout.packed_size(rows))
 
     def _layout(self) -> Layout:
         width = self.number(Tag.TileWidth) if self.is_tiled else self.width

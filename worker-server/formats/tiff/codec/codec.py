@@ -19,7 +19,6 @@ from formats.codecs import libvips
 from formats.tiff.codec import jpeg, libtiff, ycbcr
 from formats.tiff.codec.layout import (
     BLACK_IS_ZERO,
-    CCITT,
     CCITT_G3,
     CCITT_G4,
     CCITT_RLE,
@@ -98,7 +97,7 @@ def _inflated(coded: list[bytes], layout: Layout, rows: int) -> bytearray:
         inflate = _cut if layout.compression == NONE else _unzipped
         packed = bytearray().join(map(inflate, coded, sizes))
     else:
-        packed = libtiff.decoded(coded, _shape(layout), lines)
+        packed = libtiff.decoded(coded, layout, lines)
     if len(packed) < stride * lines:
         raise damaged("the data of a strip or tile ends too early")
     return packed
@@ -118,15 +117,7 @@ def _deflated(packed: bytearray, layout: Layout, rows: int) -> list[bytes]:
         parts = [packed[start : start + each] for start in range(0, len(packed), each)]
         return list(map(bytes if layout.compression == NONE else zlib.compress, parts))
     name = _BY_LIBTIFF[layout.compression]
-    return libtiff.encoded(packed, _shape(layout), layout.packed_size(rows)[1], name)
-
-
-def _shape(layout: Layout) -> libtiff.StripShape:
-    """Fax is rows of bits. libtiff need not know what other bytes stand for."""
-    stride, height = layout.packed_size(layout.height)
-    if layout.compression in CCITT:
-        return libtiff.StripShape(layout.width, 1, height, layout.compression, layout.fax_options)
-    return libtiff.StripShape(stride, 8, height, layout.compression)
+    return libtiff.encoded(packed, layout, layout.packed_size(rows)[1], name)
 
 
 def _swapped(samples: bytearray, layout: Layout) -> bytearray:

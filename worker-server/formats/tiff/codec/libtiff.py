@@ -2,42 +2,49 @@
 
 from io import BytesIO
 from itertools import accumulate
-from typing import NamedTuple
 
 from PIL import Image
 from PIL.ExifTags import Base as Tag
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from PIL.TiffTags import LONG
 
-from formats.tiff.codec.layout import BLACK_IS_ZERO, CCITT_G4
+from formats.tiff.codec.layout import BLACK_IS_ZERO, CCITT, CCITT_G4, Layout
 
 _ROWS = 256
 
 
-class StripShape(NamedTuple):
-    width: int
-    bits: int  # 1 or 8
-    height: int
-    compression: int
-    fax_options: int = 0
-
-    @property
-    def fax(self) -> dict[int, int]:
-        tag = Tag.T6Options if self.compression == CCITT_G4 else Tag.T4Options
-        return {tag: self.fax_options} if self.fax_options else {}
-
-
-def decoded(coded: list[bytes], shape: StripShape, rows: int) -> bytearray:
+def decoded(coded: list[bytes], layout: Layout, lines: int) -> bytearray:
+    """The packed bytes of so many lines."""
+    (width, height), bits, fax = _strip(layout)
     tags: dict[int, int] = {
-        Tag.BitsPerSample: shape.bits,
-        Tag.Compression: shape.compression,
+        Tag.BitsPerSample: bits,
+        Tag.Compression: layout.compression,
         Tag.PhotometricInterpretation: BLACK_IS_ZERO,
         Tag.SamplesPerPixel: 1,
-        **shape.fax,
+        **fax,
     }
-    content = page_of(coded, "<", (shape.width, rows), shape.height, tags)
+    content = page_of(coded, "<", (width, lines), height, tags)
     with Image.open(BytesIO(content), formats=["TIFF"]) as image:
         return pixels(image)
+
+
+def encoded(packed: bytearray, layout: Layout, lines: int, compression: str) -> list[bytes]:
+    """compression is Pillow's name for it."""
+    (width, height), bits, fax = _strip(layout)
+    image = Image.frombytes("1" if bits == 1 else "L", (width, lines), packed)
+    written = BytesIO()
+    info = {Tag.RowsPerStrip: height, **fax}
+    image.save(written, "TIFF", compression=compression, tiffinfo=info)
+    return strips(written.getvalue())
+
+
+def _strip(layout: Layout) -> tuple[tuple[int, int], int, dict[int, int]]:
+    """A strip's size, bits of a sample, tags for fax. Samples that are not fax pass as bytes."""
+    size = layout.packed_size(layout.height)
+    if layout.compression not in CCITT:
+        return size, 8, {}
+    tag = Tag.T6Options if layout.compression == CCITT_G4 else Tag.T4Options
+    return (layout.width, size[1]), 1, {tag: layout.fax_options} if layout.fax_options else {}
 
 
 def pixels(image: Image.Image) -> bytearray:
@@ -48,18 +55,6 @@ def pixels(image: Image.Image) -> bytearray:
         part = image.crop((0, top, image.width, min(top + _ROWS, image.height))).tobytes()
         samples[top * row : top * row + len(part)] = part
     return samples
-
-
-def encoded(
-    packed: bytes | bytearray, shape: StripShape, rows: int, compression: str
-) -> list[bytes]:
-    """compression is Pillow's name for it."""
-    mode = "1" if shape.bits == 1 else "L"
-    image = Image.frombytes(mode, (shape.width, rows), packed)
-    written = BytesIO()
-    info = {Tag.RowsPerStrip: shape.height, **shape.fax}
-    image.save(written, "TIFF", compression=compression, tiffinfo=info)
-    return strips(written.getvalue())
 
 
 def strips(content: bytes) -> list[bytes]:
