@@ -169,7 +169,7 @@ def test_a_truncated_one_is_refused(tmp_path: Path, logo: Path, cut: float) -> N
         b"\0\0\0\0metaav1C",
     ],
 )
-def test_boxes_that_lie_are_read_as_far_as_they_go(tmp_path: Path, content: bytes) -> None:
+def test_boxes_of_wrong_lengths_are_read_as_far_as_they_go(tmp_path: Path, content: bytes) -> None:
     assert head_of(tmp_path, content)[:2] == (8, "4:2:0")
 
 
