@@ -33,8 +33,8 @@ from shared.contract import safe_filename
 # HEVC is slow to decode, so two threads; more would take memory.
 register_heif_opener(thumbnails=False, decode_threads=2)
 
-_Mark = Callable[[Path, ImageFile.ImageFile, Stamp], bytes]
-_MARKS: dict[str, _Mark] = {
+_MarkFunction = Callable[[Path, ImageFile.ImageFile, Stamp], bytes]
+_BY_FORMAT: dict[str, _MarkFunction] = {
     "JPEG": jpeg.marked,
     "MPO": jpeg.marked,
     "PNG": png.marked,
@@ -47,7 +47,7 @@ _MARKS: dict[str, _Mark] = {
     "HEIF": mark_heif,
 }
 # What Pillow may open: no interpreters, no rare formats. It opens an MPO as the JPEG in front.
-_OPENED = tuple(name for name in _MARKS if name != "MPO")
+_OPENED = tuple(name for name in _BY_FORMAT if name != "MPO")
 
 
 def load() -> None:
@@ -74,7 +74,7 @@ def mark(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     """The watermarked file, in the format the settings ask for."""
     if _is_converted(image, stamp.options.output_format):
         return convert.converted(path, image, stamp)
-    return _mark_of(path, image)(path, image, stamp)
+    return _mark_function(path, image)(path, image, stamp)
 
 
 def output_name(filename: str, options: Options) -> str:
@@ -97,7 +97,7 @@ def _is_converted(image: ImageFile.ImageFile, wanted: OutputFormat) -> bool:
     return wanted not in (OutputFormat.KEEP, has)
 
 
-def _mark_of(path: Path, image: ImageFile.ImageFile) -> _Mark:
+def _mark_function(path: Path, image: ImageFile.ImageFile) -> _MarkFunction:
     if image.format == "PNG" and getattr(image, "is_animated", False):
         return mark_animation.marked
-    return mark_16bit.marked if mark_16bit.takes(path, image) else _MARKS[image.format or ""]
+    return mark_16bit.marked if mark_16bit.takes(path, image) else _BY_FORMAT[image.format or ""]

@@ -15,9 +15,7 @@ from metadata import iptc, xmp
 PREFIX = b"Exif\0\0"  # JPEG's; some writers put it into PNG and WebP chunks as well
 
 _GLOBAL_PARAMETERS = 400  # TIFF-FX (RFC 2301)
-_DIRECTORIES = {
-    *(Tag.SubIFDs, Tag.ExifOffset, Tag.ExifInteroperabilityOffset, _GLOBAL_PARAMETERS),
-}
+_DIRECTORIES = {Tag.SubIFDs, Tag.ExifOffset, Tag.ExifInteroperabilityOffset, _GLOBAL_PARAMETERS}
 # Real blocks stay far below.
 _MAX_DIRECTORIES, _MAX_ENTRIES, _MAX_BLOCKS = 64, 1024, 8
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}

@@ -26,13 +26,10 @@ def mark_page(
     """Put the logo on the page. Returns the tags whose values change."""
     colours = 2**page.bits
     levels = (page.values(Tag.ColorMap) + (0,) * 3 * colours)[: 3 * colours]
-    is_16bit = max(levels) > 255  # some writers fill only the lower byte
+    shift = 8 if max(levels) > 255 else 0  # some writers fill only the lower byte
     image = _unpacked(page)
-    before = [
-        levels[number + part * colours] >> (8 if is_16bit else 0)
-        for number in range(colours)
-        for part in range(3)
-    ]
+    numbers = range(colours)
+    before = [levels[number + part * colours] >> shift for number in numbers for part in range(3)]
     image.putpalette(before)
     under = image.crop(overlay.box)
     compositing.composite(image, overlay.logo, (overlay.left, overlay.top), profile, colours)
@@ -44,12 +41,11 @@ def mark_page(
     samples = image.crop(area).tobytes("raw", _raw_mode(page))
     tags = region.rewritten(page, planes, samples)
     if after != before:
-        changed = list(levels)
-        for number in range(3 * colours):
-            if after[number] != before[number]:
-                level = after[number] * (257 if is_16bit else 1)
-                changed[number // 3 + number % 3 * colours] = level
-        tags[Tag.ColorMap] = tuple(changed)
+        new = [after[3 * number + part] for part in range(3) for number in numbers]
+        tags[Tag.ColorMap] = tuple(
+            old if old >> shift == level else level * (257 if shift else 1)
+            for old, level in zip(levels, new, strict=True)
+        )
     return tags
 
 

@@ -13,6 +13,7 @@ from formats.tiff.codec import codec
 from formats.tiff.codec.layout import ARRAY_CODES, FLOAT, JPEG, NONE
 from formats.tiff.page import Page, Segment, rows_of
 
+_UNSIGNED_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}  # of array, by bytes
 _MAX_STRIPS = 16
 _MIN_STRIP_BYTES, _MIN_STRIP_BYTES_WITH_TABLES = 150, 4000  # coded; smaller strips do not pay
 
@@ -103,25 +104,19 @@ def interleaved(planes: list[bytearray], sample_bytes: int) -> bytes:
     """The samples of all planes, pixel by pixel."""
     if len(planes) == 1:
         return bytes(planes[0])
-    mixed = bytearray(sum(map(len, planes)))
-    step = len(planes) * sample_bytes
+    code = _UNSIGNED_CODES[sample_bytes]
+    mixed = array(code, bytes(sum(map(len, planes))))
     for number, plane in enumerate(planes):
-        for byte in range(sample_bytes):
-            mixed[number * sample_bytes + byte :: step] = plane[byte::sample_bytes]
-    return bytes(mixed)
+        mixed[number :: len(planes)] = array(code, plane)
+    return mixed.tobytes()
 
 
 def _separated(mixed: bytes, planes: int, sample_bytes: int) -> list[bytes]:
     """The planes of interleaved samples."""
     if planes == 1:
         return [mixed]
-    step, found = planes * sample_bytes, []
-    for number in range(planes):
-        plane = bytearray(len(mixed) // planes)
-        for byte in range(sample_bytes):
-            plane[byte::sample_bytes] = mixed[number * sample_bytes + byte :: step]
-        found.append(bytes(plane))
-    return found
+    samples = array(_UNSIGNED_CODES[sample_bytes], mixed)
+    return [samples[number::planes].tobytes() for number in range(planes)]
 
 
 def check_rest(page: Page, region: Region | None) -> tuple[float, float]:

@@ -10,26 +10,19 @@ class _BoolDecoder:
     """Section 7.3. In this header every bit has the probability one half."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._position = 2
-        self._value = int.from_bytes(data[:2], "big")
+        self._value = int.from_bytes(data, "big")
         self._range = 255
-        self._shifted = 0
+        self._following_bits = 8 * len(data) - 8
 
     def flag(self) -> bool:
         split = 1 + ((self._range - 1) * 128 >> 8)
-        is_set = self._value >= split << 8
+        is_set = self._value >= split << self._following_bits
         if is_set:
-            self._value -= split << 8
+            self._value -= split << self._following_bits
         self._range = self._range - split if is_set else split
         while self._range < 128:
-            self._value <<= 1
             self._range <<= 1
-            self._shifted += 1
-            if self._shifted == 8:
-                self._shifted = 0
-                self._value |= self._data[self._position]
-                self._position += 1
+            self._following_bits -= 1
         return is_set
 
     def number(self, bits: int) -> int:
@@ -44,7 +37,7 @@ class _BoolDecoder:
 
 
 def quality(bitstream: bytes) -> int:
-    """The quality, 0 to 100, at which libwebp quantises like this VP8 chunk. Raises IndexError."""
+    """The quality, 0 to 100, at which libwebp quantises like this VP8 chunk. Raises ValueError."""
     fineness = 1 - _quantiser(bitstream) / _COARSEST
     linear = fineness**3  # as in libwebp's quant_enc.c, QualityToCompression
     return round(100 * (linear * 1.5 if linear < 0.5 else (linear + 1) / 2))
