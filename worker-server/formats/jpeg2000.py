@@ -131,7 +131,7 @@ def _coding(stream: bytes) -> _Coding:
 
 
 def _codestream(boxes: list[Box]) -> bytes:
-    """The first one. Raises ImageRejected where it goes on behind its box."""
+    """The first one. Raises ImageRejected where its box ends before it does."""
     number = next(n for n, box in enumerate(boxes) if box.kind == _CODESTREAM)
     stream = boxes[number].content
     if number + 1 < len(boxes) and not stream.rstrip(b"\0").endswith(_EOC):

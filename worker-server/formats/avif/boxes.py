@@ -48,7 +48,7 @@ def with_colours_and_loop(encoded: bytes, colours: bytes | None, plays: int | No
     """A file as Pillow writes it (sRGB, playing for ever), with a Head's colours and plays."""
     file = bytearray(encoded)
     if colours is not None:
-        # The boxes stand before all pictures.
+        # The boxes are in front of all pictures.
         for found in re.finditer(rb"colrnclx", encoded[: encoded.index(b"mdat")]):
             file[found.end() : found.end() + 4] = colours
     edit = _Edit.find(encoded)

@@ -1,4 +1,4 @@
-"""Writing one picture with Pillow, and telling a lack of memory from other failures."""
+"""Writing one picture with Pillow, and recognising a lack of memory among its failures."""
 
 import re
 from collections.abc import Iterator

@@ -51,7 +51,8 @@ def converted(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
         size = image.size  # a GIF's frames may reach beyond its screen
         timed = [(_picture(image, stamp, size), duration) for duration in _frames(image)]
         pictures = _in_one_mode([picture for picture, _ in timed])
-        timing = _timing(target, [duration for _, duration in timed], plays)
+        durations = [duration for _, duration in timed]
+        timing: dict[str, Any] = {"save_all": True, "duration": durations, "loop": plays}
     else:
         if getattr(image, "n_frames", 1) > 1:
             what = "frame" if is_animation else "picture"
@@ -117,20 +118,13 @@ def _in_one_mode(pictures: list[Image.Image]) -> list[Image.Image]:
     return [picture.convert("RGBA") for picture in pictures]
 
 
-def _timing(target: OutputFormat, durations: list[int], plays: int) -> dict[str, Any]:
-    timing = {"save_all": True, "duration": durations, "loop": plays}
-    return {**timing, "blend": 0, "disposal": 0} if target is OutputFormat.PNG else timing
-
-
 def _options(target: OutputFormat, stamp: Stamp) -> dict[str, Any]:
     wanted = stamp.options.output_quality
-    options: dict[OutputFormat, dict[str, Any]] = {
-        OutputFormat.JPEG: {"quality": quality.of_jpeg_and_webp(wanted)},
-        OutputFormat.WEBP: {"quality": quality.of_jpeg_and_webp(wanted), "method": 4},
-        OutputFormat.AVIF: {"quality": quality.of_avif(wanted), **SPEED},
-        OutputFormat.PNG: {},
-    }
-    return options[target]
+    if target is OutputFormat.PNG:
+        return {"blend": 0, "disposal": 0}  # for an animation
+    if target is OutputFormat.AVIF:
+        return {"quality": quality.of_avif(wanted), **SPEED}
+    return {"quality": quality.of_jpeg_and_webp(wanted), "method": 4}  # the method is for WebP
 
 
 def _encoded(target: OutputFormat, pictures: list[Image.Image], options: dict[str, Any]) -> bytes:

@@ -13,9 +13,9 @@ from options import OutputFormat
 
 # EXIF's tags among those of a TIFF (CIPA DC-008, 4.6.4). The others describe its pixels.
 _DESCRIPTIVE = (
-    *(Tag.ImageDescription, Tag.Make, Tag.Model, Tag.Software, Tag.DateTime, Tag.Artist),
+    Tag.ImageDescription, Tag.Make, Tag.Model, Tag.Software, Tag.DateTime, Tag.Artist,
     Tag.Copyright,
-)
+)  # fmt: skip
 _DIRECTORIES = (Tag.ExifOffset, Tag.GPSInfo)
 _MAX_JPEG_BLOCK = 65_500
 _TURNED_BY_PILLOW = ("TIFF", "HEIF")
@@ -37,12 +37,10 @@ def kept(image: ImageFile.ImageFile, stamp: Stamp, picture: Image.Image) -> dict
     blocks: dict[str, Any] = {"exif": _exif(image), "xmp": _xmp(image, stamp)}
     set_orientation(blocks)
     options: dict[str, Any] = {"icc_profile": picture.info.get("icc_profile")}
+    is_jpeg = stamp.options.output_format is OutputFormat.JPEG
     for name, filtered in (("exif", filters.exif), ("xmp", filters.xmp)):
         options[name] = filtered(blocks[name] or None, policy) or b""
-        if (
-            stamp.options.output_format is OutputFormat.JPEG
-            and len(options[name]) > _MAX_JPEG_BLOCK
-        ):
+        if is_jpeg and len(options[name]) > _MAX_JPEG_BLOCK:
             stamp.note(f"Its {name.upper()} is too long for a JPEG and was dropped.")
             options[name] = b""
     if options["exif"] and not options["exif"].startswith(PREFIX):

@@ -68,7 +68,7 @@ class TiffFile:
         if not self.order:
             raise damaged("no TIFF header")
         self._used: list[Range] = []
-        self._unshared: set[Range] = set()  # those of them that overlap no other
+        self._unshared: set[Range] = set()  # used ranges that overlap no other
         self._free: list[Range] = []
         self.directories = self._read_directories()
 

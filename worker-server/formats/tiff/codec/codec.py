@@ -68,7 +68,7 @@ def decode(coded: list[bytes], layout: Layout, rows: int) -> bytearray:
 
 
 def encode(samples: bytearray, layout: Layout, rows: int, like: list[bytes]) -> list[bytes]:
-    """The strips or tiles. like are those of the source file."""
+    """The strips or tiles, coded like those of the source file, which are in like."""
     if layout.compression in (JPEG, WEBP):
         each = layout.height * layout.stride
         parts = [samples[start : start + each] for start in range(0, len(samples), each)]
