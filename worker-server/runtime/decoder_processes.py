@@ -122,7 +122,7 @@ def _call_limited(
         os._exit(0)
     _was_called = True
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # stderr is a pipe that nobody reads: libtiff writes to it and would hang once it is full.
+    # Descriptor 2 is a pipe that nobody reads: libtiff would hang once it is full.
     os.dup2(sys.stderr.fileno(), 2)
     _restrict(memory_mb * 1024 * 1024)
     # Not "wb": ext4 writes a file to the disk at once when it is truncated and written anew.

@@ -74,7 +74,7 @@ def _encoded(
 ) -> bytes:
     """All of its pictures with the logo. image cannot be read afterwards."""
     check_memory(image.size, options["subsampling"])
-    frames = [_Frame(image, number, stamp, profile) for number in range(image.n_frames)]
+    frames = [_AvifFrame(image, number, stamp, profile) for number in range(image.n_frames)]
     if len(frames) > 1:
         durations = [_duration(image, number) for number in range(len(frames))]
         options |= {"save_all": True, "append_images": frames[1:], "duration": durations}
@@ -90,7 +90,7 @@ def check_memory(size: tuple[int, int], subsampling: str) -> None:
     bytes(width * height * (_MIN_PIXEL_BYTES_444 if subsampling == "4:4:4" else _MIN_PIXEL_BYTES))
 
 
-class _Frame(Image.Image):
+class _AvifFrame(Image.Image):
     """One picture of the file, decoded and marked when the encoder asks for its pixels.
 
     So an animation's frames are not in memory at the same time, and the decoder's copy of a large
