@@ -1,8 +1,8 @@
-"""What happens to one image, step by step. Runs in a child process, or alone:
+"""What happens to one image, step by step. Runs in a child process, or as a command:
 
 python watermark.py photo.jpg logo.png watermarked_photo.jpg
 
-The settings count here too: LOGO_POSITION=bottom-right python watermark.py ...
+The command reads the settings too: LOGO_POSITION=bottom-right python watermark.py ...
 """
 
 import errno
@@ -24,20 +24,20 @@ from shared.contract import FileRecord
 
 # Pillow's own limit is a constant; ours is a setting, checked in _check_pixels.
 Image.MAX_IMAGE_PIXELS = None
-# Colour profiles of a megabyte and more are no bombs.
+# Colour profiles may have a megabyte and more.
 PngImagePlugin.MAX_TEXT_CHUNK = 16_000_000
 
-# However small, a frame is work.
-_LEAST_OF_A_FRAME = 16_384
+# A smaller frame counts as so many pixels: it takes time too.
+_MIN_FRAME_PIXELS = 16_384
 
-_TOO_MUCH_TEXT = "MAX_TEXT"  # Pillow's limits for PNG's packed texts and profiles
+_TOO_MUCH_TEXT = "MAX_TEXT"  # in Pillow's errors about a PNG's compressed texts and profiles
 
-# A seek to where a hostile header points fails with EINVAL.
-_FAULTS_OF_THE_IMAGE = (None, errno.EINVAL)
+# OSErrors with these are the image's fault: a seek to an offset that is damaged fails with EINVAL.
+_IMAGE_ERRNOS = (None, errno.EINVAL)
 
 
 class Watermarked(NamedTuple):
-    """What was written, and sentences about it for the image's owner."""
+    """The file that was written, and notes about it for the image's owner."""
 
     file: FileRecord
     notes: list[str]
@@ -46,11 +46,11 @@ class Watermarked(NamedTuple):
 def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> Watermarked:
     """Write source with the logo (an RGBA PNG) on it to target.
 
-    Raises ImageRejected, MemoryError, and OSError where the disk is at fault.
+    Raises ImageRejected, MemoryError, and OSError for a fault of the disk.
     """
     stamp = Stamp(logo, options)
     try:
-        content = _content(source, target.parent, stamp)
+        content = _marked(source, target.parent, stamp)
     except UnidentifiedImageError:
         detail = "No decoder here reads it: it is no image, or of a rare kind; convert it to PNG."
         raise ImageRejected("unreadable_image", detail) from None
@@ -61,15 +61,15 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
             raise _damaged(error) from None
         detail = "A text or colour profile in it unpacks to far more than is sensible."
         raise ImageRejected("too_much_text", detail) from None
-    # A decoder meeting hostile bytes may raise anything; a fault of the disk has its errno.
+    # A decoder may raise anything for damaged bytes. A fault of the disk has another errno.
     except Exception as error:
-        if isinstance(error, OSError) and error.errno not in _FAULTS_OF_THE_IMAGE:
+        if isinstance(error, OSError) and error.errno not in _IMAGE_ERRNOS:
             raise
         raise _damaged(error) from None
     try:
         target.write_bytes(content)
     except OSError as error:
-        if error.errno == errno.EFBIG:  # this process may write no larger file
+        if error.errno == errno.EFBIG:  # the limit of runtime/decoder_processes.py
             detail = f"The watermarked image would have {len(content)} bytes: more than is allowed."
             raise ImageRejected("not_encodable", detail) from None
         raise
@@ -77,13 +77,13 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
     return Watermarked({"name": target.name, "sha256": digest, "size": len(content)}, stamp.notes)
 
 
-def _content(source: Path, folder: Path, stamp: Stamp) -> bytes:
-    """The watermarked file; of a PNG that Pillow does not take, without its damaged chunks.
+def _marked(source: Path, folder: Path, stamp: Stamp) -> bytes:
+    """The watermarked file. A PNG that Pillow refuses is tried again without its damaged chunks.
 
     Raises ImageRejected, or whatever a decoder raises.
     """
     try:
-        return _marked(source, stamp)
+        return _marked_once(source, stamp)
     except (ImageRejected, MemoryError):
         raise
     except Exception as error:
@@ -94,13 +94,13 @@ def _content(source: Path, folder: Path, stamp: Stamp) -> bytes:
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(mended)
         file.flush()
-        return _marked(Path(f"/dev/fd/{file.fileno()}"), stamp)
+        return _marked_once(Path(f"/dev/fd/{file.fileno()}"), stamp)
 
 
-def _marked(path: Path, stamp: Stamp) -> bytes:
+def _marked_once(path: Path, stamp: Stamp) -> bytes:
     with registry.open_image(path) as image:
         _check_pixels(image, stamp.options)
-        return registry.marked(path, image, stamp)
+        return registry.mark(path, image, stamp)
 
 
 def _damaged(error: Exception) -> ImageRejected:
@@ -115,9 +115,9 @@ def _check_pixels(image: Image.Image, options: Options) -> None:
     size, pixels = f"{image.width} x {image.height} pixels", image.width * image.height
     if pixels > options.max_pixels:
         raise ImageRejected("too_many_pixels", f"{size} are more than MAX_MEGAPIXELS allows.")
-    # Pillow follows all directories of a TIFF to count its pages; formats/tiff counts itself.
+    # Pillow would read all directories of a TIFF to count its pages. formats/tiff counts them.
     frames = 1 if image.format == "TIFF" else getattr(image, "n_frames", 1)
-    if frames > 1 and max(pixels, _LEAST_OF_A_FRAME) * frames > options.max_total_pixels:
+    if frames > 1 and max(pixels, _MIN_FRAME_PIXELS) * frames > options.max_total_pixels:
         detail = f"{frames} frames of {size} are more than MAX_TOTAL_MEGAPIXELS allows."
         raise ImageRejected("too_many_pixels", detail)
 

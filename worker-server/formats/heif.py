@@ -1,9 +1,8 @@
 """HEIC and HEIF: every top-level picture, its depth in bits, its profile, its metadata.
 
-libheif turns and crops what it reads as the file asks for (irot, imir and clap: ISO/IEC 23008-12
-section 6.5), so pictures come and go upright. Beside the pictures a file may hold others that
-belong to one of them: thumbnails, depth, HDR gain maps. They show it without the logo, or would
-light the logo up by what is under it, and are dropped.
+libheif turns and crops the pictures that it decodes as the file asks (irot, imir and clap: ISO/IEC
+23008-12 section 6.5), so they are written upright. Thumbnails, depth maps and HDR gain maps are
+dropped: they show a picture without the logo, or would brighten the logo like what is under it.
 """
 
 import io
@@ -20,21 +19,21 @@ from drawing.compositing import Profile
 from drawing.raw_picture import RawPicture
 from drawing.stamp import Stamp
 from formats.codecs import heif_parts, quality
-from formats.codecs.encoding import out_of_memory_translated
-from metadata import filters, xmp
+from formats.codecs.encoding import as_memory_error
+from metadata import filters
 from options import Metadata
 
-# Two threads halve the wait for a large picture where a processor is idle.
+# Two threads halve the time of a large picture where a processor is idle.
 _X265 = {"preset": "ultrafast", "x265:pools": "2", "x265:frame-threads": 1}
-# Coding trees from 16 pixels down take half the time of those from 32 down at the same size, but
-# are not for pictures that need HEVC level 5 (Rec. ITU-T H.265, A.4.1), as tiles never do.
+# Coding trees of at most 16 pixels take half the time of 32 at the same size, but are not for HEVC
+# level 5 and above (Rec. ITU-T H.265, A.4.1). Tiles are smaller than that.
 _OF_TILES = {**_X265, "x265:ctu": 16}
 _OF_ANY_SIZE = {**_X265, "x265:ctu": 32, "x265:min-cu-size": 16}
-# More are beyond HEVC level 6.2 (Rec. ITU-T H.265, table A.8); a grid of tiles, which is how
-# phones write their pictures, knows no such limit.
+# HEVC level 6.2 allows no more (Rec. ITU-T H.265, table A.8). A grid of tiles, as phones write it,
+# has no such limit.
 _MAX_LUMA_SAMPLES = 35_651_584
 _TILE, _PHONE_TILE = 1024, 512
-# Of a picture's info, what is handed on as it is
+# What is copied from a picture's info
 _PROPERTIES = (
     "bit_depth",
     "icc_profile",
@@ -48,8 +47,8 @@ _PROPERTIES = (
 )
 
 
-@out_of_memory_translated()
-def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
+@as_memory_error()
+def mark_heif(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     """The file's bytes with the logo on each of its top-level pictures."""
     heif = open_heif(path, convert_hdr_to_8bit=False, hdr_to_16bit=True, remove_stride=False)
     primary = heif.primary_index
@@ -72,7 +71,7 @@ def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
 
 def _add(writer: CtxEncode, opened: HeifImage, stamp: Stamp, *, is_primary: bool) -> None:
     info: dict[str, Any] = opened.info
-    carried = _carried(info, stamp)
+    kept = _kept(info, stamp)
     mode, bits = opened.mode.partition(";")[::2]
     picture = RawPicture(
         bytearray(opened.data),
@@ -89,7 +88,7 @@ def _add(writer: CtxEncode, opened: HeifImage, stamp: Stamp, *, is_primary: bool
         stride=picture.stride,
         primary=is_primary,
         tile_size=_tile_size(opened),
-        **carried,
+        **kept,
     )
 
 
@@ -97,12 +96,11 @@ def _profile(info: dict[str, Any]) -> Profile | None:
     nclx = info.get("nclx_profile")
     if nclx is None:
         return info.get("icc_profile")
-    numbers = nclx["color_primaries"], nclx["transfer_characteristics"]
-    return signalled_colour.of_numbers(*numbers)
+    return signalled_colour.of_numbers(nclx["color_primaries"], nclx["transfer_characteristics"])
 
 
 def _tile_size(opened: HeifImage) -> int:
-    """Of the grid that is written; 0 for none."""
+    """The side of the tiles in the grid that is written; 0 for no grid."""
     width, height = opened.size
     info: dict[str, Any] = opened.info
     tiling = info.get("tiling")
@@ -112,18 +110,17 @@ def _tile_size(opened: HeifImage) -> int:
     return _TILE if smaller >= _TILE else _PHONE_TILE
 
 
-def _carried(info: dict[str, Any], stamp: Stamp) -> dict[str, Any]:
-    """What a picture carries beside its pixels, as the writer wants it."""
+def _kept(info: dict[str, Any], stamp: Stamp) -> dict[str, Any]:
+    """Profile, metadata and other properties of a picture, as the writer takes them."""
     policy = stamp.options.metadata
     if any(group["type"] == "ster" for group in info.get("entity_groups", [])):
         stamp.note("Its two pictures are no longer marked as a stereo pair.")
-    set_orientation(info)  # they are turned already
-    carried = {key: info[key] for key in _PROPERTIES if info.get(key) is not None}
+    set_orientation(info)  # the pictures are upright already
+    kept = {key: info[key] for key in _PROPERTIES if info.get(key) is not None}
     if policy is Metadata.KEEP:
-        # An item's type is four characters, or cannot be written.
+        # libheif writes only items whose type has four characters.
         blocks = info["metadata"]
-        carried["metadata"] = [block for block in blocks if len(block["type"].encode()) == 4]
-    exif, packet = info.get("exif"), info.get("xmp")
-    carried["exif"] = filters.exif(exif, policy) if exif else None
-    carried["xmp"] = filters.xmp(xmp.of_one_picture(packet), policy) if packet else None
-    return carried
+        kept["metadata"] = [block for block in blocks if len(block["type"].encode()) == 4]
+    kept["exif"] = filters.exif(info.get("exif") or None, policy)
+    kept["xmp"] = filters.xmp_of_one_picture(info.get("xmp"), policy)
+    return kept

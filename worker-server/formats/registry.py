@@ -1,8 +1,8 @@
-"""Which module reads and writes which format.
+"""Which function marks which format.
 
-Each has marked(path, image, stamp) -> bytes: the file at path, opened but not loaded as image,
-with the logo on each of its pictures, in its own format, with all that it carries. Raises
-ImageRejected, or whatever its decoder raises where the file is damaged.
+mark_<format>(path, image, stamp) returns the file at path in its own format, with the logo on each
+of its pictures and with its metadata. image is that file, opened but not loaded. Raises
+ImageRejected, or whatever a decoder raises where the file is damaged.
 """
 
 from collections.abc import Callable
@@ -15,43 +15,44 @@ from pillow_heif import register_heif_opener
 
 from drawing.stamp import Stamp
 from errors import ImageRejected
-from formats import heif, jpeg2000
-from formats.avif import mark as avif
+from formats.avif.mark import mark_avif
 from formats.bmp import mark_bmp
 from formats.conversion import convert
 from formats.gif.mark import mark_gif
+from formats.heif import mark_heif
 from formats.jpeg.mark import mark_jpeg
+from formats.jpeg2000 import mark_jpeg2000
 from formats.png.mark import mark_png
 from formats.png.mark_16bit import is_16bit, mark_png_16bit
 from formats.png.mark_apng import mark_apng
-from formats.tiff import mark as tiff
+from formats.tiff.mark import mark_tiff
 from formats.tiff.rare import RareTiff
-from formats.webp import mark as webp
+from formats.webp.mark import mark_webp
 from options import Options, OutputFormat
 from shared.contract import safe_filename
 
-# HEVC is slow to decode, too; more threads would take memory.
+# HEVC is slow to decode, so two threads; more would take memory.
 register_heif_opener(thumbnails=False, decode_threads=2)
 
-_Marked = Callable[[Path, ImageFile.ImageFile, Stamp], bytes]
-_MARKED: dict[str, _Marked] = {
+_MarkFunction = Callable[[Path, ImageFile.ImageFile, Stamp], bytes]
+_BY_FORMAT: dict[str, _MarkFunction] = {
     "JPEG": mark_jpeg,
     "MPO": mark_jpeg,
     "PNG": mark_png,
     "GIF": mark_gif,
-    "WEBP": webp.marked,
-    "TIFF": tiff.marked,
+    "WEBP": mark_webp,
+    "TIFF": mark_tiff,
     "BMP": mark_bmp,
-    "JPEG2000": jpeg2000.marked,
-    "AVIF": avif.marked,
-    "HEIF": heif.marked,
+    "JPEG2000": mark_jpeg2000,
+    "AVIF": mark_avif,
+    "HEIF": mark_heif,
 }
-# What may be opened: no interpreters, no rarities. Pillow opens an MPO as the JPEG it begins with.
-_OPENED = tuple(name for name in _MARKED if name != "MPO")
+# What Pillow may open: no interpreters, no rare formats. It opens an MPO as the JPEG in front.
+_OPENED = tuple(name for name in _BY_FORMAT if name != "MPO")
 
 
 def load() -> None:
-    """Have the decoders in this process, this module and all that it imports among them."""
+    """Load the decoders into this process; importing this module loads most of them."""
     Image.init()
 
 
@@ -70,15 +71,15 @@ def open_image(path: Path) -> ImageFile.ImageFile:
         raise
 
 
-def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
+def mark(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     """The watermarked file, in the format the settings ask for."""
     if _is_converted(image, stamp.options.output_format):
         return convert.converted(path, image, stamp)
-    return _in_its_kind(image)(path, image, stamp)
+    return _mark_function(image)(path, image, stamp)
 
 
 def output_name(filename: str, options: Options) -> str:
-    """The file name with the extension of the format that is asked for, if any is."""
+    """The file name with the extension of OUTPUT_FORMAT."""
     wanted = options.output_format
     stem, extension = splitext(filename)
     if wanted is OutputFormat.KEEP or guess_type(f"_{extension}")[0] == f"image/{wanted}":
@@ -87,7 +88,7 @@ def output_name(filename: str, options: Options) -> str:
 
 
 def content_type(received: str, options: Options) -> str:
-    """The media type of what is written, of an upload of the type received."""
+    """The media type of the watermarked file; received is the upload's."""
     keeps = options.output_format is OutputFormat.KEEP
     return received if keeps else f"image/{options.output_format}"
 
@@ -97,7 +98,7 @@ def _is_converted(image: ImageFile.ImageFile, wanted: OutputFormat) -> bool:
     return wanted not in (OutputFormat.KEEP, has)
 
 
-def _in_its_kind(image: ImageFile.ImageFile) -> _Marked:
+def _mark_function(image: ImageFile.ImageFile) -> _MarkFunction:
     if image.format == "PNG" and getattr(image, "is_animated", False):
         return mark_apng
-    return mark_png_16bit if is_16bit(image) else _MARKED[image.format or ""]
+    return mark_png_16bit if is_16bit(image) else _BY_FORMAT[image.format or ""]

@@ -1,44 +1,45 @@
 """An EXIF block: a small TIFF file (CIPA DC-008 section 4.5, TIFF 6.0 section 2).
 
-Whatever goes is overwritten where it stands: maker notes count their offsets from the block's
-beginning, and nothing may move.
+What is removed is overwritten in place. Nothing may move: the offsets in maker notes count from the
+block's beginning.
 """
 
 import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from PIL.ExifTags import Base as Tag
+
 from metadata import iptc, xmp
 
 PREFIX = b"Exif\0\0"  # JPEG's; some writers put it into PNG and WebP chunks as well
 
-_ORIENTATION = 0x0112
-_GPS = 0x8825
-_DIRECTORIES = {0x014A, 0x0190, 0x8769, 0xA005}  # SubIFDs, GlobalParameters, Exif, Interop
-# What honest blocks stay far below.
-_MAX_DIRECTORIES, _MAX_ENTRIES, _MAX_WITHIN = 64, 1024, 8
+_GLOBAL_PARAMETERS = 400  # TIFF-FX (RFC 2301)
+_DIRECTORIES = {Tag.SubIFDs, Tag.ExifOffset, Tag.ExifInteroperabilityOffset, _GLOBAL_PARAMETERS}
+# Real blocks stay far below.
+_MAX_DIRECTORIES, _MAX_ENTRIES, _MAX_BLOCKS = 64, 1024, 8
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I"}
 _SHORT = 3
 
-# Other metadata within the block; what becomes of it, and what fills the room it leaves.
-_WITHIN: dict[int, tuple[Callable[[bytes], bytes | None], bytes]] = {
-    700: (xmp.without_location, b" "),
-    33723: (iptc.iim_without_location, b"\0"),
-    34377: (iptc.without_location, b"\0"),
+# Other metadata in the block: what filters it, and what fills the bytes that are removed.
+_BLOCKS: dict[int, tuple[Callable[[bytes], bytes | None], bytes]] = {
+    Tag.XMLPacket: (xmp.without_location, b" "),
+    Tag.IPTCNAA: (iptc.iim_without_location, b"\0"),
+    Tag.ImageResources: (iptc.without_location, b"\0"),
 }
 
 
 class _Entry(NamedTuple):
     tag: int
     kind: int
-    at: int  # of its twelve bytes
-    start: int  # of its value, wherever that is
+    at: int  # where its twelve bytes are
+    start: int  # where its value is: in the entry or elsewhere
     end: int
 
 
 class _Unreadable(Exception):
-    """This is no TIFF structure, or one that does not end."""
+    """It is no TIFF structure, or exceeds a limit."""
 
 
 def orientation(block: bytes) -> int:
@@ -46,7 +47,7 @@ def orientation(block: bytes) -> int:
     try:
         tiff = _Tiff(block.removeprefix(PREFIX))
         for entry in tiff.entries(tiff.first()):
-            if entry.tag == _ORIENTATION and (values := tiff.numbers(entry)):
+            if entry.tag == Tag.Orientation and (values := tiff.numbers(entry)):
                 return values[0] if 1 <= values[0] <= 8 else 1
     except (_Unreadable, struct.error):
         pass
@@ -54,12 +55,12 @@ def orientation(block: bytes) -> int:
 
 
 def with_orientation(value: int) -> bytes:
-    """A block that says nothing else."""
-    return struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, _ORIENTATION, _SHORT, 1, value, 0, 0)
+    """A block that holds nothing else."""
+    return struct.pack(">2sHIHHHIHHI", b"MM", 42, 8, 1, Tag.Orientation, _SHORT, 1, value, 0, 0)
 
 
 def without_location(block: bytes) -> bytes | None:
-    """The block with no GPS directory and no place in any other; None if it cannot be read."""
+    """The block without GPS directory and place names; None if it cannot be read."""
     prefix = PREFIX if block.startswith(PREFIX) else b""
     try:
         tiff = _Tiff(block.removeprefix(PREFIX))
@@ -77,13 +78,13 @@ class _Tiff:
             raise _Unreadable
         self.data = bytearray(block)
         self._order = order
-        self._within = 0
+        self._blocks = 0
 
     def first(self) -> int:
         return self._unpack("I", 4)
 
     def directories(self) -> list[int]:
-        """Where each directory starts, but for those of GPS."""
+        """Where each directory starts, without those of GPS."""
         found: list[int] = []
         waiting = [self.first()]
         while waiting:
@@ -105,15 +106,15 @@ class _Tiff:
         return found
 
     def entries(self, directory: int) -> Iterator[_Entry]:
-        """All that are there in full, whatever their number is said to be."""
+        """Those that are there in full: the count may be wrong."""
         if not 8 <= directory <= len(self.data) - 2:
             return
-        said = self._unpack("H", directory)
-        if said > _MAX_ENTRIES:
+        count = self._unpack("H", directory)
+        if count > _MAX_ENTRIES:
             raise _Unreadable
-        for at in range(directory + 2, min(directory + 2 + 12 * said, len(self.data) - 11), 12):
-            tag, kind, count = struct.unpack_from(f"{self._order}HHI", self.data, at)
-            size = count * _TYPE_BYTES.get(kind, 8)
+        for at in range(directory + 2, min(directory + 2 + 12 * count, len(self.data) - 11), 12):
+            tag, kind, number = struct.unpack_from(f"{self._order}HHI", self.data, at)
+            size = number * _TYPE_BYTES.get(kind, 8)
             start = at + 8 if size <= 4 else self._unpack("I", at + 8)
             start = min(start, len(self.data))
             yield _Entry(tag, kind, at, start, min(start + size, len(self.data)))
@@ -127,22 +128,22 @@ class _Tiff:
         return [self._unpack(code, at) for at in range(entry.start, stop, size)]
 
     def stays(self, entry: _Entry) -> bool:
-        """Whether the entry may stay, after removing from its value what must not."""
-        if entry.tag == _GPS:
+        """Whether the entry may stay. Removes the places from its value first."""
+        if entry.tag == Tag.GPSInfo:
             self._blank_directory(self._unpack("I", entry.at + 8))
             return False
-        if entry.tag in _WITHIN:
-            self._within += 1
-            if self._within > _MAX_WITHIN:
+        if entry.tag in _BLOCKS:
+            self._blocks += 1
+            if self._blocks > _MAX_BLOCKS:
                 raise _Unreadable
-            without, filling = _WITHIN[entry.tag]
+            without, filling = _BLOCKS[entry.tag]
             value = without(bytes(self.data[entry.start : entry.end])) or b""
             self.data[entry.start : entry.end] = value.ljust(entry.end - entry.start, filling)
             return bool(value)
         return True
 
     def keep(self, directory: int, kept: list[_Entry]) -> None:
-        """Leave a directory with these entries and what follows them; zeros fill the rest."""
+        """Reduce a directory to these entries and the offset behind them; zeros fill the rest."""
         every = list(self.entries(directory))
         if len(kept) == len(every):
             return

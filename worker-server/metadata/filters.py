@@ -1,7 +1,7 @@
-"""What the METADATA setting makes of a block of metadata, whichever format carries it.
+"""What the METADATA setting leaves of a block of metadata, in any format.
 
-KEEP hands every block on as it is, damaged ones too. Otherwise what cannot be understood is
-dropped: it might be what is to be removed.
+KEEP leaves every block as it is, damaged ones too. The other policies drop a block that cannot be
+understood: it might hold what is to be removed.
 """
 
 from collections.abc import Callable
@@ -11,43 +11,41 @@ import metadata.iptc
 import metadata.xmp
 from options import Metadata
 
+orientation = metadata.exif.orientation
+exif_of = metadata.exif.with_orientation
 
-def exif(tiff_block: bytes, policy: Metadata) -> bytes | None:
-    """An EXIF block, with or without "Exif\\0\\0" before it, as the policy leaves it."""
+
+def exif(tiff_block: bytes | None, policy: Metadata) -> bytes | None:
+    """An EXIF block, with or without "Exif\\0\\0" before it."""
     if policy is Metadata.STRIP:
-        turned = orientation(tiff_block)
-        return None if turned == 1 else metadata.exif.with_orientation(turned)
+        turned = orientation(tiff_block or b"")
+        return None if turned == 1 else exif_of(turned)
     return _kept(tiff_block, policy, metadata.exif.without_location)
 
 
-def xmp(packet: bytes, policy: Metadata) -> bytes | None:
-    """An XMP packet as the policy leaves it; never of another length."""
+def xmp(packet: bytes | None, policy: Metadata) -> bytes | None:
+    """An XMP packet. Its length never changes."""
     return _kept(packet, policy, metadata.xmp.without_location)
 
 
+def xmp_of_one_picture(packet: bytes | None, policy: Metadata) -> bytes | None:
+    """An XMP packet, for a file whose video and further pictures are dropped."""
+    return xmp(metadata.xmp.of_one_picture(packet), policy) if packet else None
+
+
 def iptc(photoshop_irb: bytes, policy: Metadata) -> bytes | None:
-    """Photoshop's image resource blocks (JPEG APP13, TIFF tag 34377) as the policy leaves them."""
+    """Photoshop's image resource blocks (JPEG APP13, TIFF tag ImageResources)."""
     return _kept(photoshop_irb, policy, metadata.iptc.without_location)
 
 
 def iim(record: bytes, policy: Metadata) -> bytes | None:
-    """A bare IPTC-IIM record (TIFF tag 33723) as the policy leaves it."""
+    """A bare IPTC-IIM record (TIFF tag IPTCNAA)."""
     return _kept(record, policy, metadata.iptc.iim_without_location)
 
 
-def orientation(tiff_block: bytes) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or it cannot be read."""
-    return metadata.exif.orientation(tiff_block)
-
-
-def exif_of(orientation: int) -> bytes:
-    """An EXIF block that says nothing but the orientation."""
-    return metadata.exif.with_orientation(orientation)
-
-
 def _kept(
-    block: bytes, policy: Metadata, without_location: Callable[[bytes], bytes | None]
+    block: bytes | None, policy: Metadata, without_location: Callable[[bytes], bytes | None]
 ) -> bytes | None:
-    if policy is Metadata.KEEP:
+    if policy is Metadata.KEEP or block is None:
         return block
     return None if policy is Metadata.STRIP else without_location(block)

@@ -1,4 +1,4 @@
-"""Photoshop's image resource blocks, and the IPTC-IIM record that is one of them.
+"""Photoshop's image resource blocks, and the IPTC-IIM record in one of them.
 
 Adobe Photoshop File Formats Specification, "Image Resources Section"; IPTC-IIM 4.2 chapter 3.
 """
@@ -24,7 +24,7 @@ _PLACES = {
 
 
 def without_location(resources: bytes) -> bytes | None:
-    """The image resource blocks with no place in them; None if nothing is left."""
+    """The image resource blocks without places; None if nothing is left."""
     kept: list[tuple[bytes, int, bytes]] = []
     digest = b""
     for head, number, data in _resources(resources):
@@ -36,25 +36,19 @@ def without_location(resources: bytes) -> bytes | None:
         elif number in _EXIF:
             reduced = None  # no writer is known to put EXIF here; JPEG and TIFF have their own
         if number == _IIM and reduced != data:
-            # By the old digest, Photoshop would take the record for another program's work.
+            # With the old digest, Photoshop would think that another program changed the record.
             digest = hashlib.md5(reduced or b"", usedforsecurity=False).digest()
         if reduced is not None:
             kept.append((head, number, reduced))
-    return (
-        b"".join(
-            _block(head, digest if digest and number == _IIM_DIGEST else data)
-            for head, number, data in kept
-        )
-        or None
-    )
-
-
-def _block(head: bytes, data: bytes) -> bytes:
-    return head + struct.pack(">I", len(data)) + data + b"\0" * (len(data) % 2)
+    blocks = b""
+    for head, number, data in kept:
+        content = digest if digest and number == _IIM_DIGEST else data
+        blocks += head + struct.pack(">I", len(content)) + content + b"\0" * (len(content) % 2)
+    return blocks or None
 
 
 def _resources(resources: bytes) -> Iterator[tuple[bytes, int, bytes]]:
-    """Signature, number and name as they stand; the number; the data. Ends at what is damaged."""
+    """Each block's head (signature, number, name), its number and its data, up to any damage."""
     at = 0
     while at + 8 <= len(resources) and resources[at : at + 4] in (b"8BIM", b"PHUT", b"MeSa"):
         number, name_length = struct.unpack_from(">HB", resources, at + 4)
@@ -68,13 +62,12 @@ def _resources(resources: bytes) -> Iterator[tuple[bytes, int, bytes]]:
 
 
 def iim_without_location(record: bytes) -> bytes | None:
-    """The record's data sets but for those that name a place; None if none is left."""
-    kept = b"".join(_data_sets(record))
-    return kept or None
+    """The record without the data sets that name a place; None if none is left."""
+    return b"".join(_data_sets(record)) or None
 
 
 def _data_sets(record: bytes) -> Iterator[bytes]:
-    """Those that may stay, as they stand, up to where the record is damaged."""
+    """The data sets that may stay, up to any damage."""
     at = 0
     while record[at : at + 1] == b"\x1c" and at + 5 <= len(record):
         dataset = record[at + 1], record[at + 2]

@@ -1,4 +1,4 @@
-"""The machine: child processes for pixels, time limits, memory.
+"""Child processes for pixels, time limits, limits of the container.
 
 Imports errors.
 """

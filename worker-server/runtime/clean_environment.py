@@ -1,4 +1,4 @@
-"""The environment is for the worker: its child processes inherit next to nothing of it."""
+"""Removes the worker's settings from the environment, which its child processes inherit."""
 
 import os
 from fnmatch import fnmatchcase
@@ -6,12 +6,12 @@ from fnmatch import fnmatchcase
 _KEPT = (
     *("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LC_*", "PYTHON*", "VIRTUAL_ENV"),
     *("MALLOC_*", "PILLOW_*", "VIPS_*"),
-    *("LD_*", "*FAKE*"),  # the dynamic loader's, and of libfaketime, which the loader may bring
+    *("LD_*", "*FAKE*"),  # the dynamic loader's, and those of libfaketime, which it may load
 )
 
 
 def forget_the_rest() -> None:
-    """Addresses, passwords and keys among it: a decoder that is taken over finds none."""
+    """So that a decoder that is taken over finds no addresses, passwords and keys."""
     for name in list(os.environ):
         if not any(fnmatchcase(name, kept) for kept in _KEPT):
             del os.environ[name]

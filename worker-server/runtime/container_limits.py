@@ -1,18 +1,18 @@
-"""What this process may use of the machine: its container's limits, or the machine's own.
+"""How many CPUs and how much memory this process may use: its container's limits, or the host's.
 
 https://docs.kernel.org/admin-guide/cgroup-v2.html names the files, and cgroup-v1/ beside it
-the older ones. Where they are missing (macOS, no container) the machine's own figures count.
+the older ones. Where they are missing (macOS, no container) the host's figures count.
 """
 
 import os
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
-_SIGNS = (Path("/.dockerenv"), Path("/run/.containerenv"))  # Docker's, Podman's
+_MARKERS = (Path("/.dockerenv"), Path("/run/.containerenv"))  # Docker's, Podman's
 
 
 def usable_cpus() -> int:
-    """CPUs this process may run on, within its container's quota; at least 1."""
+    """CPUs that this process may run on, within its container's quota; at least 1."""
     cpus = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):  # Linux
         cpus = len(os.sched_getaffinity(0))
@@ -25,14 +25,14 @@ def usable_cpus() -> int:
 
 
 def memory_bytes() -> int:
-    """Memory this container may use, else the machine's."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Memory that this container may use, or the host's."""
+    host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = _cgroup_limit("memory.max") or _cgroup_limit("memory/memory.limit_in_bytes")
-    return min(machine, int(limit)) if limit.isdecimal() else machine
+    return min(host, int(limit)) if limit.isdecimal() else host
 
 
 def is_container() -> bool:
-    return any(sign.exists() for sign in _SIGNS)
+    return any(marker.exists() for marker in _MARKERS)
 
 
 def _cgroup_limit(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Time limits that do not run out while the process is frozen, and ends that are not missed."""
+"""Time limits that do not run out while the process is frozen, and cancelling that succeeds."""
 
 import asyncio
 from collections.abc import Collection, Coroutine
@@ -10,10 +10,10 @@ _TICK_S = 1.0
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
-    """asyncio.timeout, but of the time for which this process was frozen only a tick counts:
-    no image is charged for a SIGSTOP, a paused container or a suspended laptop.
+    """Like asyncio.timeout, but of the time that this process is frozen only a tick counts.
 
-    Raises TimeoutError.
+    So a SIGSTOP, a paused container or a suspended laptop uses up no image's time. Raises
+    TimeoutError.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -30,10 +30,10 @@ async def within(seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel them until they are over.
+    """Cancel tasks until they end.
 
-    Once is not enough on Python 3.11: its wait_for, which redis-py calls, may lose a cancellation
-    (bpo-37658), and who polls for ever would do so.
+    On Python 3.11 once is not enough: its wait_for, which redis-py calls, may lose a cancellation
+    (bpo-37658), and a task that polls would never end.
     """
     running = set(tasks)
     while running:

@@ -1,7 +1,8 @@
-"""What a child process keeps of its memory from one image to the next: fresh pages are a third of a
-photo's time, and what a large image leaves in the heap would stay there for good.
+"""How much memory a child process keeps from one image to the next.
 
-Of glibc (mallopt(3), malloc_trim(3)) and Pillow ("Block allocator"); another libc has it its way.
+Without glibc's settings a JPEG photo takes 20% more CPU time, without Pillow's a WebP 22% and a PNG
+5%: fresh pages are slow. What a large image leaves is returned: glibc would keep it for good. See
+mallopt(3), malloc_trim(3), and "Block allocator" in Pillow's documentation.
 """
 
 import ctypes
@@ -14,14 +15,14 @@ ENVIRONMENT = {
     "PILLOW_BLOCK_SIZE": "1m",
     "PILLOW_BLOCKS_MAX": "32",
 }
-_MOST_KEPT = 160 * 2**20  # bytes: twice what the libraries and a photo need
+_MAX_KEPT = 160 * 2**20  # bytes: twice what the libraries and a photo need
 _RESIDENT = 1  # proc_pid_statm(5), in pages
 _libc = ctypes.CDLL(None)
 
 
-def give_back() -> None:
-    """Between two images: the free pages, where there are many."""
+def trim() -> None:
+    """Between two images: return free pages to the system, where there are many."""
     if hasattr(_libc, "malloc_trim"):
         pages = int(Path("/proc/self/statm").read_text().split()[_RESIDENT])
-        if pages * resource.getpagesize() > _MOST_KEPT:
+        if pages * resource.getpagesize() > _MAX_KEPT:
             _libc.malloc_trim(0)

@@ -16,7 +16,7 @@ FRAMES = [images.photo(seed, SIZE) for seed in range(4)]
 DURATIONS = [40, 120, 80, 200]  # GIF counts in hundredths of a second
 
 
-def film(image_format: str, frames: list[Image.Image] = FRAMES, **options: Any) -> bytes:
+def animation(image_format: str, frames: list[Image.Image] = FRAMES, **options: Any) -> bytes:
     return images.encode(
         frames[0], image_format, save_all=True, append_images=frames[1:], **options
     )
@@ -24,11 +24,11 @@ def film(image_format: str, frames: list[Image.Image] = FRAMES, **options: Any) 
 
 INDEXED = [frame.quantize(64) for frame in FRAMES]
 FILMS = {
-    "GIF": film("GIF", INDEXED, duration=DURATIONS, loop=3),
-    "WebP": film("WEBP", duration=DURATIONS, loop=3, lossless=True),
-    "APNG": film("PNG", duration=DURATIONS, loop=3),
-    "TIFF": film("TIFF", compression="tiff_lzw"),
-    "TIFF grey": film("TIFF", [frame.convert("L") for frame in FRAMES]),
+    "GIF": animation("GIF", INDEXED, duration=DURATIONS, loop=3),
+    "WebP": animation("WEBP", duration=DURATIONS, loop=3, lossless=True),
+    "APNG": animation("PNG", duration=DURATIONS, loop=3),
+    "TIFF": animation("TIFF", compression="tiff_lzw"),
+    "TIFF grey": animation("TIFF", [frame.convert("L") for frame in FRAMES]),
 }
 
 
@@ -81,14 +81,14 @@ def test_frames_are_shown_as_long_as_before_and_as_often(
 def test_an_animation_that_does_not_say_how_often_still_does_not(
     tmp_path: Path, logo: Path, image_format: str
 ) -> None:
-    content = film(image_format, INDEXED if image_format == "GIF" else FRAMES)
+    content = animation(image_format, INDEXED if image_format == "GIF" else FRAMES)
     before, after = Image.open(BytesIO(content)), marked(tmp_path, logo, content)
     assert after.info.get("loop") == before.info.get("loop")
 
 
 def test_an_animation_keeps_its_transparency(tmp_path: Path, logo: Path) -> None:
     frames = [images.photo_with_alpha(seed, SIZE) for seed in range(3)]
-    content = film("WEBP", frames, lossless=True, duration=50)
+    content = animation("WEBP", frames, lossless=True, duration=50)
     before, after = Image.open(BytesIO(content)), marked(tmp_path, logo, content)
     for old, new in zip(played(before), played(after), strict=True):
         assert images.pixel(new, (0, 0))[3] == images.pixel(old, (0, 0))[3] < 255
@@ -100,7 +100,7 @@ def test_pages_of_several_sizes_are_each_marked_in_their_own_corner(
 ) -> None:
     sizes = [(240, 180), (120, 300), (400, 100)]
     pages = [Image.new("RGB", size, (200, 220, 240)) for size in sizes]
-    after = marked(tmp_path, logo, film("TIFF", pages))
+    after = marked(tmp_path, logo, animation("TIFF", pages))
     assert [page.size for page in ImageSequence.Iterator(after)] == sizes
     for page, size in zip(ImageSequence.Iterator(after), sizes, strict=True):
         ground = Image.new("RGB", size, (200, 220, 240))
@@ -113,6 +113,6 @@ def test_pages_of_several_sizes_are_each_marked_in_their_own_corner(
 def test_the_pixels_of_all_frames_together_are_limited(tmp_path: Path, logo: Path) -> None:
     pixels = SIZE[0] * SIZE[1]
     mark(tmp_path, logo, FILMS["WebP"], max_pixels=pixels, max_total_pixels=4 * pixels)
-    with pytest.raises(errors.ImageRejected, match="MAX_TOTAL_MEGAPIXELS") as told:
+    with pytest.raises(errors.ImageRejected, match="MAX_TOTAL_MEGAPIXELS") as raised:
         mark(tmp_path, logo, FILMS["WebP"], max_pixels=pixels, max_total_pixels=4 * pixels - 1)
-    assert told.value.code == "too_many_pixels"
+    assert raised.value.code == "too_many_pixels"

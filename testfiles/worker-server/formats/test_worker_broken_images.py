@@ -52,7 +52,7 @@ BROKEN = {
     "a GIF without a frame": b"GIF89a" + struct.pack("<HHBBB", 100, 100, 0, 0, 0) + b";",
     "a WebP cut in half": images.webp(1, SIZE)[:30_000],
     "a TIFF cut in half": images.tiff(1, SIZE)[:30_000],
-    "a TIFF whose directory lies nowhere": b"II*\0\xff\xff\xff\xff" + bytes(100),
+    "a TIFF whose directory is beyond its end": b"II*\0\xff\xff\xff\xff" + bytes(100),
     "a TIFF whose directories form a ring": b"II*\0\x08\0\0\0" + b"\0\0\x08\0\0\0",
     "a BMP cut in half": images.bmp(1, SIZE)[:30_000],
     "a JPEG 2000 whose box ends before it begins": JP2_BOX_OF_NEGATIVE_SIZE,
@@ -74,13 +74,13 @@ def refused(folder: Path, logo: Path, content: bytes, chosen: Options | None = N
     """The code it is refused with."""
     source, target = folder / "image", folder / "watermarked_image"
     source.write_bytes(content)
-    with pytest.raises(ImageRejected) as told:
+    with pytest.raises(ImageRejected) as raised:
         watermark.watermark_file(source, logo, target, chosen or limits())
     assert source.read_bytes() == content
     assert not target.exists()
-    assert told.value.detail.endswith(".")
-    assert len(told.value.detail) > 20
-    return told.value.code
+    assert raised.value.detail.endswith(".")
+    assert len(raised.value.detail) > 20
+    return raised.value.code
 
 
 @pytest.mark.parametrize("what", BROKEN)
@@ -154,9 +154,9 @@ def test_a_bomb_is_refused_by_its_header(tmp_path: Path, logo: Path, side: int) 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is full")
 def test_a_full_disk_is_not_the_images_fault(tmp_path: Path, logo: Path) -> None:
     (tmp_path / "image").write_bytes(images.jpeg(1, SIZE))
-    with pytest.raises(OSError, match="No space left") as told:
+    with pytest.raises(OSError, match="No space left") as raised:
         watermark.watermark_file(tmp_path / "image", logo, Path("/dev/full"), limits())
-    assert told.value.errno == errno.ENOSPC
+    assert raised.value.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
@@ -165,6 +165,6 @@ def test_an_image_that_cannot_be_read_is_not_at_fault(
 ) -> None:
     (tmp_path / "image").write_bytes(images.jpeg(1, SIZE))
     fault = OSError(code, os.strerror(code))
-    with patch.object(Image, "open", side_effect=fault), pytest.raises(OSError) as told:  # noqa: PT011
+    with patch.object(Image, "open", side_effect=fault), pytest.raises(OSError) as raised:  # noqa: PT011
         watermark.watermark_file(tmp_path / "image", logo, tmp_path / "marked", limits())
-    assert told.value is fault
+    assert raised.value is fault

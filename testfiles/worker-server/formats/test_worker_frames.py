@@ -15,7 +15,7 @@ from support.marks import bundled_logo, mark
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("films")
+    folder = tmp_path_factory.mktemp("animations")
     bundled_logo(folder)
     return folder
 

@@ -30,7 +30,7 @@ def heic(picture: Image.Image, **options: object) -> bytes:
     return images.encode(picture, "HEIF", quality=90, **options)
 
 
-def deep(mode: str, depth: int) -> bytes:
+def high_bit_depth(mode: str, depth: int) -> bytes:
     """One plane after another from black to white, of `depth` bits."""
     channels = {"L;16": 1, "RGB;16": 3, "RGBA;16": 4}[mode]
     step = 65535 // SIZE[0]
@@ -86,7 +86,7 @@ def test_it_keeps_its_chroma(tmp_path: Path, logo: Path, chroma: int) -> None:
 @pytest.mark.parametrize("depth", [10, 12])
 @pytest.mark.parametrize("mode", ["L;16", "RGB;16", "RGBA;16"])
 def test_ten_and_twelve_bits_stay(tmp_path: Path, logo: Path, mode: str, depth: int) -> None:
-    source = deep(mode, depth)
+    source = high_bit_depth(mode, depth)
     marked = mark(tmp_path, logo, source)
     assert info_of(marked.content)["bit_depth"] == info_of(source)["bit_depth"] == depth
     assert marked.notes == []

@@ -149,9 +149,9 @@ def test_one_whose_codestream_is_longer_than_its_box_is_refused(
     at = content.index(b"jp2c") - 4
     (size,) = struct.unpack_from(">I", content, at)
     struct.pack_into(">I", content, at, size >> bits << bits if size >> bits else size - 9)
-    with pytest.raises(errors.ImageRejected) as told:
+    with pytest.raises(errors.ImageRejected) as raised:
         mark(tmp_path, logo, bytes(content))
-    assert told.value.code == "corrupt_image"
+    assert raised.value.code == "corrupt_image"
 
 
 @pytest.mark.parametrize("length", [2**31, 2**40, 2**62, 2**63])
@@ -159,6 +159,6 @@ def test_a_box_that_claims_to_be_huge_is_damage(tmp_path: Path, logo: Path, leng
     good = images.encode(images.photo(0, (64, 48)), "JPEG2000")
     start = good.index(b"jp2h") - 4
     content = good[:start] + struct.pack(">I4sQ", 1, b"jp2h", length) + good[start + 8 :]
-    with pytest.raises(errors.ImageRejected) as told:
+    with pytest.raises(errors.ImageRejected) as raised:
         mark(tmp_path, logo, content)
-    assert told.value.code in ("corrupt_image", "unreadable_image")
+    assert raised.value.code in ("corrupt_image", "unreadable_image")

@@ -119,7 +119,9 @@ def test_a_logo_in_the_papers_own_colour_has_a_note(tmp_path: Path, kind: str) -
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
-def test_a_film_on_which_no_frame_shows_the_logo_has_a_note(tmp_path: Path, kind: str) -> None:
+def test_an_animation_whose_frames_do_not_show_the_logo_has_a_note(
+    tmp_path: Path, kind: str
+) -> None:
     frames = [Image.new("RGB", SIZE, "white") for _ in range(2)]
     frames[1].paste((0, 0, 0), (0, 149, 1, 150))
     content = images.encode(frames[0], kind, save_all=True, append_images=[frames[1]])

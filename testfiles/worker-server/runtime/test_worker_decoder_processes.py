@@ -64,13 +64,13 @@ def test_a_child_that_dies_fails_that_call_alone(
     death: tuple[Any, ...], code: str, said: str
 ) -> None:
     async def scenario(processes: PixelProcesses) -> tuple[StageError, int]:
-        with pytest.raises(StageError) as told:
+        with pytest.raises(StageError) as raised:
             await processes.run(*death)
-        return told.value, await processes.run(abs, -1)
+        return raised.value, await processes.run(abs, -1)
 
-    told, one = with_processes(scenario)
-    assert (told.code, one) == (code, 1)
-    assert said in told.detail
+    raised, one = with_processes(scenario)
+    assert (raised.code, one) == (code, 1)
+    assert said in raised.detail
 
 
 def test_children_that_were_killed_while_they_were_idle_cost_no_image_an_attempt() -> None:
@@ -117,11 +117,11 @@ def test_a_call_that_takes_too_long_is_ended_with_its_child() -> None:
     async def scenario(processes: PixelProcesses) -> tuple[str, int, int]:
         pid = await processes.run(os.getpid)
         processes._timeout_s = 0.2
-        with pytest.raises(DecoderFailed) as told:
+        with pytest.raises(DecoderFailed) as raised:
             await processes.run(signal.pause)
         processes._timeout_s = 30
         await asyncio.to_thread(until, lambda: not still_there(pid))
-        return told.value.code, pid, await processes.run(os.getpid)
+        return raised.value.code, pid, await processes.run(os.getpid)
 
     code, first, second = with_processes(scenario)
     assert code == "time_limit"
@@ -132,19 +132,19 @@ def test_a_stopped_child_is_ended_as_well() -> None:
     async def scenario(processes: PixelProcesses) -> str:
         await processes.warm_up(Image.init)
         processes._timeout_s = 0.2
-        with pytest.raises(DecoderFailed) as told:
+        with pytest.raises(DecoderFailed) as raised:
             await processes.run(signal.raise_signal, signal.SIGSTOP)
-        return told.value.code
+        return raised.value.code
 
     assert with_processes(scenario) == "time_limit"
 
 
 def test_memory_beyond_the_limit_is_refused() -> None:
     async def scenario(processes: PixelProcesses) -> tuple[str, str]:
-        with pytest.raises(ImageRejected) as told:
+        with pytest.raises(ImageRejected) as raised:
             await processes.run(bytes, 512 * 2**20)
         assert len(await processes.run(bytes, 2**20)) == 2**20
-        return told.value.code, told.value.detail
+        return raised.value.code, raised.value.detail
 
     code, detail = with_processes(scenario, memory_mb=300)
     assert code == "memory_limit"
@@ -162,7 +162,7 @@ def test_what_earlier_images_left_in_a_child_is_no_fault_of_the_next() -> None:
 
 
 def test_a_child_gives_back_what_a_large_image_took() -> None:
-    # In pieces that the heap holds, and the last of them stays, so that it cannot end before it.
+    # In pieces that malloc keeps; the last stays allocated, with the free pages in front of it.
     leave = "import sys; sys.left = [bytes([1]) * 100_000 for _ in range(5000)][-1]"
 
     async def scenario(processes: PixelProcesses) -> int:
@@ -178,12 +178,12 @@ def test_a_refusal_arrives_with_its_code_and_its_sentence(tmp_path: Path) -> Non
 
     async def scenario(processes: PixelProcesses) -> ImageRejected:
         arguments = (tmp_path / "empty", tmp_path / "logo", tmp_path / "target", Options())
-        with pytest.raises(ImageRejected) as told:
+        with pytest.raises(ImageRejected) as raised:
             await processes.run(watermark_file, *arguments)
-        return told.value
+        return raised.value
 
-    told = with_processes(scenario)
-    assert (told.code, told.detail) == (
+    raised = with_processes(scenario)
+    assert (raised.code, raised.detail) == (
         "unreadable_image",
         "No decoder here reads it: it is no image, or of a rare kind; convert it to PNG.",
     )
@@ -247,23 +247,23 @@ def test_a_20_megapixel_avif_of_full_chroma_fits_into_the_default_memory(tmp_pat
     assert mark_big(tmp_path, content, memory_mb)
 
 
-def test_what_does_not_fit_is_told_so_and_does_not_crash(tmp_path: Path) -> None:
+def test_what_does_not_fit_into_memory_is_refused_and_does_not_crash(tmp_path: Path) -> None:
     content = images.encode(Image.new("RGB", (6000, 4000)), "JPEG", progressive=True)
-    with pytest.raises(ImageRejected) as told:
+    with pytest.raises(ImageRejected) as raised:
         mark_big(tmp_path, content, 150)
-    assert told.value.code == "memory_limit"
+    assert raised.value.code == "memory_limit"
 
 
 @pytest.mark.parametrize(("image_format", "made"), [("AVIF", "keep"), ("JPEG", "avif")])
-def test_an_avif_encoder_without_memory_is_told_so_and_does_not_crash(
+def test_an_avif_that_the_encoder_has_no_memory_for_is_refused_and_does_not_crash(
     tmp_path: Path, image_format: str, made: str
 ) -> None:
     """aom crashes where the first of its memory is to be had, but not the rest."""
     image = Image.new("RGB", (4000, 3000))
     content = images.encode(image, image_format, subsampling="4:4:4", speed=10)
-    with pytest.raises(ImageRejected) as told:
+    with pytest.raises(ImageRejected) as raised:
         mark_big(tmp_path, content, 300, output_format=OutputFormat(made))
-    assert told.value.code == "memory_limit"
+    assert raised.value.code == "memory_limit"
 
 
 def mark_big(folder: Path, content: bytes, memory_mb: int, **settings: Any) -> int:
@@ -309,10 +309,10 @@ def test_a_file_larger_than_a_child_may_write_is_the_images_fault(
 
     async def scenario(processes: PixelProcesses) -> ImageRejected:
         arguments = (source, logo, tmp_path / "watermarked.png", Options())
-        with pytest.raises(ImageRejected) as told:
+        with pytest.raises(ImageRejected) as raised:
             await processes.run(exec, code, {"arguments": arguments})
-        return told.value
+        return raised.value
 
-    told = with_processes(scenario)
-    assert told.code == "not_encodable"
-    assert "more than is allowed" in told.detail
+    raised = with_processes(scenario)
+    assert raised.code == "not_encodable"
+    assert "more than is allowed" in raised.detail

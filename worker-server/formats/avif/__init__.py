@@ -1,1 +1,1 @@
-"""AVIF, still and animated: frames encoded anew with what the boxes said."""
+"""AVIF, still and animated: frames are encoded anew, and facts in the boxes stay."""

@@ -1,4 +1,4 @@
-"""AVIF, stills and animations: frames, timing, profile, metadata, chroma as they were."""
+"""AVIF, stills and animations: timing, profile, metadata and chroma subsampling stay."""
 
 import io
 import struct
@@ -15,23 +15,23 @@ from drawing.stamp import Stamp
 from formats.avif import boxes
 from formats.avif.exif import ExifSlot
 from formats.codecs import heif_parts, quality
-from formats.codecs.encoding import out_of_memory_translated
-from metadata import filters, xmp
+from formats.codecs.encoding import as_memory_error
+from metadata import filters
 from options import Metadata
 
-# The children are as many as the processors, and each thread takes memory of the one it is in.
+# There is a child process for each processor, and each thread takes some of a child's memory.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-# A photo of 12 megapixels: 1.6 s, at 8 it is 4 s for 12% less, at Pillow's 6 it is 15 s.
-# aom reserves memory for searches that this speed does not make: without them the files are the
-# same to the byte, and those of 20 megapixels take 84 MB less.
+# A photo of 12 megapixels takes 1.6 s; at speed 8 it takes 4 s and is 12% smaller, at Pillow's 6 it
+# takes 15 s. aom reserves memory for two searches that it does not make at this speed. Without them
+# the files are identical, and 20 megapixels take 84 MB less.
 _UNUSED = {"enable-tpl-model": "0", "enable-global-motion": "0"}
 SPEED: dict[str, Any] = {"speed": 9, "max_threads": 1, "advanced": _UNUSED}
-_LEAST_BYTES, _LEAST_OF_FULL_CHROMA = 24, 34  # that a pixel takes, aom's and its own
-_MAX_DURATION = 2**31  # ms; what is meant to be for ever
+_MIN_PIXEL_BYTES, _MIN_PIXEL_BYTES_444 = 24, 34  # that encoding takes
+_MAX_DURATION = 2**31  # ms; some frames are meant to stay for ever
 
 
-@out_of_memory_translated()
-def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
+@as_memory_error()
+def mark_avif(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     """The file's bytes with the logo on each of its pictures."""
     orientation, policy = _orientation(image), stamp.options.metadata
     if policy is Metadata.KEEP and stamp.overlay(image.size, orientation) is None:
@@ -42,19 +42,17 @@ def marked(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
     _note_losses(head, stamp)
     opened = cast(AvifImageFile, image)
     block: bytes = opened._decoder.get_info()[4]
-    kept = filters.exif(block, policy) if block else None
-    slot = ExifSlot(kept or b"", orientation)
-    packet = image.info.get("xmp")
+    slot = ExifSlot(filters.exif(block or None, policy) or b"", orientation)
     options = {
         "quality": 100 if head.is_lossless else quality.of_avif(stamp.options.output_quality),
         "subsampling": head.subsampling,
         "icc_profile": image.info.get("icc_profile"),
-        "xmp": filters.xmp(xmp.of_one_picture(packet), policy) if packet else None,
+        "xmp": filters.xmp_of_one_picture(image.info.get("xmp"), policy),
         "exif": slot.stand_in,
         **SPEED,
     }
     encoded = _encoded(opened, stamp, _profile(image, head), options)
-    return boxes.with_colours_and_loop(slot.filled(encoded), head)
+    return boxes.with_colours_and_loop(slot.filled(encoded), head.colours, head.plays)
 
 
 def _note_losses(head: boxes.Head, stamp: Stamp) -> None:
@@ -74,29 +72,29 @@ def _profile(image: ImageFile.ImageFile, head: boxes.Head) -> Profile | None:
 def _encoded(
     image: AvifImageFile, stamp: Stamp, profile: Profile | None, options: dict[str, Any]
 ) -> bytes:
-    """All of its pictures with the logo; image cannot be read any more."""
+    """All of its pictures with the logo. image cannot be read afterwards."""
     check_memory(image.size, options["subsampling"])
-    frames = [_Frame(image, number, stamp, profile) for number in range(image.n_frames)]
+    frames = [_AvifFrame(image, number, stamp, profile) for number in range(image.n_frames)]
     if len(frames) > 1:
         durations = [_duration(image, number) for number in range(len(frames))]
         options |= {"save_all": True, "append_images": frames[1:], "duration": durations}
-    del image._decoder  # The frames alone have it now, and with it what was decoded last.
+    del image._decoder  # only the frames hold it now: it keeps the last decoded picture
     buffer = io.BytesIO()
     frames[0].save(buffer, "AVIF", **options)
     return buffer.getvalue()
 
 
 def check_memory(size: tuple[int, int], subsampling: str) -> None:
-    """Raise MemoryError for a picture that aom would run out of memory for, and crash."""
+    """Raise MemoryError for a picture that is too large: without memory aom crashes."""
     width, height = size
-    bytes(width * height * (_LEAST_OF_FULL_CHROMA if subsampling == "4:4:4" else _LEAST_BYTES))
+    bytes(width * height * (_MIN_PIXEL_BYTES_444 if subsampling == "4:4:4" else _MIN_PIXEL_BYTES))
 
 
-class _Frame(Image.Image):
+class _AvifFrame(Image.Image):
     """One picture of the file, decoded and marked when the encoder asks for its pixels.
 
-    So an animation's frames are not in memory all at once, and of a large picture there is nothing
-    else in memory while it is encoded.
+    So an animation's frames are not in memory at the same time, and the decoder's copy of a large
+    picture is not in memory while it is encoded.
     """
 
     def __init__(
@@ -119,12 +117,12 @@ class _Frame(Image.Image):
 
 
 def _duration(image: AvifImageFile, number: int) -> int:
-    """Of a frame, in milliseconds."""
+    """A frame's milliseconds."""
     _, timescale, _, duration = image._decoder.get_frame(number)
     milliseconds: float = 1000 * (duration / timescale)
     return min(round(milliseconds), _MAX_DURATION)
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
-    """What irot and imir say, which Pillow puts into its EXIF; XMP's does not count."""
+    """irot and imir as an EXIF orientation: Pillow puts it into its EXIF. XMP's does not count."""
     return filters.orientation(image.info.get("exif", b""))

@@ -1,1 +1,1 @@
-"""What several formats have in common: Pillow's encoders, libvips, OUTPUT_QUALITY, HEIF's boxes."""
+"""What several formats have in common: Pillow's encoders, libvips, OUTPUT_QUALITY, ISO boxes."""

@@ -1,5 +1,6 @@
-"""Writing one picture with Pillow, and what the failures of encoders and decoders mean."""
+"""Writing one picture with Pillow, and recognising a lack of memory among its failures."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -9,40 +10,41 @@ from PIL import Image
 
 from errors import ImageRejected
 
-_OUT_OF_MEMORY = (
-    "Memory allocation error",  # libheif
-    "Out of memory",  # libavif
-    "encoding error 1",  # libwebp: VP8_ENC_ERROR_OUT_OF_MEMORY
-    "Encoding of color planes failed",  # aom, for which there is hardly another reason
-    "Encoding of alpha plane failed",
+_OUT_OF_MEMORY = re.compile(
+    "out of memory"  # libavif, libvips, Pillow's own encoders
+    "|memory allocation error"  # libheif
+    "|(unable to|cannot) allocate"  # libvips
+    r"|encoding error [12]\b"  # libwebp: VP8_ENC_ERROR_(BITSTREAM_)OUT_OF_MEMORY
+    "|encoding of (color planes|alpha plane) failed",  # aom, which has hardly another reason
+    re.IGNORECASE,
 )
 
 
 @contextmanager
-def out_of_memory_translated() -> Iterator[None]:
-    """libheif, libavif and libwebp say in a sentence that memory has run out: a MemoryError."""
+def as_memory_error() -> Iterator[None]:
+    """Raise MemoryError where a library reports a lack of memory as another error."""
     try:
         yield
-    except (RuntimeError, OSError, ValueError) as error:
-        if any(sentence in str(error) for sentence in _OUT_OF_MEMORY):
+    except Exception as error:
+        if _OUT_OF_MEMORY.search(str(error)):
             raise MemoryError from error
         raise
 
 
 def encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:
-    """image as a file of that format; options go to its encoder, those that are None do not.
+    """image as a file of that format. options are its encoder's; those that are None are left out.
 
     Raises ImageRejected (not_encodable) where the format cannot hold it, and MemoryError.
     """
     buffer = BytesIO()
     given = {name: value for name, value in options.items() if value is not None}
     try:
-        image.save(buffer, file_format, **given)
+        with as_memory_error():
+            image.save(buffer, file_format, **given)
     except MemoryError:
         raise
     except Exception as error:
-        if "memory" in str(error).lower():  # libwebp's and libavif's way to say so
-            raise MemoryError from None
-        detail = f"It cannot be written as {file_format} again ({type(error).__name__}: {error})."
+        size = f"{image.width} x {image.height} pixels"
+        detail = f"{size} cannot be written as {file_format} ({error})."
         raise ImageRejected("not_encodable", detail) from None
     return buffer.getvalue()

@@ -1,8 +1,8 @@
-"""What HEIC and AVIF hold beside the pictures that are written again: it is dropped, with a note.
+"""Notes about what is dropped of a HEIC or AVIF: only its pictures are written again.
 
 Auxiliary pictures: ISO/IEC 23008-12, sections 6.5.8 and 7.5.3. Gain maps as derived pictures: ISO
-21496-1 (tmap). Tracks: ISO/IEC 14496-12. Motion photos have their video in a box behind the rest
-(Android's Motion Photo format 1.0: mpvd), or behind the file: a file of its own in both cases.
+21496-1 (tmap). Tracks: ISO/IEC 14496-12. A motion photo's video is a whole file, in the last box
+(Android's Motion Photo format 1.0: mpvd) or behind all boxes.
 """
 
 import re

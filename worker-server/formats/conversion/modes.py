@@ -1,4 +1,4 @@
-"""One picture in another mode, looking the same: through its profile, over white, from 16 bits."""
+"""A picture in another mode that looks the same: by its profile, over white, of fewer bits."""
 
 from PIL import Image
 
@@ -7,9 +7,9 @@ from drawing.stamp import Stamp
 
 
 def as_mode(picture: Image.Image, modes: tuple[str, ...], stamp: Stamp) -> Image.Image:
-    """The picture in one of these modes, of which the last is for what is none of them."""
+    """The picture in one of these modes. The last is for a picture that has none of them."""
     if picture.mode.startswith("I") or picture.mode == "F":
-        picture = _of_more_bits(picture, modes)
+        picture = _of_high_bit_depth(picture, modes)
     if picture.mode in modes:
         return picture
     if picture.mode in ("CMYK", "LAB"):
@@ -30,7 +30,7 @@ def as_mode(picture: Image.Image, modes: tuple[str, ...], stamp: Stamp) -> Image
     return _in_srgb(picture) if picture.mode == "L" else picture.convert("RGB")
 
 
-def _of_more_bits(picture: Image.Image, modes: tuple[str, ...]) -> Image.Image:
+def _of_high_bit_depth(picture: Image.Image, modes: tuple[str, ...]) -> Image.Image:
     if "I;16" in modes and picture.mode != "F":
         return picture.convert("I;16")
     levels = picture.convert("F")
@@ -45,7 +45,7 @@ def _of_more_bits(picture: Image.Image, modes: tuple[str, ...]) -> Image.Image:
 
 
 def _in_srgb(picture: Image.Image) -> Image.Image:
-    """As RGB, by the picture's own profile if it has one that fits."""
+    """The picture as RGB, by its own profile if that fits its mode."""
     info = {key: value for key, value in picture.info.items() if key != "icc_profile"}
     into_srgb = compositing.transform(picture.info.get("icc_profile"), picture.mode, to_srgb=True)
     seen = picture.convert("RGB") if into_srgb is None else into_srgb.apply(picture)

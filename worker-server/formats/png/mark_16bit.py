@@ -27,11 +27,11 @@ def mark_png_16bit(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> byte
     source = chunks.read(path.read_bytes())
     overlay = stamp.overlay(image.size, metadata.orientation(source))
     if overlay is None:
-        image.load()  # raises where the image is damaged
+        image.load()  # it may be damaged all the same
         return metadata.with_kept(source, source, stamp)
     mode = _MODES[str(image.tile[0].args)]
     bands = len(mode)
-    before = libvips.png_box(path, overlay.box, bands)
+    before = libvips.png_region(path, overlay.box, bands)
     samples = array("H", before)
     alpha = Alpha.STRAIGHT if mode.endswith("A") else None
     kind = Pixels(mode.removesuffix("A"), bands, alpha, 0, _WHITE)
@@ -40,7 +40,7 @@ def mark_png_16bit(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> byte
     stamp.compare(before, samples.tobytes())
     shape = libvips.Shape(overlay.logo.width, overlay.logo.height, bands, _DEPTH)
     corner, interlace = (overlay.left, overlay.top), bool(image.info.get("interlace"))
-    new = libvips.png_with_box(path, samples.tobytes(), shape, corner, interlace=interlace)
+    new = libvips.png_with_region(path, samples.tobytes(), shape, corner, interlace=interlace)
     colours = [part for part in source if part.name in (b"IHDR", b"PLTE", b"tRNS")]
     pixels = [part for part in chunks.read(new) if part.name in (b"IDAT", b"IEND")]
     return metadata.with_kept([*colours, *pixels], source, stamp)

@@ -1,14 +1,17 @@
-"""TIFF as a container (TIFF 6.0 section 2; BigTIFF as libtiff describes it): what lies where.
+"""TIFF as a container: directories, their tags, and where values and strips are.
 
-A TIFF is marked where it stands: directories, tags, maker notes, whatever the file holds and
-whoever knows what it means, keep their places and their bytes. What is new goes into the room
-that its predecessor leaves, or to the end.
+TIFF 6.0 section 2; BigTIFF as libtiff describes it. A TIFF is changed in place: directories, tags
+and maker notes keep their offsets and their bytes. New data goes where the data it replaces was,
+or to the end.
 """
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from PIL.ExifTags import Base as Tag
 
 from errors import ImageRejected
 from formats.tiff.codec.layout import damaged
@@ -17,37 +20,38 @@ _TYPE_CODES = {
     1: "B", 2: "B", 3: "H", 4: "I", 5: "8s", 6: "b", 7: "B", 8: "h", 9: "i", 10: "8s",
     11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q",
 }  # fmt: skip
-_SHORT, _LONG, _LONG8 = 3, 4, 16
-SUB_IFDS, EXIF, GPS, INTEROPERABILITY, GLOBAL_PARAMETERS = 330, 34665, 34853, 40965, 400
-_PICTURES = (SUB_IFDS,)
-_TABLES = (EXIF, GPS, INTEROPERABILITY, GLOBAL_PARAMETERS)
+_SHORT, _LONG, _IFD, _LONG8, _IFD8 = 3, 4, 13, 16, 18
+_GLOBAL_PARAMETERS = 400  # TIFF-FX (RFC 2301)
+TABLES = (Tag.ExifOffset, Tag.GPSInfo, Tag.ExifInteroperabilityOffset, _GLOBAL_PARAMETERS)
 
-# What honest files stay below: pages of a long scan or a microscope's stack; strips of one row.
+# Real files stay below: pages of a long scan or a microscope's stack; strips of one row.
 _MAX_DIRECTORIES, _MAX_ENTRIES, _MAX_VALUES = 10_000, 4096, 2_000_000
+
+Range = tuple[int, int]  # start and end of some bytes of the file
 
 
 class Entry(NamedTuple):
     tag: int
-    kind: int
+    type: int
     number: int  # of values
-    at: int  # of the entry itself
-    start: int  # of its value, in the entry or elsewhere
+    at: int  # where the entry is
+    start: int  # where its value is: in the entry or elsewhere
     end: int
 
 
 @dataclass
 class Directory:
-    """kind: what led to it. A page, a picture beside one (SubIFDs), a table of tags (EXIF)."""
+    """A page, a picture beside a page (SubIFDs), or a table of tags (EXIF, GPS)."""
 
     offset: int
-    pointer: int  # where its offset stands
-    tag: int | None  # the one that led here, None for the chain of pages
+    pointer: int  # where its offset is stored
+    tag: int | None  # the tag that points to it; None in the chain of pages
     entries: dict[int, Entry] = field(default_factory=dict)
     end: int = 0  # of the entries; the offset of the next directory follows
 
     @property
     def is_picture(self) -> bool:
-        return self.tag is None or self.tag in _PICTURES
+        return self.tag in (None, Tag.SubIFDs)
 
 
 class TiffFile:
@@ -57,15 +61,15 @@ class TiffFile:
         self.data = bytearray(content)
         self.order = {b"II": "<", b"MM": ">"}.get(content[:2], "")
         self.is_big = 43 in content[2:4]
-        self._offset = "Q" if self.is_big else "I"
-        self._number = "Q" if self.is_big else "H"
-        self._inline = 8 if self.is_big else 4
-        self._entry_size = 12 + self._inline - 4 + (4 if self.is_big else 0)
+        # struct's codes of an offset and of a count of entries, bytes of an offset and of an entry
+        self._offset, self._count, self._inline, self._entry_size = (
+            ("Q", "Q", 8, 20) if self.is_big else ("I", "H", 4, 12)
+        )
         if not self.order:
             raise damaged("no TIFF header")
-        self._taken: list[tuple[int, int]] = []
-        self._alone: set[tuple[int, int]] = set()  # what nothing else overlaps
-        self._room: list[tuple[int, int]] = []
+        self._used: list[Range] = []
+        self._unshared: set[Range] = set()  # used ranges that overlap no other
+        self._free: list[Range] = []
         self.directories = self._read_directories()
 
     def unpack(self, code: str, at: int) -> int:
@@ -79,26 +83,37 @@ class TiffFile:
         return bytes(self.data[entry.start : entry.end])
 
     def values(self, entry: Entry | None, default: tuple[int, ...] = ()) -> tuple[int, ...]:
-        """A tag's integers; default where it is missing or holds something else."""
-        code = _TYPE_CODES.get(entry.kind, "") if entry else ""
+        """A tag's integers; default where the tag is missing or holds something else."""
+        code = _TYPE_CODES.get(entry.type, "") if entry else ""
         if entry is None or code not in ("B", "H", "I", "Q"):
             return default
-        count = min(entry.number, (entry.end - entry.start) // struct.calcsize(code))
-        if entry.number > _MAX_VALUES or count < entry.number:
+        present = (entry.end - entry.start) // struct.calcsize(code)
+        if entry.number > min(present, _MAX_VALUES):
             raise damaged(f"tag {entry.tag} says it has {entry.number} values")
-        found = struct.unpack_from(f"{self.order}{count}{code}", self.data, entry.start)
+        found = struct.unpack_from(f"{self.order}{entry.number}{code}", self.data, entry.start)
         return found or default
 
-    def free(self, start: int, end: int) -> None:
-        """Overwrite what is no longer wanted, and give its room away; not if another uses it."""
-        if (start, end) in self._alone and 0 < start < end <= len(self.data):
-            self.data[start:end] = bytes(end - start)
-            self._room.append((start, end))
+    def reserve(self, ranges: list[Range]) -> None:
+        """Register the bytes of the pictures' strips and tiles, before any are freed."""
+        self._used += ranges
+        self._used.sort()
+        reached = 0
+        following = [*(start for start, _ in self._used[1:]), math.inf]
+        for (start, end), next_start in zip(self._used, following, strict=True):
+            if reached <= start and end <= next_start:
+                self._unshared.add((start, end))
+            reached = max(reached, end)
 
-    def settle(self, chunks: list[bytes]) -> list[int]:
-        """Where each chunk lies from now on: in free room, or at the end."""
-        self._room = _joined(self._room)
-        return [self._place(chunk) for chunk in chunks]
+    def free(self, start: int, end: int) -> None:
+        """Overwrite bytes that are no longer needed, for new data; not if others overlap them."""
+        if (start, end) in self._unshared and 0 < start < end <= len(self.data):
+            self.data[start:end] = bytes(end - start)
+            self._free.append((start, end))
+
+    def store(self, chunks: list[bytes]) -> list[int]:
+        """Put each chunk into free space or at the end. Returns their offsets."""
+        self._free = _joined(self._free)
+        return [self._store(chunk) for chunk in chunks]
 
     def rewrite(
         self, directory: Directory, dropped: set[int], new: dict[int, tuple[int, ...]]
@@ -115,20 +130,18 @@ class TiffFile:
                 self.free(entry.start, entry.end)
         for tag, values in new.items():
             kept[tag] = self._entry(tag, values)
-        following = bytes(self.data[directory.end : directory.end + struct.calcsize(self._offset)])
-        content = struct.pack(self.order + self._number, len(kept))
-        content += b"".join(kept[tag] for tag in sorted(kept)) + following.ljust(
-            self._inline, b"\0"
-        )
-        room = directory.end + self._inline - directory.offset
-        if len(content) <= room:
-            self.data[directory.offset : directory.offset + room] = content.ljust(room, b"\0")
+        following = bytes(self.data[directory.end : directory.end + self._inline])
+        content = struct.pack(self.order + self._count, len(kept))
+        content += b"".join(kept[tag] for tag in sorted(kept)) + following
+        size = directory.end + self._inline - directory.offset
+        if len(content) <= size:
+            self.data[directory.offset : directory.offset + size] = content.ljust(size, b"\0")
         else:
             offset = self._append(content)
             struct.pack_into(self.order + self._offset, self.data, directory.pointer, offset)
 
     def blank(self, directory: Directory) -> None:
-        """Overwrite a directory that nothing leads to, and what it holds."""
+        """Overwrite a directory that no tag points to any more, and its values."""
         for entry in directory.entries.values():
             self.free(entry.start, entry.end)
         self.free(directory.offset, directory.end + self._inline)
@@ -137,16 +150,16 @@ class TiffFile:
         kind = _SHORT if max(values) < 2**16 else _LONG8 if self.is_big else _LONG
         value = struct.pack(f"{self.order}{len(values)}{_TYPE_CODES[kind]}", *values)
         if len(value) > self._inline:
-            value = struct.pack(self.order + self._offset, self._place(value))
+            value = struct.pack(self.order + self._offset, self._store(value))
         head = struct.pack(f"{self.order}HH{self._offset}", tag, kind, len(values))
         return head + value.ljust(self._inline, b"\0")
 
-    def _place(self, chunk: bytes) -> int:
-        for number, (start, end) in enumerate(self._room):
+    def _store(self, chunk: bytes) -> int:
+        for number, (start, end) in enumerate(self._free):
             if end - start >= len(chunk):
                 self.data[start : start + len(chunk)] = chunk
                 # Offsets are even (TIFF 6.0 section 2).
-                self._room[number] = (min(end, start + len(chunk) + len(chunk) % 2), end)
+                self._free[number] = (min(end, start + len(chunk) + len(chunk) % 2), end)
                 return start
         return self._append(chunk)
 
@@ -157,19 +170,11 @@ class TiffFile:
         self.data.extend(bytes(offset - len(self.data)) + chunk)
         return offset
 
-    def take(self, ranges: list[tuple[int, int]]) -> None:
-        """Say what the pictures' strips and tiles use, before any of it is freed."""
-        self._taken += ranges
-        self._taken.sort()
-        reached = 0
-        for number, (start, end) in enumerate(self._taken):
-            following = self._taken[number + 1][0] if number + 1 < len(self._taken) else end
-            if reached <= start and end <= following:
-                self._alone.add((start, end))
-            reached = max(reached, end)
-
     def _read_directories(self) -> list[Directory]:
-        """The pages in order, each followed by what its tags lead to. A chain that loops ends."""
+        """The pages in order, each followed by the directories that its tags point to.
+
+        A chain that loops is cut where it closes.
+        """
         found: list[Directory] = []
         seen: set[int] = set()
         waiting: list[tuple[int, int | None]] = [(8 if self.is_big else 4, None)]
@@ -190,49 +195,50 @@ class TiffFile:
             except ImageRejected:
                 if directory.is_picture:
                     raise
-                continue  # a table of tags that is damaged stays as it is
+                continue  # a damaged table of tags stays as it is
             found.append(directory)
             if directory.is_picture:
                 waiting.append((directory.end, tag))
-            waiting += reversed(list(self._led_to(directory)))
+            waiting += reversed(list(self._pointers(directory)))
         return found
 
-    def _led_to(self, directory: Directory) -> Iterator[tuple[int, int | None]]:
-        """Where the offsets of directories stand that directory's tags lead to."""
-        for tag in (*_PICTURES, *_TABLES):
+    def _pointers(self, directory: Directory) -> Iterator[tuple[int, int]]:
+        """Where the directory's tags store the offsets of other directories, and these tags."""
+        for tag in (Tag.SubIFDs, *TABLES):
             entry = directory.entries.get(tag)
-            if entry is None or entry.kind not in (_LONG, 13, _LONG8, 18):
+            if entry is None or entry.type not in (_LONG, _IFD, _LONG8, _IFD8):
                 continue
-            size = struct.calcsize(_TYPE_CODES[entry.kind])
-            if size != self._inline:  # offsets of the other TIFF's size: nobody reads these
+            size = struct.calcsize(_TYPE_CODES[entry.type])
+            if size != self._inline:  # no reader takes BigTIFF's offsets in a TIFF, or TIFF's there
                 continue
-            stop = entry.end if tag in _PICTURES else entry.start + size
+            stop = entry.end if tag is Tag.SubIFDs else entry.start + size
             for at in range(entry.start, min(stop, entry.end) - size + 1, size):
                 yield at, tag
 
     def _read(self, directory: Directory) -> None:
-        number = self.unpack(self._number, directory.offset)
-        first = directory.offset + struct.calcsize(self._number)
-        directory.end = first + number * self._entry_size
-        if number > _MAX_ENTRIES or directory.end > len(self.data):
-            raise damaged(f"a directory says it has {number} entries")
-        # The file may end in the offset of the next one. What is appended must not become that.
+        count = self.unpack(self._count, directory.offset)
+        first = directory.offset + struct.calcsize(self._count)
+        directory.end = first + count * self._entry_size
+        if count > _MAX_ENTRIES or directory.end > len(self.data):
+            raise damaged(f"a directory says it has {count} entries")
+        # The file may lack the offset of the next directory. Data that is appended must not
+        # become that offset.
         self.data.extend(bytes(max(0, directory.end + self._inline - len(self.data))))
-        self._taken.append((directory.offset, directory.end + self._inline))
+        self._used.append((directory.offset, directory.end + self._inline))
         for at in range(first, directory.end, self._entry_size):
-            tag, kind, count = struct.unpack_from(f"{self.order}HH{self._offset}", self.data, at)
-            size = count * struct.calcsize("=" + _TYPE_CODES.get(kind, "B"))
+            tag, kind, number = struct.unpack_from(f"{self.order}HH{self._offset}", self.data, at)
+            size = number * struct.calcsize("=" + _TYPE_CODES.get(kind, "B"))
             start = at + self._entry_size - self._inline
             if size > self._inline:
                 start = self.unpack(self._offset, start)
-                self._taken.append((start, start + size))
+                self._used.append((start, start + size))
             end = min(start + size, len(self.data))
-            directory.entries.setdefault(tag, Entry(tag, kind, count, at, start, max(start, end)))
+            directory.entries.setdefault(tag, Entry(tag, kind, number, at, start, max(start, end)))
 
 
-def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _joined(ranges: list[Range]) -> list[Range]:
     """Ranges that touch made one, in order."""
-    joined: list[tuple[int, int]] = []
+    joined: list[Range] = []
     for start, end in sorted(ranges):
         if joined and joined[-1][1] == start:
             joined[-1] = (joined[-1][0], end)

@@ -1,41 +1,37 @@
-"""TIFF: the logo on each page, in the strips or tiles it touches; all else stays as it lies."""
+"""TIFF: the logo on each page. Only the strips or tiles that it touches are written anew."""
 
 from pathlib import Path
 
 from PIL import Image
+from PIL.ExifTags import Base as Tag
 
 from drawing.stamp import Stamp
 from errors import ImageRejected
-from formats.tiff import metadata, palette, region
-from formats.tiff import samples as tiff_samples
+from formats.tiff import metadata, palette, region, samples
 from formats.tiff.codec import codec
-from formats.tiff.codec.layout import OLD_JPEG, damaged
-from formats.tiff.file import SUB_IFDS, Directory, TiffFile
+from formats.tiff.codec.layout import OLD_JPEG, PALETTE, damaged
+from formats.tiff.file import Directory, TiffFile
 from formats.tiff.page import Page
-from formats.tiff.region import Box, Plane
+from formats.tiff.region import Plane, Region
 from options import Metadata
 
-_SUBFILE_TYPE, _REDUCED, _MASK = 254, 1, 4
-_ORIENTATION, _ICC_PROFILE, _WIDTH = 274, 34675, 256
-_PALETTE = 3
-
-Tags = dict[int, tuple[int, ...]]
+_REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 
 
-def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
+def mark_tiff(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     """The file with the logo on every page and on every smaller copy of a page."""
     file = TiffFile(path.read_bytes())
     pages, unmarked = _pages(file)
     _check_pixels(pages, stamp)
-    file.take([place for page in pages for place in page.ranges])
-    new = {page.directory.offset: _mark(page, stamp) for page in pages}
+    file.reserve([place for page in pages for place in page.ranges])
+    new = {page.directory.offset: _mark_page(page, stamp) for page in pages}
     policy: Metadata = stamp.options.metadata
     for directory in file.directories:
-        tags, gone = new.get(directory.offset, ({}, set()))
-        gone = gone | metadata.dropped(file, directory, policy)
-        gone |= {SUB_IFDS} if unmarked else set()
-        if tags or gone & directory.entries.keys():
-            file.rewrite(directory, gone, tags)
+        tags = new.get(directory.offset, {})
+        dropped = metadata.dropped(file, directory, policy)
+        dropped |= {Tag.SubIFDs} if unmarked else set()
+        if tags or dropped & directory.entries.keys():
+            file.rewrite(directory, dropped, tags)
     metadata.blank(file, policy)
     if unmarked:
         stamp.note("Smaller copies beside a page could not be marked; they are gone.")
@@ -43,13 +39,13 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
 
 
 def _pages(file: TiffFile) -> tuple[list[Page], list[Directory]]:
-    """The pictures to mark; small ones that cannot be."""
+    """The pictures to mark, and smaller copies that cannot be marked."""
     pages: list[Page] = []
     unmarked: list[Directory] = []
     for directory in file.directories:
-        if not directory.is_picture or (directory.tag and _WIDTH not in directory.entries):
+        if not directory.is_picture or (directory.tag and Tag.ImageWidth not in directory.entries):
             continue
-        subfile = file.values(directory.entries.get(_SUBFILE_TYPE), (0,))[0]
+        subfile = file.values(directory.entries.get(Tag.NewSubfileType), (0,))[0]
         if subfile & _MASK:
             continue
         try:
@@ -72,10 +68,7 @@ def _checked(file: TiffFile, directory: Directory) -> Page:
     if compression not in codec.KNOWN:
         detail = f"TIFFs with compression {compression} cannot be watermarked."
         raise ImageRejected("unsupported_mode", detail)
-    if page.photometric == _PALETTE:
-        palette.check(page)
-    else:
-        tiff_samples.check(page)
+    (palette if page.photometric == PALETTE else samples).check(page)
     return page
 
 
@@ -87,22 +80,21 @@ def _check_pixels(pages: list[Page], stamp: Stamp) -> None:
         raise ImageRejected("too_many_pixels", detail)
 
 
-def _mark(page: Page, stamp: Stamp) -> tuple[Tags, set[int]]:
-    """Put the logo on a page. Returns what its directory has to say now, and no longer."""
-    overlay = stamp.overlay(page.size, page.number(_ORIENTATION, 1))
-    entry = page.directory.entries.get(_ICC_PROFILE)
-    profile = page.file.raw(entry) if entry else None
+def _mark_page(page: Page, stamp: Stamp) -> dict[int, tuple[int, ...]]:
+    """Put the logo on a page. Returns the tags whose values change."""
+    overlay = stamp.overlay(page.size, page.number(Tag.Orientation, 1))
+    profile = page.raw(Tag.InterColorProfile)
     if overlay is None:
-        region.read_through(page, None)
-        return {}, set()
-    if page.photometric == _PALETTE:
-        return palette.mark(page, overlay, profile, stamp), set()
-    box = Box(*overlay.box).aligned(page)
-    levels = region.read_through(page, box)
-    planes = [Plane(page, box, segments) for segments in page.planes]
-    samples = region.together([plane.gather() for plane in planes], page.bits // 8)
-    logo = Image.new("RGBA", box.size)
-    logo.paste(overlay.logo, (overlay.left - box.left, overlay.top - box.top))
-    marked = tiff_samples.put_on(page, samples, logo, profile, levels)
-    stamp.compare(samples, marked)
-    return region.rewritten(page, planes, marked), set()
+        region.check_rest(page, None)
+        return {}
+    if page.photometric == PALETTE:
+        return palette.mark_page(page, overlay, profile, stamp)
+    area = Region(*overlay.box).aligned(page)
+    levels = region.check_rest(page, area)
+    planes = [Plane(page, area, segments) for segments in page.planes]
+    before = region.interleaved([plane.read() for plane in planes], page.bits // 8)
+    logo = Image.new("RGBA", area.size)
+    logo.paste(overlay.logo, (overlay.left - area.left, overlay.top - area.top))
+    after = samples.put_on(page, before, logo, profile, levels)
+    stamp.compare(before, after)
+    return region.rewritten(page, planes, after)

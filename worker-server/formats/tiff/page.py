@@ -1,24 +1,22 @@
-"""One picture of a TIFF: its geometry, and its pixels strip by strip (TIFF 6.0 sections 8, 15)."""
+"""One picture of a TIFF: its geometry, and its pixels by strips or tiles (TIFF 6.0, 8 and 15)."""
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
 from PIL import UnidentifiedImageError
+from PIL.ExifTags import Base as Tag
 
 from errors import ImageRejected
-from formats.tiff.codec import codec, ycbcr
-from formats.tiff.codec.layout import CCITT_G4, LZW, NONE, Layout, damaged
-from formats.tiff.file import Directory, TiffFile
+from formats.tiff.codec import codec
+from formats.tiff.codec.layout import CCITT_G4, LZW, NONE, UNSIGNED, Layout, damaged
+from formats.tiff.file import Directory, Range, TiffFile
 
-STRIP_OFFSETS, ROWS_PER_STRIP, STRIP_BYTES = 273, 278, 279
-TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_BYTES = 322, 323, 324, 325
-_SEPARATE = 2
-_RGB, _PALETTE, _CMYK, _YCBCR, _LAB, _ICC_LAB = 2, 3, 5, 6, 8, 9
-_COLOURS = {_RGB: 3, _CMYK: 4, _YCBCR: 3, _LAB: 3, _ICC_LAB: 3}
+_SEPARATE = 2  # PlanarConfiguration: each sample has strips of its own
 _BATCH_BYTES = 8_000_000
-_MOST_SAMPLES = 64
-_MOST_IN_A_TILE = 16_000_000  # pixels; tiles reach beyond small pictures
+_MAX_SAMPLES = 64
+_MAX_TILE_PIXELS = 16_000_000  # beyond the picture's own: tiles may be larger than it
 
 
 class Segment(NamedTuple):
@@ -35,20 +33,20 @@ class Page:
 
     def __init__(self, file: TiffFile, directory: Directory) -> None:
         self.file, self.directory = file, directory
-        self.width, self.height = self.number(256), self.number(257)
-        self.photometric = self.number(262, 0)
-        self.samples = self.number(277, 1)
-        bits = self.values(258, (1,))
+        self.width, self.height = self.number(Tag.ImageWidth), self.number(Tag.ImageLength)
+        self.photometric = self.number(Tag.PhotometricInterpretation, 0)
+        self.samples = self.number(Tag.SamplesPerPixel, 1)
+        bits = self.values(Tag.BitsPerSample, (1,))
         bits = (bits if len(bits) > 1 else bits * self.samples)[: self.samples]
-        if not (self.width and self.height and 0 < self.samples <= _MOST_SAMPLES):
+        if not (self.width and self.height and 0 < self.samples <= _MAX_SAMPLES):
             raise damaged("it has no size")
         if len(bits) != self.samples or len(set(bits)) != 1:
-            raise _unsupported(f"samples of {bits} bits")
+            detail = f"TIFFs with samples of {bits} bits cannot be watermarked."
+            raise ImageRejected("unsupported_mode", detail)
         self.bits = bits[0]
-        self.is_separate = self.number(284, 1) == _SEPARATE and self.samples > 1
-        self.colours = _COLOURS.get(self.photometric, 1)
-        self.extras = self.values(338)
-        self.is_tiled = TILE_OFFSETS in directory.entries or TILE_WIDTH in directory.entries
+        self.is_separate = self.number(Tag.PlanarConfiguration, 1) == _SEPARATE and self.samples > 1
+        self.extras = self.values(Tag.ExtraSamples)
+        self.is_tiled = not directory.entries.keys().isdisjoint((Tag.TileOffsets, Tag.TileWidth))
         self.layout = self._layout()
 
     def number(self, tag: int, default: int = 0) -> int:
@@ -57,23 +55,26 @@ class Page:
     def values(self, tag: int, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         return self.file.values(self.directory.entries.get(tag), default)
 
+    def raw(self, tag: int) -> bytes | None:
+        entry = self.directory.entries.get(tag)
+        return self.file.raw(entry) if entry else None
+
     @property
     def size(self) -> tuple[int, int]:
         return self.width, self.height
 
     @cached_property
     def planes(self) -> list[list[Segment]]:
-        """The strips or tiles of each plane, row by row; one plane unless samples are apart."""
-        layout, found = self.layout, []
-        across, down = -(-self.width // layout.width), -(-self.height // layout.height)
+        """The strips or tiles of each plane, row by row. Only separate samples have many planes."""
+        across, down = -(-self.width // self.layout.width), -(-self.height // self.layout.height)
         each = across * down
         count = self.samples if self.is_separate else 1
         if each * count > len(self.offsets):
             raise damaged(f"it has {len(self.offsets)} of {each * count} strips or tiles")
-        for plane in range(count):
-            numbers = range(plane * each, (plane + 1) * each)
-            found.append([self._segment(number, number % each, across) for number in numbers])
-        return found
+        return [
+            [self._segment(plane * each + place, place, across) for place in range(each)]
+            for plane in range(count)
+        ]
 
     def _segment(self, number: int, place: int, across: int) -> Segment:
         layout = self.layout
@@ -83,17 +84,20 @@ class Page:
 
     @cached_property
     def offsets(self) -> tuple[int, ...]:
-        return self.values(TILE_OFFSETS if self.is_tiled else STRIP_OFFSETS) or self.values(273)
+        tiles = self.values(Tag.TileOffsets) if self.is_tiled else ()
+        return tiles or self.values(Tag.StripOffsets)
 
     @cached_property
-    def ranges(self) -> list[tuple[int, int]]:
-        """From where to where each strip or tile lies in the file."""
-        counts = self.values(TILE_BYTES if self.is_tiled else STRIP_BYTES) or self.values(279)
-        if self.layout.compression == NONE:  # as long as they must be, whatever is said
-            counts = tuple(self._plain_bytes(number) for number in range(len(self.offsets)))
-        elif len(counts) < len(self.offsets):
-            counts += (len(self.file.data),) * (len(self.offsets) - len(counts))
+    def ranges(self) -> list[Range]:
+        """Where in the file each strip or tile starts and ends."""
+        counts = self.values(Tag.TileByteCounts) if self.is_tiled else ()
+        counts = counts or self.values(Tag.StripByteCounts)
         end = len(self.file.data)
+        if self.layout.compression == NONE:  # some files have wrong counts: their sizes are known
+            segments = [segment for plane in self.planes for segment in plane]
+            counts = tuple(math.prod(self.layout.packed_size(each.rows)) for each in segments)
+        elif len(counts) < len(self.offsets):
+            counts += (end,) * (len(self.offsets) - len(counts))
         return [
             (start, min(start + count, end))
             for start, count in zip(self.offsets, counts, strict=False)
@@ -104,15 +108,15 @@ class Page:
         return bytes(self.file.data[start:end])
 
     @cached_property
-    def is_all_or_nothing(self) -> bool:
-        """Whether strips of old and of new make would not go together: LZW before TIFF 6.0."""
+    def is_old_lzw(self) -> bool:
+        """Whether its LZW is older than TIFF 6.0. No file may mix the two kinds."""
         if self.layout.compression != LZW:
             return False
         start, end = self.ranges[0]
         return end > start + 1 and self.file.data[start] == 0 and self.file.data[start + 1] % 2 == 1
 
     def batches(self, segments: list[Segment]) -> Iterator[list[Segment]]:
-        """Segments one after the other, as many at a time as memory is to hold."""
+        """Consecutive segments, as many at a time as memory should hold."""
         each = max(1, _BATCH_BYTES // (self.layout.stride * self.layout.height))
         for start in range(0, len(segments), each):
             yield segments[start : start + each]
@@ -124,45 +128,29 @@ class Page:
         except UnidentifiedImageError:
             raise damaged("a strip or tile cannot be decoded") from None
 
-    def _plain_bytes(self, number: int) -> int:
-        layout = self.layout
-        down = -(-self.height // layout.height)
-        rows = layout.height
-        if not self.is_tiled:
-            rows = min(rows, self.height - number % down * rows)
-        stride, lines = layout.stride, rows
-        if layout.unit != (1, 1):
-            stride, lines = ycbcr.packed_size(layout, rows)
-        return stride * lines
-
     def _layout(self) -> Layout:
-        width = self.number(TILE_WIDTH) if self.is_tiled else self.width
-        rows = self.number(ROWS_PER_STRIP, self.height) or self.height
-        height = self.number(TILE_HEIGHT) if self.is_tiled else min(rows, self.height)
-        if not (width and height) or width * height > _MOST_IN_A_TILE + self.width * self.height:
+        width = self.number(Tag.TileWidth) if self.is_tiled else self.width
+        rows = self.number(Tag.RowsPerStrip, self.height) or self.height
+        height = self.number(Tag.TileLength) if self.is_tiled else min(rows, self.height)
+        if not (width and height) or width * height > _MAX_TILE_PIXELS + self.width * self.height:
             raise damaged("it has no size")
-        entry = self.directory.entries.get(347)
-        fax = 293 if self.number(259, 1) == CCITT_G4 else 292
+        compression = self.number(Tag.Compression, 1)
         return Layout(
             width=width,
             height=height,
             samples=1 if self.is_separate else self.samples,
             bits=self.bits,
-            sample_format=self.number(339, 1),
+            sample_format=self.number(Tag.SampleFormat, UNSIGNED),
             order=self.file.order,
-            compression=self.number(259, 1),
-            predictor=self.number(317, 1),
-            fill_order=self.number(266, 1),
+            compression=compression,
+            predictor=self.number(Tag.Predictor, 1),
+            fill_order=self.number(Tag.FillOrder, 1),
             photometric=self.photometric,
-            fax_options=self.number(fax, 0),
-            subsampling=self.values(530, (2, 2)),
-            jpeg_tables=self.file.raw(entry) if entry else b"",
+            fax_options=self.number(Tag.T6Options if compression == CCITT_G4 else Tag.T4Options),
+            subsampling=self.values(Tag.YCbCrSubSampling, (2, 2)),
+            jpeg_tables=self.raw(Tag.JPEGTables) or b"",
         )
 
 
 def rows_of(segments: list[Segment]) -> int:
     return sum(segment.rows for segment in segments)
-
-
-def _unsupported(what: str) -> ImageRejected:
-    return ImageRejected("unsupported_mode", f"TIFFs with {what} cannot be watermarked.")

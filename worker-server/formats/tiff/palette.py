@@ -1,70 +1,64 @@
 """The logo on a TIFF picture with a palette (TIFF 6.0 section 5)."""
 
 from PIL import Image
+from PIL.ExifTags import Base as Tag
 
 from drawing import compositing
 from drawing.stamp import Overlay, Stamp
 from errors import ImageRejected
 from formats.tiff import region
 from formats.tiff.page import Page
-from formats.tiff.region import Box, Plane
+from formats.tiff.region import Plane, Region
 
-_COLOUR_MAP = 320
+_KNOWN = {(1, 1), (2, 1), (4, 1), (8, 1), (8, 2)}  # bits and samples; the second is alpha
 
 
 def check(page: Page) -> None:
-    """Raise ImageRejected for samples that mark does not know."""
-    alone, with_alpha = (1,), (2,)
-    known = {(bits, 1) for bits in (1, 2, 4, 8)} | {(8, 2)}
-    if (page.bits, page.samples) not in known or (page.samples,) not in (alone, with_alpha):
+    """Raise ImageRejected for samples that mark_page does not know."""
+    if (page.bits, page.samples) not in _KNOWN:
         detail = f"TIFFs of a palette and {page.samples} x {page.bits} bits cannot be watermarked."
         raise ImageRejected("unsupported_mode", detail)
 
 
-def mark(
+def mark_page(
     page: Page, overlay: Overlay, profile: bytes | None, stamp: Stamp
 ) -> dict[int, tuple[int, ...]]:
-    """Returns the tags that have other values now."""
+    """Put the logo on the page. Returns the tags whose values change."""
     colours = 2**page.bits
-    levels = page.values(_COLOUR_MAP)
-    levels = (levels + (0,) * 3 * colours)[: 3 * colours]
-    is_deep = max(levels) > 255  # some writers fill only the lower byte
-    image = _unpacked(page, region.whole(page))
-    before = [
-        levels[number + part * colours] >> (8 if is_deep else 0)  # some only the upper one
-        for number in range(colours)
-        for part in range(3)
-    ]
+    levels = (page.values(Tag.ColorMap) + (0,) * 3 * colours)[: 3 * colours]
+    shift = 8 if max(levels) > 255 else 0  # some writers fill only the lower byte
+    image = _unpacked(page)
+    numbers = range(colours)
+    before = [levels[number + part * colours] >> shift for number in numbers for part in range(3)]
     image.putpalette(before)
     under = image.crop(overlay.box)
     compositing.composite(image, overlay.logo, (overlay.left, overlay.top), profile, colours)
     stamp.compare(under, image.crop(overlay.box))
-    after = ((image.getpalette() or []) + before[len(image.getpalette() or []) :])[: 3 * colours]
-    box = Box(*overlay.box).aligned(page)
-    planes = [Plane(page, box, segments) for segments in page.planes]
-    tags = region.rewritten(page, planes, _packed(page, image.crop(box)))
+    palette = image.getpalette() or []
+    after = (palette + before[len(palette) :])[: 3 * colours]
+    area = Region(*overlay.box).aligned(page)
+    planes = [Plane(page, area, segments) for segments in page.planes]
+    samples = image.crop(area).tobytes("raw", _raw_mode(page))
+    tags = region.rewritten(page, planes, samples)
     if after != before:
-        changed = list(levels)
-        for number in range(3 * colours):
-            if after[number] != before[number]:
-                changed[number // 3 + number % 3 * colours] = after[number] * (
-                    257 if is_deep else 1
-                )
-        tags[_COLOUR_MAP] = tuple(changed)
+        new = [after[3 * number + part] for part in range(3) for number in numbers]
+        tags[Tag.ColorMap] = tuple(
+            old if old >> shift == level else level * (257 if shift else 1)
+            for old, level in zip(levels, new, strict=True)
+        )
     return tags
 
 
-def _unpacked(page: Page, box: Box) -> Image.Image:
-    planes = [Plane(page, box, segments) for segments in page.planes]
-    samples = region.together([plane.gather() for plane in planes], 1)
+def _unpacked(page: Page) -> Image.Image:
+    whole = Region(0, 0, *page.size)
+    planes = [Plane(page, whole, segments) for segments in page.planes]
+    samples = region.interleaved([plane.read() for plane in planes], 1)
+    mode = "P" if page.samples == 1 else "PA"
+    return Image.frombytes(mode, page.size, samples, "raw", _raw_mode(page))
+
+
+def _raw_mode(page: Page) -> str:
+    """Pillow's name for the packing of the samples."""
     if page.samples == 2:
-        return Image.frombytes("PA", box.size, samples)
-    return Image.frombytes(
-        "P", box.size, samples, "raw", "P" if page.bits == 8 else f"P;{page.bits}"
-    )
-
-
-def _packed(page: Page, image: Image.Image) -> bytes:
-    if page.bits == 8:
-        return image.tobytes()
-    return image.tobytes("raw", f"P;{page.bits}")
+        return "PA"
+    return "P" if page.bits == 8 else f"P;{page.bits}"

@@ -1,13 +1,12 @@
 """The chunks a WebP file is made of (RFC 9649, sections in brackets)."""
 
 import struct
-from pathlib import Path
 from typing import NamedTuple
 
 from drawing.animation import Disposal, Frame
 from drawing.placement import PixelBox
 
-ALPHA, EXIF, XMP = 0x10, 0x08, 0x04  # what VP8X says there is [2.7]
+ALPHA, EXIF, XMP = 0x10, 0x08, 0x04  # flags of VP8X [2.7]
 _CHUNK_HEAD_BYTES, _ANMF_HEAD_BYTES = 8, 16
 _REPLACES, _CLEARS = 0x02, 0x01  # in ANMF [2.7.1.1]
 
@@ -23,7 +22,7 @@ class Chunk(NamedTuple):
 
 class Webp(NamedTuple):
     chunks: list[Chunk]
-    rest: bytes  # behind the end that the file's head tells
+    rest: bytes  # behind the end that the RIFF header states
 
     def first(self, name: bytes) -> bytes | None:
         return next((chunk.data for chunk in self.chunks if chunk.name == name), None)
@@ -48,12 +47,8 @@ class AnmfFrame(NamedTuple):
         return Chunk(b"ANMF", head + self.duration + bytes([self.flags]) + content)
 
 
-def read(path: Path) -> Webp:
-    """Raises ValueError where the file ends too soon."""
-    return parsed(path.read_bytes())
-
-
 def parsed(data: bytes) -> Webp:
+    """Raises ValueError where the file ends too early."""
     size = int.from_bytes(data[4:8], "little")
     end = 8 + size + size % 2
     return Webp(_split(data[12 : 8 + size]), data[end:])
@@ -64,15 +59,15 @@ def riff(chunks: list[Chunk]) -> bytes:
 
 
 def canvas_size(webp: Webp) -> tuple[int, int]:
-    """Of a file with a VP8X chunk, which each animation has."""
+    """Width and height in VP8X, which each animation has."""
     fields = webp.first(b"VP8X") or b""
     return _u24(fields, 4) + 1, _u24(fields, 7) + 1
 
 
 def anmf_frame(data: bytes) -> AnmfFrame:
-    """What an ANMF chunk holds. Raises ValueError."""
+    """The content of an ANMF chunk. Raises ValueError."""
     if len(data) < _ANMF_HEAD_BYTES:
-        raise ValueError("a frame ends in its head")
+        raise ValueError("a frame ends within its header")
     left, top = 2 * _u24(data, 0), 2 * _u24(data, 3)
     box: PixelBox = (left, top, left + _u24(data, 6) + 1, top + _u24(data, 9) + 1)
     flags = data[15]
@@ -82,7 +77,7 @@ def anmf_frame(data: bytes) -> AnmfFrame:
 
 
 def replacing(flags: int, *, keeps: bool = False) -> int:
-    """An ANMF's flags without blending, and if it keeps what it shows without disposal."""
+    """An ANMF's flags without blending; with keeps also without disposal."""
     return (flags & ~_CLEARS if keeps else flags) | _REPLACES
 
 

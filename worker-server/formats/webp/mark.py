@@ -1,4 +1,4 @@
-"""WebP, still and animated: the logo on its pictures, all other chunks carried over (RFC 9649)."""
+"""WebP, still and animated: the logo on its pictures; all other chunks are copied (RFC 9649)."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -21,19 +21,19 @@ from drawing.animation import (
 from drawing.placement import PixelBox
 from drawing.stamp import Overlay, Stamp
 from formats.webp import file
-from formats.webp import picture as webp_picture
 from formats.webp.file import ALPHA, EXIF, XMP, AnmfFrame, Chunk, Webp
+from formats.webp.picture import BITSTREAM, decoded, has_alpha, load, reencoded
 from metadata import filters
 from options import Metadata
 
-_GRID = 2  # ANMF counts a frame's place in pairs of pixels
+_GRID = 2  # ANMF stores half of a frame's left and top
 _NOTHING = Image.new("RGBA", (0, 0))
-_NO_METADATA = (b"VP8X", b"ICCP", b"ANIM", b"ANMF", *webp_picture.BITSTREAM)
+_NO_METADATA = (b"VP8X", b"ICCP", b"ANIM", b"ANMF", *BITSTREAM)
 _FILTERS = {b"EXIF": filters.exif, b"XMP ": filters.xmp}
 
 
-def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
-    webp = file.read(path)
+def mark_webp(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
+    webp = file.parsed(path.read_bytes())
     orientation = filters.orientation(webp.first(b"EXIF") or b"")
     if webp.first(b"ANMF") is None:
         chunks = _still(webp, image, stamp, orientation)
@@ -45,11 +45,11 @@ def marked(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
 
 
 def _still(webp: Webp, image: Image.Image, stamp: Stamp, orientation: int) -> list[Chunk]:
-    webp_picture.load(image)
+    load(image)
     if stamp.put_on(image, orientation, webp.first(b"ICCP")) is None:
         return webp.chunks
     pixels = image.width * image.height
-    return webp_picture.encoded(image, webp.chunks, stamp.options, pixels)
+    return reencoded(image, webp.chunks, stamp.options, pixels)
 
 
 def _animation(webp: Webp, stamp: Stamp, orientation: int) -> list[Chunk]:
@@ -76,7 +76,7 @@ def _mark(stamp: Stamp, overlay: Overlay, profile: bytes | None, area: Image.Ima
 def _in_place(
     frames: list[AnmfFrame], size: tuple[int, int], area: PixelBox, mark: Mark, stamp: Stamp
 ) -> Iterator[AnmfFrame]:
-    """Each frame with what it must draw; all else as it was. Raises NeedsWholeCanvasError."""
+    """The frames, those that draw in the area changed. Raises NeedsWholeCanvasError."""
     marking = Marking(size, area, mark, grid=_GRID)
     pixels = sum(across * down for across, down in (size_of(each.frame.box) for each in frames))
     for each in frames:
@@ -88,7 +88,7 @@ def _in_place(
             yield each
             continue
         larger = redrawn(picture or _picture(each), box, change)
-        chunks = webp_picture.encoded(larger, each.chunks, stamp.options, pixels)
+        chunks = reencoded(larger, each.chunks, stamp.options, pixels)
         flags = each.flags if change.blended else file.replacing(each.flags)
         yield each._replace(frame=Frame(change.box), flags=flags, chunks=chunks)
 
@@ -96,17 +96,17 @@ def _in_place(
 def _on_whole_canvases(
     frames: list[AnmfFrame], size: tuple[int, int], area: PixelBox, mark: Mark, stamp: Stamp
 ) -> Iterator[AnmfFrame]:
-    """Each frame replaced by all that is shown while it is: the same to the eye, only larger."""
+    """Each frame replaced by the whole canvas at its time: it looks the same, but is larger."""
     pixels = len(frames) * size[0] * size[1]
     shown = whole_canvases(size, area, mark, ((each.frame, _picture(each)) for each in frames))
     for each, canvas in zip(frames, shown, strict=True):
-        chunks = webp_picture.encoded(canvas, each.chunks, stamp.options, pixels)
+        chunks = reencoded(canvas, each.chunks, stamp.options, pixels)
         flags = file.replacing(each.flags, keeps=True)
         yield each._replace(frame=Frame((0, 0, *size)), flags=flags, chunks=chunks)
 
 
 def _picture(each: AnmfFrame) -> Image.Image:
-    return webp_picture.decoded(each.chunks, size_of(each.frame.box))
+    return decoded(each.chunks, size_of(each.frame.box))
 
 
 def _filtered(chunk: Chunk, policy: Metadata) -> Chunk | None:
@@ -118,17 +118,12 @@ def _filtered(chunk: Chunk, policy: Metadata) -> Chunk | None:
 
 
 def _with_flags(chunks: list[Chunk]) -> list[Chunk]:
-    """The chunks with a VP8X chunk, if there is one, that tells which of the others there are."""
+    """The chunks with the flags in VP8X, if there is one, true of the other chunks."""
     names = {chunk.name for chunk in chunks}
     frames = (file.anmf_frame(chunk.data) for chunk in chunks if chunk.name == b"ANMF")
-    has_alpha = any(webp_picture.has_alpha(frame.chunks) for frame in frames)
-
-    def said(flags: int) -> int:
-        for name, flag in ((b"EXIF", EXIF), (b"XMP ", XMP)):
-            flags = flags if name in names else flags & ~flag
-        return flags | ALPHA * has_alpha
-
+    added = ALPHA if any(has_alpha(frame.chunks) for frame in frames) else 0
+    removed = sum(flag for name, flag in ((b"EXIF", EXIF), (b"XMP ", XMP)) if name not in names)
     return [
-        Chunk(name, bytes([said(data[0])]) + data[1:]) if name == b"VP8X" else Chunk(name, data)
+        Chunk(name, bytes([data[0] & ~removed | added]) + data[1:] if name == b"VP8X" else data)
         for name, data in chunks
     ]

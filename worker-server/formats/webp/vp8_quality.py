@@ -1,35 +1,28 @@
-"""How good a lossy WebP is, told from its quantiser (RFC 6386, sections in brackets)."""
+"""The quality of a lossy WebP, computed from its quantiser (RFC 6386, sections in brackets)."""
 
-_HEAD_BYTES = 10  # of a key frame [9.1]
-_HEADER_BYTES = 64  # more than a frame header takes until its quantiser
+_TAG_BYTES = 10  # in front of a key frame's header [9.1]
+_HEADER_BYTES = 64  # the quantiser comes before
 _COARSEST = 127
 _SEGMENTS, _LOOP_FILTER_DELTAS = 4, 8
 
 
 class _BoolDecoder:
-    """Section 7.3, for the bits that are as likely 0 as 1: all of this header."""
+    """Section 7.3. In this header every bit has the probability one half."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._position = 2
-        self._value = int.from_bytes(data[:2], "big")
+        self._value = int.from_bytes(data, "big")
         self._range = 255
-        self._shifted = 0
+        self._following_bits = 8 * len(data) - 8
 
     def flag(self) -> bool:
         split = 1 + ((self._range - 1) * 128 >> 8)
-        is_set = self._value >= split << 8
+        is_set = self._value >= split << self._following_bits
         if is_set:
-            self._value -= split << 8
+            self._value -= split << self._following_bits
         self._range = self._range - split if is_set else split
         while self._range < 128:
-            self._value <<= 1
             self._range <<= 1
-            self._shifted += 1
-            if self._shifted == 8:
-                self._shifted = 0
-                self._value |= self._data[self._position]
-                self._position += 1
+            self._following_bits -= 1
         return is_set
 
     def number(self, bits: int) -> int:
@@ -44,7 +37,7 @@ class _BoolDecoder:
 
 
 def quality(bitstream: bytes) -> int:
-    """What libwebp is asked for to quantise like this VP8 chunk, 0 to 100. Raises IndexError."""
+    """The quality, 0 to 100, at which libwebp quantises like this VP8 chunk. Raises ValueError."""
     fineness = 1 - _quantiser(bitstream) / _COARSEST
     linear = fineness**3  # as in libwebp's quant_enc.c, QualityToCompression
     return round(100 * (linear * 1.5 if linear < 0.5 else (linear + 1) / 2))
@@ -52,7 +45,7 @@ def quality(bitstream: bytes) -> int:
 
 def _quantiser(bitstream: bytes) -> float:
     """The mean index of the luma's quantisers [9.3, 9.6]."""
-    header = _BoolDecoder(bitstream[_HEAD_BYTES : _HEAD_BYTES + _HEADER_BYTES])
+    header = _BoolDecoder(bitstream[_TAG_BYTES : _TAG_BYTES + _HEADER_BYTES])
     header.number(2)  # colour space, clamping
     segments: list[int] = []
     is_absolute = True

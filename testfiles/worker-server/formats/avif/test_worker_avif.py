@@ -9,7 +9,7 @@ import errors
 from drawing import compositing
 from drawing.stamp import Stamp
 from formats.avif import boxes
-from formats.codecs.encoding import out_of_memory_translated
+from formats.codecs.encoding import as_memory_error
 from options import Metadata, Options
 from support import images
 from support.marks import Marked, bundled_logo, distance, logo_box, mark
@@ -122,7 +122,7 @@ def test_on_pq_the_logo_is_as_bright_as_white_is(tmp_path: Path) -> None:
 def animation(plays: int | None = None) -> bytes:
     frames = [images.photo(seed, SIZE) for seed in range(3)]
     content = avif(frames[0], save_all=True, append_images=frames[1:], duration=[100, 250, 30])
-    return boxes.playing(content, plays)
+    return boxes.with_colours_and_loop(content, None, plays)
 
 
 def test_every_frame_of_an_animation_is_marked_and_shown_as_long(
@@ -169,7 +169,7 @@ def test_a_truncated_one_is_refused(tmp_path: Path, logo: Path, cut: float) -> N
         b"\0\0\0\0metaav1C",
     ],
 )
-def test_boxes_that_lie_are_read_as_far_as_they_go(tmp_path: Path, content: bytes) -> None:
+def test_boxes_of_wrong_lengths_are_read_as_far_as_they_go(tmp_path: Path, content: bytes) -> None:
     assert head_of(tmp_path, content)[:2] == (8, "4:2:0")
 
 
@@ -181,7 +181,7 @@ def test_boxes_that_lie_are_read_as_far_as_they_go(tmp_path: Path, content: byte
     ],
 )
 def test_a_codec_that_runs_out_of_memory_is_no_fault_of_the_image(sentence: str) -> None:
-    with pytest.raises(MemoryError), out_of_memory_translated():
+    with pytest.raises(MemoryError), as_memory_error():
         raise RuntimeError(sentence)
-    with pytest.raises(RuntimeError, match="damaged"), out_of_memory_translated():
+    with pytest.raises(RuntimeError, match="damaged"), as_memory_error():
         raise RuntimeError("it is damaged")

@@ -151,8 +151,8 @@ def test_an_animations_sound_is_gone_with_a_note(tmp_path: Path, logo: Path) -> 
 
 
 def test_the_image_sequence_of_a_heic_is_gone_with_a_note(tmp_path: Path, logo: Path) -> None:
-    film = animation()
-    movie = film[film.index(b"moov") - 4 : film.index(b"mdat") - 4]
+    animated = animation()
+    movie = animated[animated.index(b"moov") - 4 : animated.index(b"mdat") - 4]
     marked = mark(tmp_path, logo, images.encode(images.photo(1, SIZE), "HEIF") + movie)
     assert marked.notes == ["Its image sequence is not kept."]
 

@@ -142,9 +142,9 @@ def test_a_turned_photo_is_upright(
 def test_profile_exif_and_xmp_go_along(tmp_path: Path, logo: Path, target: OutputFormat) -> None:
     exif = Image.Exif()
     exif[0x010F] = "A maker of cameras"
-    carried = {"icc_profile": PROFILE, "exif": exif, "xmp": XMP}
+    blocks = {"icc_profile": PROFILE, "exif": exif, "xmp": XMP}
     kind = "WEBP" if target is OutputFormat.JPEG else "JPEG"
-    source = images.encode(PHOTO, kind, **carried)
+    source = images.encode(PHOTO, kind, **blocks)
     after = mark(tmp_path, logo, source, output_format=target).after
     assert after.info["icc_profile"] == PROFILE
     assert after.getexif()[0x010F] == "A maker of cameras"

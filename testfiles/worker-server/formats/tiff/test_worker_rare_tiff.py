@@ -192,3 +192,25 @@ def test_floats_with_their_own_predictor_are_predicted_again(
     beside = [bytes(image.insert(box, left, top).write_to_memory()) for image in (before, after)]
     assert beside[0] == beside[1]
     assert bytes(after.write_to_memory()) != pixels.tobytes()
+
+
+@pytest.mark.parametrize("height", [HEIGHT, HEIGHT - 1])
+def test_subsampled_ycbcr_of_any_height_changes_under_the_logo_only(
+    tmp_path: Path, logo: Path, height: int
+) -> None:
+    """A data unit has two rows of pixels, so that of an odd height the last row is not used."""
+    row = bytes([100] * 4 + [90, 160]) * (WIDTH // 2)
+    directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
+    tags = {256: WIDTH, 257: height, 258: (8, 8, 8), 259: NONE, 262: 6, 273: 0, 277: 3, 278: height}
+    for tag, value in {**tags, 279: len(row) * HEIGHT // 2, 530: (2, 2)}.items():
+        directory[tag] = value
+    source, target = tmp_path / "image.tif", tmp_path / "watermarked.tif"
+    with source.open("wb") as file:
+        directory.save(file)
+        file.write(row * (HEIGHT // 2))
+    watermark.watermark_file(source, logo, target, Options())
+    before, after = source.read_bytes(), target.read_bytes()
+    rest = len(row) * (HEIGHT // 2 - (10 + HEIGHT // 5) // 2 - 1)  # below the logo
+    assert len(after) == len(before)
+    assert after[-rest:] == before[-rest:]
+    assert after[:-rest] != before[:-rest]

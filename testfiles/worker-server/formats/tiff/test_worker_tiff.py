@@ -270,6 +270,6 @@ def test_old_style_jpeg_is_refused_with_what_to_do(tmp_path: Path, logo: Path) -
     content = bytearray(tiff(PHOTO, "jpeg"))
     entry = content.index(struct.pack("<HHI", 259, 3, 1))
     struct.pack_into("<H", content, entry + 8, 6)
-    with pytest.raises(errors.ImageRejected, match=r"old-style JPEG, .* Save it as JPEG") as told:
+    with pytest.raises(errors.ImageRejected, match=r"old-style JPEG, .* Save it as JPEG") as raised:
         mark(tmp_path, logo, bytes(content))
-    assert told.value.code == "not_encodable"
+    assert raised.value.code == "not_encodable"

@@ -1,4 +1,4 @@
-"""What is particular to WebP: chunks carried over, lossless stays so, lossy keeps its quality."""
+"""What is particular to WebP: chunks are copied, lossless stays so, lossy keeps its quality."""
 
 from io import BytesIO
 from pathlib import Path
@@ -53,17 +53,17 @@ def test_alpha_that_is_opaque_everywhere_stays_alpha(tmp_path: Path) -> None:
 def test_a_lossy_picture_keeps_its_quality_but_is_never_poor(tmp_path: Path, quality: int) -> None:
     before = images.encode(images.photo(1), "WEBP", quality=quality)
     after = marked(tmp_path, before)
-    told = [vp8_quality.quality(chunks(content)[b"VP8 "]) for content in (before, after)]
-    assert told[0] == pytest.approx(quality, abs=12)
-    assert told[1] == pytest.approx(max(told[0], 80), abs=5)
+    qualities = [vp8_quality.quality(chunks(content)[b"VP8 "]) for content in (before, after)]
+    assert qualities[0] == pytest.approx(quality, abs=12)
+    assert qualities[1] == pytest.approx(max(qualities[0], 80), abs=5)
 
 
 @pytest.mark.parametrize("quality", [30, 89, 90, 91])
 def test_another_quality_can_be_asked_for(tmp_path: Path, quality: int) -> None:
     before, same = (images.encode(images.photo(1), "WEBP", quality=q) for q in (60, quality))
     after = marked(tmp_path, before, output_quality=quality)
-    told = [vp8_quality.quality(chunks(content)[b"VP8 "]) for content in (same, after)]
-    assert told[1] == pytest.approx(told[0], abs=2)
+    qualities = [vp8_quality.quality(chunks(content)[b"VP8 "]) for content in (same, after)]
+    assert qualities[1] == pytest.approx(qualities[0], abs=2)
 
 
 def test_the_alpha_of_a_lossy_picture_is_lossless(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_the_alpha_of_a_lossy_picture_is_lossless(tmp_path: Path) -> None:
     assert now == was
 
 
-def test_chunks_are_carried_over(tmp_path: Path) -> None:
+def test_chunks_are_copied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "a camera"
     before = images.encode(images.photo(1), "WEBP", exif=exif, xmp=b"<x/>", icc_profile=b"icc")
@@ -118,6 +118,6 @@ def test_want_of_memory_is_no_fault_of_the_image(monkeypatch: pytest.MonkeyPatch
 
 def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     before = images.encode(images.photo(1), "WEBP")
-    with pytest.raises(errors.ImageRejected) as told:
+    with pytest.raises(errors.ImageRejected) as raised:
         marked(tmp_path, before[: len(before) // 2])
-    assert told.value.code == "corrupt_image"
+    assert raised.value.code == "corrupt_image"

@@ -1,4 +1,1 @@
-"""Strips and tiles of a TIFF: compressed bytes to samples and back.
-
-Knows nothing of files, pages and tags.
-"""
+"""Strips and tiles of a TIFF: compressed bytes to samples and back. Pages are not known here."""

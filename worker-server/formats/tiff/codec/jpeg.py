@@ -1,7 +1,7 @@
 """Strips and tiles of JPEG in TIFF (Adobe Photoshop TIFF Technical Notes: TTN2, draft of 1995).
 
-Tables may stand apart from the strips; what the components are, TIFF's tags say and not the
-JPEG's markers. Samples are neither converted nor, but for the strips rewritten, touched.
+A tag may hold the tables for all strips. TIFF's tags define the components; the JPEG's markers do
+not. Samples are not converted to another colour space.
 """
 
 from io import BytesIO
@@ -11,10 +11,9 @@ from PIL import Image, JpegImagePlugin
 
 from errors import ImageRejected
 from formats.tiff.codec import libtiff
-from formats.tiff.codec.layout import Layout, damaged
+from formats.tiff.codec.layout import YCBCR, Layout, damaged
 
 _SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
-_YCBCR = 6
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 _HUFFMAN, _QUANTISATION, _SCAN = 0xC4, 0xDB, 0xDA
 _TABLES = (_HUFFMAN, _QUANTISATION)
@@ -33,12 +32,12 @@ def decode(coded: bytes, layout: Layout, rows: int) -> bytearray:
 
 
 def encode(samples: bytearray, layout: Layout, rows: int, like: bytes) -> bytes:
-    """As it was coded before: the same tables, the same sampling."""
+    """Coded like the strip before: the same tables, the same sampling."""
     before = _opened(like, layout)
-    # Pillow turns the inks of every CMYK JPEG round, as Adobe's files want it.
+    # Pillow inverts every CMYK JPEG, as Adobe's files need it.
     inks = samples.translate(_INVERTED) if before.mode == "CMYK" else samples
     image = Image.frombytes(before.mode, (layout.width, rows), inks)
-    # Tables that stand apart for all strips are not worth having again for each.
+    # Tables that the tag holds for all strips are not repeated in each.
     shared = [piece for piece in _pieces(layout.jpeg_tables) if piece[1] in _TABLES]
     optimize = all(piece[1] != _HUFFMAN for piece in shared)
     options: dict[str, Any] = {"qtables": before.quantization, "optimize": optimize}
@@ -55,7 +54,7 @@ def encode(samples: bytearray, layout: Layout, rows: int, like: bytes) -> bytes:
     stream = _SOI + b"".join(written)
     if all(piece[1] not in _TABLES for piece in written):
         return stream
-    # libtiff has these tables for the strips that follow, too: there the shared ones count again.
+    # libtiff keeps a strip's tables for the strips that follow. Those need the shared ones again.
     return stream.removesuffix(_EOI) + b"".join(shared) + _EOI
 
 
@@ -64,7 +63,7 @@ def _is_app(piece: bytes) -> bool:
 
 
 def _pieces(stream: bytes) -> list[bytes]:
-    """The segments of a JPEG, marker included (ITU T.81 annex B); the last is all from SOS on."""
+    """The segments of a JPEG with their markers (ITU T.81 annex B). The last is all from SOS on."""
     found, at = [], len(_SOI)
     while at + 4 <= len(stream) and stream[at] == 0xFF:
         end = at + 2 + int.from_bytes(stream[at + 2 : at + 4])
@@ -79,12 +78,12 @@ def _opened(coded: bytes, layout: Layout) -> Any:
     tables = layout.jpeg_tables
     if tables[:2] == _SOI:
         tables = tables[2:].removesuffix(_EOI)
-    # Adobe's marker says whether the three are YCbCr; by itself libjpeg would guess.
-    transform = bytes([layout.photometric == _YCBCR])
+    # Adobe's marker says whether three components are YCbCr. Without it libjpeg would guess.
+    transform = bytes([layout.photometric == YCBCR])
     adobe = b"\xff\xee\x00\x0eAdobe\0\x64\0\0\0\0" + transform
     image: Any = Image.open(BytesIO(_SOI + adobe + tables + coded[2:]), formats=["JPEG"])
     if image.mode != _MODES.get(layout.samples):
         raise damaged("a JPEG strip or tile has other components than the tags say")
-    if layout.photometric == _YCBCR and layout.samples == 3:
+    if layout.photometric == YCBCR and layout.samples == 3:
         image.draft("YCbCr", image.size)
     return image

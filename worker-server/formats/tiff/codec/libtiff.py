@@ -1,39 +1,54 @@
-"""Files of one page that libtiff, by way of Pillow, turns strips into bytes with, and back."""
+"""TIFF files of one page, with which libtiff (by way of Pillow) decodes and encodes strips."""
 
-import struct
 from io import BytesIO
-from typing import NamedTuple
+from itertools import accumulate
 
 from PIL import Image
+from PIL.ExifTags import Base as Tag
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.TiffTags import LONG
+
+from formats.tiff.codec.layout import BLACK_IS_ZERO, CCITT, CCITT_G4, Layout
 
 _ROWS = 256
-_SHORTS = {258, 259, 262, 277, 284, 317, 338, 339}
-_T4_OPTIONS, _T6_OPTIONS, _GROUP_4 = 292, 293, 4
 
 
-class Shape(NamedTuple):
-    width: int
-    bits: int  # 1 or 8
-    height: int  # of a strip
-    compression: int
-    fax_options: int = 0
-
-    @property
-    def fax(self) -> dict[int, int]:
-        tag = _T6_OPTIONS if self.compression == _GROUP_4 else _T4_OPTIONS
-        return {tag: self.fax_options} if self.fax_options else {}
-
-
-def decoded(coded: list[bytes], shape: Shape, rows: int) -> bytearray:
-    tags = {258: shape.bits, 259: shape.compression, 262: 1, 277: 1, **shape.fax}
-    content = file("<", (shape.width, rows), tags, coded, shape.height)
+def decoded(coded: list[bytes], layout: Layout, lines: int) -> bytearray:
+    """The packed bytes of so many lines."""
+    (width, height), bits, fax = _strip(layout)
+    tags: dict[int, int] = {
+        Tag.BitsPerSample: bits,
+        Tag.Compression: layout.compression,
+        Tag.PhotometricInterpretation: BLACK_IS_ZERO,
+        Tag.SamplesPerPixel: 1,
+        **fax,
+    }
+    content = page_of(coded, "<", (width, lines), height, tags)
     with Image.open(BytesIO(content), formats=["TIFF"]) as image:
         return pixels(image)
 
 
+def encoded(packed: bytearray, layout: Layout, lines: int, compression: str) -> list[bytes]:
+    """compression is Pillow's name for it."""
+    (width, height), bits, fax = _strip(layout)
+    image = Image.frombytes("1" if bits == 1 else "L", (width, lines), packed)
+    written = BytesIO()
+    info = {Tag.RowsPerStrip: height, **fax}
+    image.save(written, "TIFF", compression=compression, tiffinfo=info)
+    return strips(written.getvalue())
+
+
+def _strip(layout: Layout) -> tuple[tuple[int, int], int, dict[int, int]]:
+    """A strip's size, bits of a sample, tags for fax. Samples that are not fax pass as bytes."""
+    size = layout.packed_size(layout.height)
+    if layout.compression not in CCITT:
+        return size, 8, {}
+    tag = Tag.T6Options if layout.compression == CCITT_G4 else Tag.T4Options
+    return (layout.width, size[1]), 1, {tag: layout.fax_options} if layout.fax_options else {}
+
+
 def pixels(image: Image.Image) -> bytearray:
-    """What tobytes gives, without having it all twice for a while."""
+    """What tobytes returns, in less memory: tobytes holds all of it twice for a while."""
     row = len(image.crop((0, 0, image.width, 1)).tobytes())
     samples = bytearray(row * image.height)
     for top in range(0, image.height, _ROWS):
@@ -42,50 +57,38 @@ def pixels(image: Image.Image) -> bytearray:
     return samples
 
 
-def encoded(packed: bytes | bytearray, shape: Shape, rows: int, compression: str) -> list[bytes]:
-    """compression is Pillow's name for it."""
-    mode = "1" if shape.bits == 1 else "L"
-    image = Image.frombytes(mode, (shape.width, rows), packed)
-    written = BytesIO()
-    info = {278: shape.height, **shape.fax}
-    image.save(written, "TIFF", compression=compression, tiffinfo=info)
-    return strips(written.getvalue())
-
-
 def strips(content: bytes) -> list[bytes]:
+    """The strips of the first page."""
     file, tags = BytesIO(content), ImageFileDirectory_v2(content[:8])
     file.seek(tags.next)
-    tags.load(file)  # alone: Pillow opens no image of rare samples
-    places = zip(tags[273], tags[279], strict=True)
+    tags.load(file)  # Image.open would refuse rare samples
+    places = zip(tags[Tag.StripOffsets], tags[Tag.StripByteCounts], strict=True)
     return [content[start : start + size] for start, size in places]
 
 
-def file(
-    order: str, size: tuple[int, int], tags: dict[int, int], coded: list[bytes], height: int
+def page_of(
+    coded: list[bytes], order: str, size: tuple[int, int], height: int, tags: dict[int, int]
 ) -> bytes:
     """A TIFF of these strips; height is that of all but the last.
 
-    Of tags that tell something of each sample, all values are the same.
+    A tag of which each sample has a value gets the same value for all of them.
     """
-    samples = tags[277]
-    counts = {258: samples, 339: samples, 338: samples - 1}
-    values = {tag: (value,) * counts.get(tag, 1) for tag, value in tags.items()}
-    starts = [8]
-    for strip in coded:
-        starts.append(starts[-1] + len(strip))
-    directory = starts.pop()
-    values |= {256: (size[0],), 257: (size[1],), 278: (height,)}
-    values |= {273: tuple(starts), 279: tuple(map(len, coded))}
-    values = {tag: value for tag, value in values.items() if value}
-    outside = directory + 2 + 12 * len(values) + 4
-    entries, after = [], b""
-    for tag, value in sorted(values.items()):
-        code, kind = ("H", 3) if tag in _SHORTS else ("I", 4)
-        content = struct.pack(f"{order}{len(value)}{code}", *value)
-        if len(content) > 4:
-            content, after = struct.pack(order + "I", outside + len(after)), after + content
-        entries.append(struct.pack(order + "HHI", tag, kind, len(value)) + content.ljust(4, b"\0"))
-    mark = b"II" if order == "<" else b"MM"
-    head = struct.pack(order + "2sHI", mark, 42, directory)
-    number = struct.pack(order + "H", len(values))
-    return b"".join([head, *coded, number, *entries, bytes(4), after])
+    samples = tags[Tag.SamplesPerPixel]
+    counts: dict[int, int] = {
+        Tag.BitsPerSample: samples,
+        Tag.SampleFormat: samples,
+        Tag.ExtraSamples: samples - 1,
+    }
+    directory = ImageFileDirectory_v2(prefix=b"II" if order == "<" else b"MM")
+    directory[Tag.ImageWidth], directory[Tag.ImageLength] = size
+    directory[Tag.RowsPerStrip] = height
+    for tag, value in tags.items():
+        if count := counts.get(tag, 1):
+            directory[tag] = (value,) * count
+    sizes = [len(strip) for strip in coded]
+    directory[Tag.StripByteCounts] = tuple(sizes)
+    directory[Tag.StripOffsets] = tuple(accumulate(sizes[:-1], initial=0))  # behind the directory
+    directory.tagtype[Tag.StripByteCounts] = directory.tagtype[Tag.StripOffsets] = LONG
+    file = BytesIO()
+    directory.save(file)
+    return b"".join([file.getvalue(), *coded])

@@ -1,4 +1,4 @@
-"""YCbCr samples whose pixels share Cb and Cr, as TIFF packs them (TIFF 6.0 section 21).
+"""Subsampled YCbCr, as TIFF packs it (TIFF 6.0 section 21).
 
 A data unit is the Y of its pixels, row by row, then one Cb and one Cr.
 """
@@ -8,13 +8,7 @@ from PIL import Image
 from formats.tiff.codec.layout import Layout
 
 
-def packed_size(layout: Layout, rows: int) -> tuple[int, int]:
-    """Bytes of a row of units, and the number of such rows."""
-    across, down = layout.unit
-    return -(-layout.width // across) * (across * down + 2), -(-rows // down)
-
-
-def spread(packed: bytearray, layout: Layout, rows: int) -> bytes:
+def unpacked(packed: bytearray, layout: Layout, rows: int) -> bytes:
     """Y, Cb and Cr of each pixel."""
     across, down = layout.unit
     size = across * down + 2
@@ -35,17 +29,17 @@ def spread(packed: bytearray, layout: Layout, rows: int) -> bytes:
     return Image.merge("YCbCr", planes).crop((0, 0, layout.width, rows)).tobytes()
 
 
-def gathered(samples: bytearray, layout: Layout, rows: int) -> bytearray:
-    """The units again; Cb and Cr are the mean of their pixels'."""
+def packed(samples: bytearray, layout: Layout, rows: int) -> bytearray:
+    """The data units again; Cb and Cr are the means of their pixels."""
     across, down = layout.unit
     size = across * down + 2
     columns, lines = -(-layout.width // across), -(-rows // down)
     pixels = Image.frombytes("YCbCr", (layout.width, rows), samples)
     full = Image.new("YCbCr", (columns * across, lines * down))
-    for right, bottom in ((1, 1), (1, 0), (0, 1), (0, 0)):  # the edges go on beyond the picture
+    for right, bottom in ((1, 1), (1, 0), (0, 1), (0, 0)):  # repeats the edges
         full.paste(pixels, (right * (full.width - layout.width), bottom * (full.height - rows)))
     luma, *chroma = full.split()
-    packed = bytearray(columns * lines * size)
+    units = bytearray(columns * lines * size)
     values = luma.tobytes()
     for y in range(down):
         for x in range(across):
@@ -54,7 +48,7 @@ def gathered(samples: bytearray, layout: Layout, rows: int) -> bytearray:
                 for line in range(lines)
                 for start in [(line * down + y) * columns * across]
             )
-            packed[y * across + x :: size] = part
+            units[y * across + x :: size] = part
     for offset, plane in zip((size - 2, size - 1), chroma, strict=True):
-        packed[offset::size] = plane.reduce((across, down)).tobytes()
-    return packed
+        units[offset::size] = plane.reduce((across, down)).tobytes()
+    return units
