@@ -141,7 +141,7 @@ def _call_limited(
 
 
 def _restrict(memory_bytes: int) -> None:
-    """A decoder that is taken over has what its worker has, but gains nothing more (README).
+    """A decoder that is taken over has what its worker has, but gains nothing more: README, Trust.
 
     The number of processes is not limited: it would count all of this user's, on the whole host.
     Nor is CPU time, which adds up over a child's life.
