@@ -149,8 +149,9 @@ def test_the_first_readme_is_read_in_five_minutes() -> None:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_make_target_it_names_exists(folder: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
-    code = "\n".join(re.findall(r"`[^`]+`|```sh\n.*?```", READMES[folder], re.S))
-    assert set(re.findall(r"\bmake ([a-z-]+)", code)) <= targets
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", READMES[folder], re.M))
+    assert named <= targets
+    assert named or folder == "central-server"
 
 
 def anchors(text: str) -> set[str]:
