@@ -25,6 +25,7 @@ from support.services import until
 
 COMPOSE = ["docker", "compose", "--progress", "plain"]
 OLD = "media-processor"  # what every project was called once
+NOT_IN_IMAGES = {"Dockerfile", ".dockerignore", "requirements.in", "README.md"}
 pytestmark = [pytest.mark.compose, pytest.mark.slow]
 
 
@@ -166,10 +167,10 @@ def test_the_log_is_in_centrals_working_directory(deployment: Deployment) -> Non
 def test_a_backup_restored_into_another_deployment_is_all_that_there_was(
     deployment: Deployment, tmp_path: Path
 ) -> None:
-    """By the README's own commands."""
+    """By the commands of .deploy/README.md."""
     media_id = deployment.post(images.jpeg(5))
     before = deployment.stored(media_id)
-    blocks = (ROOT / "README.md").read_text().split("```sh\n")
+    blocks = (ROOT / ".deploy" / "README.md").read_text().split("```sh\n")
     backup, restore = (
         next(block.split("```")[0] for block in blocks if f"{how} - " in block.split("```")[0])
         for how in ("-cf", "-xf")
@@ -204,7 +205,7 @@ def test_an_image_holds_what_is_tracked_and_nothing_else(
     found = deployment.compose("exec", "-T", service, "find", "/app", "-type", "f")
     files = {path.removeprefix("/app/") for path in found.splitlines()}
     compiled = {file for file in files if "__pycache__/" in file}
-    assert files - compiled == wanted - {"Dockerfile", ".dockerignore", "requirements.in"}
+    assert files - compiled == wanted - NOT_IN_IMAGES
 
 
 @pytest.mark.parametrize("service", ["fast-server", "worker", "central-server"])

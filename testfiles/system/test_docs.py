@@ -1,23 +1,33 @@
-"""The README says what is there, and what it says works."""
+"""The READMEs say what is there, and what they say works."""
 
 import json
 import re
 import shlex
 import subprocess
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from pydantic_settings import BaseSettings
 
-from local_stack.stack import PORTS, ROOT, Stack
+import stack as make_run
+from local_stack.stack import OWN, PORTS, ROOT, Stack
 from settings import Settings as WorkerSettings
+from shared.contract import FAILURE_CODES
 from storage_api.settings import Settings as CentralSettings
 from support.images import jpeg
+from support.services import until
 from support.stack_client import described, post
 from upload_api.settings import Settings as FastSettings
+from upload_api.unsupported import FORMATS
 
-README = (ROOT / "README.md").read_text()
 SERVICES = ("fast-server", "worker-server", "central-server")
+FOLDERS = (".", *SERVICES, "testfiles", ".deploy")
+READMES = {folder: (ROOT / folder / "README.md").read_text() for folder in FOLDERS}
+MOST_LINES, MOST_WORDS = 120, 1300  # of the first one: it is read in five minutes
 SETTINGS: dict[str, type[BaseSettings]] = {
     "fast": FastSettings,
     "worker": WorkerSettings,
@@ -31,31 +41,76 @@ COMPOSE_SETS = {
     "REDIS_HOST",
     "REDIS_PORT",
 }
-PASSED_BESIDES = {"TZ", "FORWARDED_ALLOW_IPS"}  # no settings of ours: libraries read them
+# No settings of ours: libraries and Compose itself read them.
+OF_LIBRARIES = {"FORWARDED_ALLOW_IPS", "SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONUTF8"}
+OF_LIBRARIES |= {"https_proxy", "http_proxy"}
+OF_COMPOSE = {"COMPOSE_PROJECT_NAME"}
+PASSED_BESIDES = {"TZ", "FORWARDED_ALLOW_IPS"}
 ROW = re.compile(
-    r"^\| (?P<names>`[A-Z_`, ]+`) \| (?P<default>[^|]+) \| [^|]+ \| (?P<by>[^|]+) \|$", re.M
+    r"^\| (?P<names>`\w+`(?:, `\w+`)*) \| (?P<default>[^|]+) \| [^|]+ \|(?: (?P<by>[^|]+) \|)?$",
+    re.M,
 )
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+FILE = re.compile(r"`([\w./-]+(?:\.(?:py|sh|lua|ini|toml|yml|example|dockerignore)|Dockerfile))`")
+OF_THE_OPERATOR = {"docker-compose.override.yml"}  # which this repository has not
+CODE = re.compile(r"`([a-z_]+)`")
+CURL = re.compile(r"`(curl [^`\n]*localhost:\d+[^`\n]*)`(?: \| (\d{3}))?")
 
 
-def table() -> dict[str, tuple[str, set[str]]]:
-    """Each setting of the README's table: its default, and the services that read it."""
-    settings = {}
-    for row in ROW.finditer(README):
-        names = re.findall(r"[A-Z_]+", row["names"])
-        defaults = row["default"].replace("`", "").split(", ")
-        for name, default in zip(names, defaults, strict=True):
-            settings[name] = default.strip(), set(row["by"].split(", "))
-    return settings
+def tables(folder: str) -> Iterator[re.Match[str]]:
+    """The rows of a README's tables of settings."""
+    for table in READMES[folder].split("| variable | default |")[1:]:
+        yield from ROW.finditer(table.split("\n\n")[0])
+
+
+def documented() -> Iterator[tuple[str, str, set[str]]]:
+    """Each setting of all tables: its default, and the services that read it."""
+    for folder in FOLDERS:
+        own = folder.removesuffix("-server")
+        for row in tables(folder):
+            names = re.findall(r"\w+", row["names"])
+            defaults = row["default"].replace("`", "").split(", ")
+            for name, default in zip(names, defaults * len(names), strict=False):
+                yield name, default.strip(), set((row["by"] or own).replace("`", "").split(", "))
+
+
+def table_of(service: str) -> dict[str, str]:
+    return {name: default for name, default, by in documented() if service in by}
 
 
 @pytest.mark.parametrize("service", SETTINGS)
-def test_the_table_has_every_setting_with_its_default(service: str) -> None:
-    documented = {name: default for name, (default, by) in table().items() if service in by}
+def test_the_tables_have_every_setting_with_its_default(service: str) -> None:
     fields = SETTINGS[service].model_fields
     actual = {name.upper(): field.default for name, field in fields.items()}
-    assert documented.keys() == actual.keys()
+    shown = table_of(service)
+    assert shown.keys() - OF_LIBRARIES == actual.keys()
     for name, default in actual.items():
-        assert documented[name] == ("unset" if default in (None, ()) else str(default)), name
+        assert shown[name] == ("unset" if default in (None, ()) else str(default)), name
+
+
+def test_every_setting_stands_in_one_table() -> None:
+    of_code = {name.upper() for kind in SETTINGS.values() for name in kind.model_fields}
+    compose = (ROOT / "docker-compose.yml").read_text()
+    of_compose = {*re.findall(r"\$\{([A-Z_]+)", compose), *PASSED_BESIDES, *OF_COMPOSE}
+    of_make_run = {*OWN, "CENTRAL_PUBLIC_URL", *(make_run.settings().keys() & {"RUN_DIR"})}
+    names = Counter(name for name, *_ in documented())
+    assert [name for name, times in names.items() if times > 1] == []
+    assert names.keys() == of_code | of_compose | of_make_run | OF_LIBRARIES
+
+
+@pytest.mark.parametrize("folder", SERVICES)
+def test_the_settings_of_one_service_alone_stand_in_its_own_readme(folder: str) -> None:
+    service = folder.removesuffix("-server")
+    own = {name.upper() for name in SETTINGS[service].model_fields}
+    for other in SETTINGS.keys() - {service}:
+        own -= {name.upper() for name in SETTINGS[other].model_fields}
+    assert {name for row in tables(folder) for name in re.findall(r"\w+", row["names"])} == own
+
+
+def test_every_setting_of_the_example_is_in_a_table() -> None:
+    example = re.findall(r"^# ([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M)
+    assert example
+    assert {*example} <= {name for name, *_ in documented()}
 
 
 def compose_environment(service: str) -> dict[str, str]:
@@ -69,9 +124,9 @@ def compose_environment(service: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("service", SETTINGS)
-def test_compose_passes_every_setting_of_the_table_but_what_it_sets_itself(service: str) -> None:
+def test_compose_passes_every_setting_of_the_tables_but_what_it_sets_itself(service: str) -> None:
     environment = compose_environment("worker" if service == "worker" else f"{service}-server")
-    settings = {name for name, (_, by) in table().items() if service in by}
+    settings = table_of(service).keys() - OF_LIBRARIES
     passed = {
         name
         for name, value in environment.items()
@@ -86,16 +141,49 @@ def test_every_service_of_compose_is_told_the_time_zone(service: str) -> None:
     assert "TZ" in compose_environment(service)
 
 
-def test_every_make_target_it_names_exists() -> None:
+def test_the_first_readme_is_read_in_five_minutes() -> None:
+    assert len(READMES["."].splitlines()) <= MOST_LINES
+    assert len(READMES["."].split()) <= MOST_WORDS
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_make_target_it_names_exists(folder: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
-    named = set(re.findall(r"\bmake ([a-z-]+)", README))
-    assert named
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", READMES[folder], re.M))
     assert named <= targets
+    assert named or folder == "central-server"
 
 
-def test_its_layout_shows_every_package_and_what_it_shows_exists() -> None:
+def anchors(text: str) -> set[str]:
+    """Those that GitHub makes of a text's headings."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_link_leads_somewhere(folder: str) -> None:
+    for path, anchor in LINK.findall(READMES[folder]):
+        target = ROOT / folder / path if path else ROOT / folder / "README.md"
+        assert target.is_file(), path
+        assert not anchor or anchor in anchors(target.read_text()), f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_file_it_names_exists(folder: str) -> None:
+    tests = {path.name for path in (ROOT / "testfiles").rglob("test_*.py")}
+    for name in {*FILE.findall(READMES[folder])} - OF_THE_OPERATOR:
+        places = (ROOT / folder / name, ROOT / name)
+        assert name in tests or any(place.is_file() for place in places), name
+
+
+def test_every_readme_is_reached_from_the_first() -> None:
+    linked = {(ROOT / path).resolve() for path, _ in LINK.findall(READMES["."])}
+    assert {ROOT / folder / "README.md" for folder in FOLDERS[1:]} <= linked
+
+
+def test_the_layout_shows_every_package_and_what_it_shows_exists() -> None:
     shown, service = set(), ROOT
-    for line in README.split("## Layout")[1].split("```")[1].splitlines():
+    for line in READMES["."].split("## Layout")[1].split("```")[1].splitlines():
         if service_name := re.match(r"([a-z-]+)/ ", line):
             service = folder = ROOT / service_name[1]
             shown.add(folder)
@@ -111,28 +199,79 @@ def test_its_layout_shows_every_package_and_what_it_shows_exists() -> None:
     assert shown == (tops | packages) - copies
 
 
-def test_every_curl_it_shows_works(stack: Stack, tmp_path: Path) -> None:
+def section(folder: str, heading: str) -> str:
+    return re.split(rf"^##+ {heading}$", READMES[folder], flags=re.M)[1].split("\n## ")[0]
+
+
+def test_every_format_that_is_taken_has_a_row() -> None:
+    rows = re.findall(r"^\| ([^|]+) \|", section("worker-server", "Formats"), re.M)
+    assert {*FORMATS} <= {name for row in rows for name in row.split(", ")}
+    [refusal] = re.findall(r"^.*`unsupported_format`.*$", READMES["fast-server"], re.M)
+    assert all(re.search(rf"\b{name}\b", refusal) for name in FORMATS)
+
+
+def test_every_code_of_a_failure_has_a_row() -> None:
+    text = section("worker-server", "Why is this image in failed/")
+    rows = re.findall(r"^\| (`[^|]+`) \|", text.split("\n###")[0], re.M)
+    codes = [code for row in rows for code in CODE.findall(row)]
+    assert sorted(codes) == sorted(FAILURE_CODES)
+
+
+@pytest.mark.parametrize("folder", ["fast-server", "central-server"])
+def test_every_refusal_has_a_row(stack: Stack, folder: str) -> None:
+    """That /docs has. What answers before any route does stands below the table."""
+    url = stack.url if folder == "fast-server" else stack.central_url
+    document = httpx.get(f"{url}/openapi.json", trust_env=False).json()
+    rows = re.findall(r"^\| (\d{3}) \| (`[^|]+`) \|", READMES[folder], re.M)
+    shown = {(code, int(status)) for status, row in rows for code in CODE.findall(row)}
+    assert {*refusals(document)} == shown
+
+
+def refusals(document: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {}).get("application/problem+json", {})
+                yield from ((code, int(status)) for code in content.get("examples", {}))
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_curl_it_shows_works(stack: Stack, tmp_path: Path, folder: str) -> None:
     (tmp_path / "photo.jpg").write_bytes(jpeg())
-    commands = set(re.findall(r"curl [^`$\n]*localhost:\d+/[a-z-]+(?![/<\w-])", README))
-    assert len(commands) >= 3
-    for command in commands:
+    blocks = "".join(re.findall(r"```sh\n(.*?)```", READMES[folder], re.S))
+    shown = [(line, "") for line in blocks.splitlines() if line.startswith("curl ")]
+    for command, status in dict.fromkeys([*shown, *CURL.findall(READMES[folder])]):
+        if "<media_id>" in command:
+            fails = "/retry" in command
+            command = command.replace("<media_id>", ended(stack, fails=fails))
         for url, port in ((stack.url, PORTS["PORT"]), (stack.central_url, PORTS["CENTRAL_PORT"])):
             command = command.replace(f"localhost:{port}", url)
-        ended = subprocess.run(
-            [*shlex.split(command), "--silent", "--fail"], cwd=tmp_path, capture_output=True
+        options = ["--silent", "--show-error", "--fail", "--write-out", "\n%{http_code}"]
+        done = subprocess.run(
+            [*shlex.split(command), *options], cwd=tmp_path, capture_output=True, text=True
         )
-        assert ended.returncode == 0, command
+        assert done.returncode == 0, command + done.stderr
+        assert done.stdout.endswith(status), command
+
+
+def ended(stack: Stack, *, fails: bool) -> str:
+    """A new media that has been stored, or has failed."""
+    content, wanted = jpeg(), "failed" if fails else "stored"
+    media_id = post(stack, content[: len(content) // 2] if fails else content)
+    until(lambda: described(stack, media_id)["status"] == wanted)
+    return media_id
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-def test_its_loop_posts_a_folder_of_photos_whatever_their_names(
+def test_the_loop_posts_a_folder_of_photos_whatever_their_names(
     stack: Stack, tmp_path: Path, shell: str
 ) -> None:
     names = ["a.jpg", "b;type=x,c.jpg", 'say "cheese", \\o.jpg', "@d 日本.jpg", "<e $HOME `id`.jpg"]
     (tmp_path / "photos").mkdir()
     for name in names:
         (tmp_path / "photos" / name).write_bytes(jpeg(size=(64, 48)))
-    [loop] = [block for block in README.split("```sh\n") if block.startswith("for photo in")]
+    blocks = READMES["fast-server"].split("```sh\n")
+    [loop] = [block for block in blocks if block.startswith("for photo in")]
     script = loop.split("```")[0].replace("localhost:8000", stack.url)
     ended = subprocess.run([shell, "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
@@ -144,7 +283,7 @@ def test_its_loop_posts_a_folder_of_photos_whatever_their_names(
 
 
 def test_the_photo_it_has_at_hand_is_one(stack: Stack) -> None:
-    assert "`testfiles/photo.jpg`" in README
+    assert "`testfiles/photo.jpg`" in READMES["."]
     post(stack, (ROOT / "testfiles" / "photo.jpg").read_bytes())
 
 

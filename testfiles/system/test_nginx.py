@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(bool(TOOLS), reason=f"there is no {' and no '.join(TOOLS)} here"),
 ]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / ".deploy" / "README.md").read_text()
 AROUND = """
 daemon off; pid nginx.pid; user root; error_log stderr;
 events {}
@@ -53,7 +53,7 @@ def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def server(port: str, target: str) -> str:
-    """The README's own, with the addresses and the folder of this test."""
+    """That of .deploy/README.md, with the addresses and the folder of this test."""
     told = README.split("```nginx\n")[1].split("```")[0]
     for its, here in (
         ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),

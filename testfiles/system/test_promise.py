@@ -1,4 +1,4 @@
-"""A 202 is a promise: what the README says survives what, through real processes.
+"""A 202 is a promise: what testfiles/README.md says survives what, through real processes.
 
 make chaos does the same at random.
 """

@@ -137,7 +137,7 @@ def _call_limited(
 
 
 def _restrict(memory_bytes: int) -> None:
-    """A decoder that is taken over can do what its worker can, and no more (README).
+    """A decoder that is taken over can do what its worker can, and no more (README, Trust).
 
     The number of processes is not limited: that limit counts all processes of this user on the
     host. CPU time is not limited: it adds up over a child's life.
