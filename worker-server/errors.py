@@ -4,9 +4,10 @@ StageError
 ├── ImageRejected      the image's own fault: final at once
 ├── DecoderFailed      its decoder crashed or hung: perhaps the machine's fault, two attempts
 ├── DecoderKilled      somebody killed its decoder, or the kernel did for memory: ten attempts
-├── Unavailable        something beside the image is not to be had: five retries
-│   └── LogoUnusable   nor will it be, as it is: final at once
+├── Unavailable        central or the logo cannot be had now: five retries
+│   └── LogoUnusable   the logo cannot work as it is: final at once
 ├── Unforeseen         a fault of this program: five retries
+├── WorkerLost         ten attempts began and never ended: final at once
 └── CentralRefused     central will not take it: final at once
 """
 
@@ -17,7 +18,7 @@ class StageError(Exception):
     """code is stable and for programs, detail a sentence for people."""
 
     attempts = 1
-    patience = 1.0  # the backoff is multiplied by this
+    backoff_factor = 1.0
 
     def __init__(self, code: str, detail: str, retry_after_s: float = 0) -> None:
         # It may quote a stranger, and is written to a record and a console.
@@ -45,7 +46,7 @@ class DecoderKilled(StageError):
     """The child process that decoded the image was ended by SIGKILL, which no decoder does."""
 
     attempts = 10
-    patience = 0.1
+    backoff_factor = 0.1
 
 
 class Unavailable(StageError):
@@ -67,6 +68,10 @@ class Unforeseen(StageError):
 
     def __init__(self, error: Exception) -> None:
         super().__init__("internal_error", f"{type(error).__name__}: {error}")
+
+
+class WorkerLost(StageError):
+    """Attempt after attempt began and never ended."""
 
 
 class CentralRefused(StageError):

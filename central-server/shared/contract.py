@@ -123,7 +123,7 @@ class MediaRecord(TypedDict):
     idempotency_key: NotRequired[str]  # its claim: fast-server/ingest/idempotency_store.py
 
 
-class Attempt(TypedDict):
+class AttemptRecord(TypedDict):
     stage: Stage
     worker: str
     started_at: str
@@ -147,7 +147,7 @@ class ProgressRecord(TypedDict):
 
     run: int
     status: Status
-    attempts: list[Attempt]
+    attempts: list[AttemptRecord]
     next_attempt_at: str | None
     error: ErrorRecord | None
     watermarked: FileRecord | None

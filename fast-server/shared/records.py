@@ -17,7 +17,7 @@ from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from ulid import ULID
 
-from shared import durable
+from shared import clock, durable
 from shared.contract import (
     DONE,
     FAILED,
@@ -25,6 +25,8 @@ from shared.contract import (
     MEDIA_RECORD,
     PROGRESS_RECORD,
     RECORD_LOST,
+    TAKEN_UP_AGAIN,
+    TAKEN_UP_FOR,
     WATERMARKED_PREFIX,
     FileRecord,
     MediaRecord,
@@ -32,6 +34,7 @@ from shared.contract import (
     Stage,
     Status,
     is_file_name,
+    timestamp,
 )
 
 _CONTENT_TYPE = re.compile(r"image/[a-z0-9.+-]+")
@@ -111,6 +114,21 @@ def new_progress() -> ProgressRecord:
 def next_stage(progress: ProgressRecord) -> Stage:
     """Where a pending media goes on."""
     return Stage.UPLOAD if progress["watermarked"] else Stage.WATERMARK
+
+
+def taken_up_until(path: Path) -> datetime:
+    """Until when a failed media is queued again by itself, once what it failed for is there."""
+    return received_at(path) + TAKEN_UP_FOR
+
+
+def after_failure(path: Path, progress: ProgressRecord) -> str:
+    """What comes next for a media in path that has failed, in a sentence."""
+    error, until = progress["error"], taken_up_until(path)
+    retry = f"POST /media/{path.name}/retry"
+    if error and error["code"] in TAKEN_UP_AGAIN and clock.now() < until:
+        once = f"once {TAKEN_UP_AGAIN[error['code']]}, until {timestamp(until)}"
+        return f"It is queued again by itself {once}; {retry} does it now."
+    return f"Nothing by itself: {retry} tries again, DELETE /media/{path.name} removes it."
 
 
 def _is_true_in(state: str, progress: ProgressRecord) -> bool:

@@ -57,7 +57,7 @@ async def workers(
     }
     running = [asyncio.create_task(worker.async_run()) for worker in made.values()]
     try:
-        if queue in jobs.WAKE:
+        if queue == contract.WATERMARK_QUEUE:
             await until(lambda: redis.client.info()["blocked_clients"] == len(made))
         yield made
     finally:

@@ -36,7 +36,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 _HINT = "If that is no central-server, or a proxy before it, see CENTRAL_SERVER_URL."
 
 
-class Central:
+class CentralClient:
     """A keep-alive client of central-server."""
 
     def __init__(self, url: str, worker_name: str, timeout_s: float) -> None:

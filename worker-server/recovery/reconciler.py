@@ -19,7 +19,7 @@ from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
 from pipeline import attempts
-from pipeline.delivery import Central
+from pipeline.delivery import CentralClient
 from pipeline.logo import Logo
 from recovery.record_repair import RecordRepair
 from recovery.retention import Retention
@@ -41,7 +41,7 @@ from shared.contract import (
     timestamp,
 )
 from shared.jobs import Job
-from shared.records import next_stage, read_progress
+from shared.records import next_stage, read_progress, taken_up_until
 from shared.spool import MediaBusy, MediaGone, Spool
 
 PASSED_KEY = "media-processor:reconciled-at"
@@ -57,7 +57,7 @@ class Reconciler:
         self,
         spool: Spool,
         redis: ArqRedis,
-        central: Central,
+        central: CentralClient,
         logo: Logo,
         settings: Settings,
         repairs: Sequence[RecordRepair],
@@ -201,7 +201,7 @@ class Reconciler:
 
     def _if_waiting(self, media_id: str) -> tuple[str, str] | None:
         path = self._spool.folder(FAILED, media_id)
-        if not attempts.is_taken_up(path):
+        if clock.now() >= taken_up_until(path):
             return None
         error = read_progress(path)["error"]
         return (media_id, error["code"]) if error and error["code"] in TAKEN_UP_AGAIN else None

@@ -19,7 +19,7 @@ from itertools import islice
 from ulid import ULID
 
 from errors import Unavailable
-from pipeline.delivery import Central
+from pipeline.delivery import CentralClient
 from shared import clock, console, durable
 from shared.background import in_thread
 from shared.contract import FAILED, PROGRESS_RECORD, is_media_id
@@ -35,7 +35,7 @@ _DAY_S = 86_400
 class RecordRepair:
     """For one folder. The first run looks at every record, later ones at what changed since."""
 
-    def __init__(self, state: str, spool: Spool, central: Central) -> None:
+    def __init__(self, state: str, spool: Spool, central: CentralClient) -> None:
         self._state = state
         self._folder = spool.root / state
         self._lock = spool.root / f".{state}-looked-at.lock"

@@ -13,7 +13,7 @@ import pytest
 from ulid import ULID
 
 from errors import Unavailable
-from pipeline.delivery import Central
+from pipeline.delivery import CentralClient
 from recovery import record_repair
 from recovery.record_repair import RecordRepair
 from shared import clock
@@ -66,7 +66,7 @@ def uploads(tmp_path: Path) -> Path:
 
 
 def repair_of(state: str, uploads: Path, central: FakeCentral) -> RecordRepair:
-    return RecordRepair(state, Spool(uploads), cast(Central, central))
+    return RecordRepair(state, Spool(uploads), cast(CentralClient, central))
 
 
 def repaired(state: str, uploads: Path, central: FakeCentral) -> list[Job]:
