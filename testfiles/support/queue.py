@@ -44,14 +44,10 @@ async def workers(
             [func(job, name=task)],
             queue_name=queue,
             redis_pool=connected(redis, stage),
-            handle_signals=False,
             max_jobs=SLOTS,
-            keep_result=0,
             ctx={"name": name},
             queued=asyncio.Queue(),
             health_check_key=f"health-{name}",
-            job_serializer=contract.serialize_job,
-            job_deserializer=contract.deserialize_job,
         )
         for name in names
     }

@@ -1,12 +1,11 @@
 """Shipping a watermarked image to central-server: one attempt, and what its outcome means."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urljoin
 
 import httpx
@@ -27,9 +26,8 @@ from shared.contract import (
     timestamp,
 )
 
-# Of what central itself says, only this is about the image: it would say so again.
-_ABOUT_THE_IMAGE = (410, 413, 415, 422)
-_IN_TROUBLE = (408, 429)  # and every 5xx
+_ABOUT_THE_IMAGE = (410, 413, 415, 422)  # central would answer the same again
+_TRY_LATER = (408, 429)  # and every 5xx
 _DISK_FULL = "disk_full"  # central's code
 _PIECE_BYTES = 256 * 1024
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -56,18 +54,11 @@ class CentralClient:
     async def deliver(
         self, path: Path, media_id: str, content_type: str, sha256: str
     ) -> FileRecord:
-        """Send the file; what central says it has stored is the answer.
+        """Send the file. Returns what central has stored: this file, or what it had of this media.
 
-        That is this file, unless central had stored the media before. Raises Unavailable or
-        CentralRefused, and OSError where the file cannot be read.
+        Raises Unavailable or CentralRefused, and OSError where the file cannot be read.
         """
-        try:
-            answer = await within(self._timeout_s, self._post(path, media_id, content_type))
-        except TimeoutError:
-            raise self._unavailable(f"gave no answer within {self._timeout_s:g} s") from None
-        except httpx.RequestError as error:
-            reason = str(error) or type(error).__name__
-            raise self._unavailable(f"cannot be reached: {reason}") from error
+        answer = await self._answer_to(self._post(path, media_id, content_type))
         if answer.status != httpx.codes.OK:
             raise self._refusal(answer)
         stored = self._file_record(answer)
@@ -77,10 +68,7 @@ class CentralClient:
         return {**stored, "stored_at": timestamp(clock.now())}
 
     async def receipt(self, media_id: str) -> FileRecord | None:
-        """What central remembers of a media; None where it has forgotten it, or never had it.
-
-        Raises Unavailable.
-        """
+        """Central's receipt of a media; None where it has none. Raises Unavailable."""
         answer = await self._get(f"media/{media_id}/receipt")
         if answer.status == httpx.codes.OK:
             return self._file_record(answer)
@@ -89,7 +77,7 @@ class CentralClient:
         raise self._unavailable(f"answered {answer.status}: {answer.reason}")
 
     async def keeps_receipts_days(self) -> float | None:
-        """How long it remembers what it has stored; None for ever. Raises Unavailable."""
+        """How long central keeps receipts; None for ever. Raises Unavailable."""
         answer = await self._get("ready")
         days = answer.fields.get("keep_receipts_days", "unsaid")
         if days is None or isinstance(days, int | float):
@@ -110,20 +98,24 @@ class CentralClient:
     async def _get(self, path: str) -> CentralAnswer:
         """Raises Unavailable."""
         request = self._client.build_request("GET", urljoin(self._url, path))
+        return await self._answer_to(answer_to(self._client, request))
+
+    async def _answer_to(self, exchange: Coroutine[Any, Any, CentralAnswer]) -> CentralAnswer:
+        """Raises Unavailable, and whatever else exchange raises."""
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await answer_to(self._client, request)
+            return await within(self._timeout_s, exchange)
         except TimeoutError:
             raise self._unavailable(f"gave no answer within {self._timeout_s:g} s") from None
         except httpx.RequestError as error:
-            raise self._unavailable(f"cannot be reached: {error!r}") from error
+            reason = str(error) or type(error).__name__
+            raise self._unavailable(f"cannot be reached: {reason}") from error
 
     async def _post(self, path: Path, media_id: str, content_type: str) -> CentralAnswer:
         with durable.reading(path) as file:
             request = self._client.build_request(
                 "POST",
                 self._url,
-                # What the time is: central deletes nothing for its age where its clock disagrees.
+                # Central deletes nothing for its age where its clock disagrees with this.
                 headers={"Date": format_datetime(clock.now(), usegmt=True)},
                 data={WORKER_NAME_FIELD: self._worker_name, MEDIA_ID_FIELD: media_id},
                 files={FILE_FIELD: (path.name, file, content_type)},
@@ -132,7 +124,7 @@ class CentralClient:
             return await answer_to(self._client, request)
 
     def _file_record(self, answer: CentralAnswer) -> FileRecord:
-        """Raises Unavailable where it is none of central's."""
+        """Raises Unavailable where the answer is not central's."""
         name, sha256, size = (answer.fields.get(field) for field in ("name", "sha256", "size"))
         if not isinstance(name, str) or not isinstance(sha256, str) or not isinstance(size, int):
             raise self._unavailable(f"answered 200, but not as central-server does. {_HINT}")
@@ -149,15 +141,15 @@ class CentralClient:
         wait_s = _retry_after_s(answer.headers)
         if code == _DISK_FULL:
             return Unavailable(CENTRAL_FULL, f"Central ({self._url}) {said}", wait_s)
-        in_trouble = code and (status >= 500 or status in _IN_TROUBLE)
-        return self._unavailable(said if in_trouble else f"{said.rstrip('.')}. {_HINT}", wait_s)
+        is_central = code and (status >= 500 or status in _TRY_LATER)
+        return self._unavailable(said if is_central else f"{said.rstrip('.')}. {_HINT}", wait_s)
 
     def _unavailable(self, what: str, retry_after_s: float = 0) -> Unavailable:
         return Unavailable(CENTRAL_UNREACHABLE, f"Central ({self._url}) {what}", retry_after_s)
 
 
 class _LargePieces(httpx.AsyncByteStream):
-    """A form in few writes: httpx makes 14 of a small image's, each at the cost of a round."""
+    """A form in few writes: httpx makes 14 for a small image, each at the cost of a round."""
 
     def __init__(self, form: httpx.SyncByteStream) -> None:
         self._form = form
@@ -174,9 +166,9 @@ class _LargePieces(httpx.AsyncByteStream):
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:
-    """Retry-After as seconds: a number or an HTTP date (RFC 9110 section 10.2.3), within reason.
+    """Retry-After as seconds: a number or an HTTP date (RFC 9110 section 10.2.3), at most an hour.
 
-    A date is by the clock of who sent it, which is in its Date.
+    A date is by the sender's clock, and so is the header Date.
     """
     value = headers.get("Retry-After", "")
     if value.isdecimal():

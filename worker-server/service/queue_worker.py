@@ -17,7 +17,7 @@ from arq.jobs import deserialize_job_raw
 from arq.worker import JobExecutionFailed, Retry, Worker, logger
 
 from shared import jobs
-from shared.contract import JOB_TTL_MS, WATERMARK_QUEUE, Stage
+from shared.contract import JOB_TTL_MS, WATERMARK_QUEUE, Stage, deserialize_job, serialize_job
 from shared.jobs import Job
 
 _LOOK_S = 0.25  # for jobs that became due, were freed, or that another program's arq queued
@@ -28,10 +28,10 @@ _END = Path(__file__).with_name("end_job.lua").read_text()
 
 
 class QueueWorker(Worker):
-    """Takes the options that arq's has; poll_delay and queue_read_limit are of no use.
+    """Takes the options that arq's has, but those that are set here, and queue_read_limit.
 
-    queued gets the media id of each job that this process queues, for a queue without wake-ups in
-    Redis: a worker then takes as many as it queued, and others only what is left lying.
+    queued gets the media id of each upload that this process queues. That queue has no wake-ups in
+    Redis: a worker takes as many as its process queued, and others only what is left lying.
     """
 
     # All that depends on arq 0.28.0's insides: main() calls _poll_iteration in a loop. It replaces
@@ -40,7 +40,16 @@ class QueueWorker(Worker):
     # heart_beat is called as arq does, and retire stands for close.
 
     def __init__(self, *functions: Any, queued: asyncio.Queue[str], **options: Any) -> None:
-        super().__init__(*functions, **options, poll_delay=0)
+        super().__init__(
+            *functions,
+            **options,
+            poll_delay=0,
+            handle_signals=False,
+            keep_result=0,
+            job_serializer=serialize_job,
+            job_deserializer=deserialize_job,
+            expires_extra_ms=JOB_TTL_MS,
+        )
         self._queued = queued
         self._has_wake_ups = self.queue_name == WATERMARK_QUEUE
         self._more_wait = False  # as far as is known
@@ -148,11 +157,11 @@ class QueueWorker(Worker):
                 async with asyncio.timeout(_LOOK_S):
                     await self._queued.put(await self._queued.get())
 
-    async def retire(self, *, has_successor: bool) -> None:
-        """Let its jobs end after it has polled last, then disconnect. Redis may be gone.
+    async def retire(self, stop: asyncio.Event) -> None:
+        """Let the jobs of a worker that no longer polls end, then disconnect. Redis may be gone.
 
-        Jobs that take too long are cancelled, which queues them again. Not close: that deletes the
-        health key, which is its successor's as well.
+        Jobs that take too long are cancelled, which queues them again. arq's close would delete
+        the health key, which a successor has as well, unless the process is to stop.
         """
         tasks = list(self.tasks.values())
         if tasks:
@@ -161,6 +170,6 @@ class QueueWorker(Worker):
                 task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         with suppress(Exception):  # it is not used any more
-            if not has_successor:
+            if stop.is_set():
                 await self.pool.delete(self.health_check_key)
             await self.pool.aclose(close_connection_pool=True)

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from arq.connections import ArqRedis
-from arq.worker import Function, func
 from redis.exceptions import RedisError
 
 from formats import registry
@@ -26,17 +26,7 @@ from service.queue_worker import QueueWorker
 from settings import Settings
 from shared import console, environment, jobs
 from shared.background import repeat
-from shared.contract import (
-    DONE,
-    FAILED,
-    JOB_TTL_MS,
-    UPLOAD_QUEUE,
-    UPLOAD_TASK,
-    WATERMARK_QUEUE,
-    WATERMARK_TASK,
-    deserialize_job,
-    serialize_job,
-)
+from shared.contract import DONE, FAILED, UPLOAD_QUEUE, WATERMARK_QUEUE
 from shared.spool import Spool
 
 _UPLOAD_SLOTS = 16
@@ -84,23 +74,27 @@ async def _serve(settings: Settings) -> None:
                         await jobs.put_aside_foreign_keys(workers[0].pool)
                 # New ones take jobs while those that failed finish theirs.
                 for worker in workers:
-                    retiring.create_task(worker.retire(has_successor=not stop.is_set()))
+                    retiring.create_task(worker.retire(stop))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _REBUILD_PAUSE_S)
             console.event(console.NOTICE, worker=stages.worker, detail="finishing what runs")
 
 
 async def _refuse_cluster(settings: Settings) -> None:
-    redis = jobs.connect(settings.redis_dsn, WATERMARK_QUEUE, timeout_s=_REDIS_ANSWER_S, retries=0)
+    redis = _redis(settings, WATERMARK_QUEUE, retries=0)
     try:
         await jobs.refuse_cluster(redis)
     finally:
         await redis.aclose(close_connection_pool=True)
 
 
+def _redis(settings: Settings, queue: str, retries: int) -> ArqRedis:
+    return jobs.connect(settings.redis_dsn, queue, timeout_s=_REDIS_ANSWER_S, retries=retries)
+
+
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[Stages]:
-    """What the stages work with. The pixel processes have started; the logo is being fetched."""
+    """What the stages work with; the pixel processes and the logo are warm."""
     name = worker_name.resolve(settings)
     spool = Spool(settings.upload_dir)
     try:
@@ -181,35 +175,25 @@ async def _report_health(stages: Stages, redis: ArqRedis) -> None:
 def build_workers(stages: Stages) -> list[QueueWorker]:
     """One for each queue: few slots for pixels, so that idle workers get their share; many for
     uploads, which only wait."""
-    watermark = func(tasks.watermark_image_task, name=WATERMARK_TASK)
-    upload = func(tasks.upload_to_central_task, name=UPLOAD_TASK)
-    queued = asyncio.Queue[str]()  # uploads
+    pixel_slots, queued = 2 * stages.settings.processes, asyncio.Queue[str]()
     return [
-        _worker(stages, queued, WATERMARK_QUEUE, watermark, 2 * stages.settings.processes),
-        _worker(stages, queued, UPLOAD_QUEUE, upload, _UPLOAD_SLOTS),
+        _worker(stages, queued, WATERMARK_QUEUE, tasks.watermark_image_task, pixel_slots),
+        _worker(stages, queued, UPLOAD_QUEUE, tasks.upload_to_central_task, _UPLOAD_SLOTS),
     ]
 
 
 def _worker(
-    stages: Stages, queued: asyncio.Queue[str], queue: str, task: Function, slots: int
+    stages: Stages, queued: asyncio.Queue[str], queue: str, task: Any, slots: int
 ) -> QueueWorker:
     return QueueWorker(
         [task],
         queue_name=queue,
-        # One each: it is closed with its worker.
-        redis_pool=jobs.connect(
-            stages.settings.redis_dsn, queue, timeout_s=_REDIS_ANSWER_S, retries=5
-        ),
-        handle_signals=False,
+        redis_pool=_redis(stages.settings, queue, retries=5),  # each worker closes its own
         max_jobs=slots,
         job_timeout=_JOB_S,
-        keep_result=0,
         max_tries=_MAX_TRIES,
         health_check_interval=_HEALTH_S,
         health_check_key=health.key(queue, stages.worker),
         ctx={"stages": stages},
         queued=queued,
-        job_serializer=serialize_job,
-        job_deserializer=deserialize_job,
-        expires_extra_ms=JOB_TTL_MS,
     )
