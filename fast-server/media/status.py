@@ -26,7 +26,7 @@ def what_next(path: Path, progress: ProgressRecord) -> str:
         stored = progress["stored"]
         return f"Nothing: central has stored it as {stored['name']}." if stored else "Nothing."
     if progress["status"] == Status.FAILED:
-        return after_failure(path, progress)
+        return after_failure(path, progress["error"])
     if progress["attempts"] and progress["attempts"][-1]["ended_at"] is None:
         return _under_way(progress)
     stage = next_stage(progress)

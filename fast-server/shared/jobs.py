@@ -1,4 +1,4 @@
-"""arq behind one module: where Redis is, how to talk to it, and the two kinds of job."""
+"""arq behind one module: Redis' address, a client for it, and the two kinds of job."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -93,13 +93,10 @@ def connect(dsn: str, queue: str, *, timeout_s: float, retries: int) -> ArqRedis
 
 
 async def enqueue(redis: ArqRedis, wanted: Iterable[Job]) -> int:
-    """Queue the stage of each media, by media id and run, unless that job is there already.
+    """Queue each job unless it is there already; how many wait or run in both queues together.
 
-    Returns how many wait or run in both queues together. Raises redis.exceptions.RedisError or
-    OSError; then any of them may have been queued or not.
-
-    arq's enqueue_job takes four round trips a job, and leaves one alone whose payload is there
-    though somebody deleted the queue.
+    Raises RedisError or OSError; then each job may have been queued or not. Not arq's enqueue_job:
+    that takes four round trips a job, and queues none whose payload outlived a deleted queue.
     """
     facts = [fact for job in wanted for fact in encoded(job)]
     asked_at = time.monotonic()
@@ -126,9 +123,9 @@ def measure(redis_time: Sequence[int | str | bytes], asked_at: float) -> None:
 
 
 async def put_aside_foreign_keys(redis: ArqRedis) -> None:
-    """Rename a key that has one of our names and another type: nothing could be queued.
+    """Rename each key in Redis that has a name of this project, but not its type.
 
-    Raises RedisError.
+    Nothing could be queued while it is there. Raises RedisError.
     """
     for name, kind in _TYPES.items():
         if await redis.type(name) not in (kind, b"none"):

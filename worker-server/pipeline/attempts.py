@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from errors import StageError, Unforeseen, WorkerLost
 from settings import Settings
 from shared import clock, console
-from shared.contract import AttemptRecord, Stage, Status, timestamp
+from shared.contract import AttemptRecord, ErrorRecord, Stage, Status, timestamp
 from shared.records import after_failure
 from shared.spool import HeldMedia
 
@@ -90,7 +90,7 @@ class StageAttempt:
 
     def end(self, **said: object) -> None:
         """Note that the work is done. The record of stage 2 is saved when the media moves."""
-        self._at_this_stage()[-1]["ended_at"] = timestamp(clock.now())
+        self._close(None)
         self._progress["status"], event = _ENDED[self._stage]
         if self._stage is Stage.WATERMARK:
             self._media.save()
@@ -101,22 +101,22 @@ class StageAttempt:
 
         The n-th retry waits n times backoff_s, or what the other side asked for if longer.
         """
+        failure: ErrorRecord = {"code": error.code, "detail": error.detail}
         if not self._is_open():
             self._append()  # it went wrong before it had begun
-        self._close(error.code, error.detail)
+        self._close(failure)
         codes = [a["error"] and a["error"]["code"] for a in self._at_this_stage()]
         charged = codes.count(error.code)
-        fields = {"stage": self._stage, "code": error.code, "detail": error.detail}
         if charged >= error.attempts:
-            self._progress["status"] = Status.FAILED
-            self._progress["error"] = {"code": error.code, "detail": error.detail}
-            what_next = after_failure(self._media.path, self._progress)
-            self._log(console.FAILED, **fields, attempts=len(codes), next=what_next)
+            self._progress["status"], self._progress["error"] = Status.FAILED, failure
+            fields = {"attempts": len(codes), "next": after_failure(self._media.path, failure)}
+            self._log(console.FAILED, stage=self._stage, **failure, **fields)
             return
         delay_s = max(charged * backoff_s * error.backoff_factor, error.retry_after_s)
         self._progress["next_attempt_at"] = timestamp(clock.now() + timedelta(seconds=delay_s))
         self._media.save()
-        self._log(f"{console.RETRY} {charged}/{error.attempts - 1} in {delay_s:g}s", **fields)
+        retry = f"{console.RETRY} {charged}/{error.attempts - 1} in {delay_s:g}s"
+        self._log(retry, stage=self._stage, **failure)
         raise Postponed(delay_s)
 
     def excuse(self, code: str, detail: str) -> None:
@@ -125,7 +125,7 @@ class StageAttempt:
             if earlier["error"] and earlier["error"]["code"] == code:
                 self._progress["attempts"].remove(earlier)
         if self._is_open():
-            self._close(code, detail)
+            self._close({"code": code, "detail": detail})
         with suppress(OSError):
             self._media.save()
 
@@ -146,10 +146,9 @@ class StageAttempt:
             }
         )
 
-    def _close(self, code: str, detail: str) -> None:
+    def _close(self, error: ErrorRecord | None) -> None:
         last = self._at_this_stage()[-1]
-        last["ended_at"] = timestamp(clock.now())
-        last["error"] = {"code": code, "detail": detail}
+        last["ended_at"], last["error"] = timestamp(clock.now()), error
 
     def _log(self, event: str, **fields: object) -> None:
         media_id, filename = self._media.record["media_id"], self._media.record["filename"]
