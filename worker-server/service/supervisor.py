@@ -128,7 +128,7 @@ async def _work(
 ) -> None:
     """Poll both queues and reconcile until stop is set; jobs may still run then.
 
-    Raises RedisError or OSError where Redis failed a Worker: arq's own end with it.
+    Raises RedisError or OSError where Redis failed a worker.
     """
     redis = workers[0].pool
     reconciler = Reconciler(
