@@ -34,10 +34,10 @@ class QueueWorker(Worker):
     Redis: a worker takes as many as its process queued, and others only what is left lying.
     """
 
-    # This class depends on these insides of arq 0.28.0: Worker.main calls _poll_iteration in a loop,
-    # which is replaced here. So start_jobs, run_job, finish_job, sem, job_counter and job_tasks are
-    # never used, nor is close (see retire). tasks, functions, loop, in_progress_timeout_s,
-    # heart_beat and the counters jobs_complete, jobs_retried and jobs_failed keep their meaning.
+    # What this depends on in arq 0.28.0: Worker.main calls _poll_iteration in a loop, which is
+    # replaced here. So start_jobs, run_job, finish_job, sem, job_counter and job_tasks are never
+    # used, nor is close (see retire). tasks, functions, loop, in_progress_timeout_s, heart_beat
+    # and the counters jobs_complete, jobs_retried and jobs_failed keep their meaning.
 
     def __init__(self, *functions: Any, queued: asyncio.Queue[str], **options: Any) -> None:
         super().__init__(
