@@ -28,12 +28,12 @@ PROGRESS_RECORD = "progress.json"
 CENTRAL_UNREACHABLE = "central_unreachable"
 CENTRAL_FULL = "central_full"
 LOGO_UNAVAILABLE = "logo_unavailable"
-TAKEN_UP_AGAIN = {  # failures that are retried by themselves, and once what is so,
+TAKEN_UP_AGAIN = {  # failures that are queued again by themselves, and what must be so first
     CENTRAL_UNREACHABLE: "central answers",
     CENTRAL_FULL: "central answers",
     LOGO_UNAVAILABLE: "there is a logo that works",
 }
-TAKEN_UP_FOR = timedelta(hours=24)  # for as long after the reception
+TAKEN_UP_FOR = timedelta(hours=24)  # from the reception
 RECORD_LOST = "record_lost"
 FAILURE_CODES = (  # of progress.json's error
     CENTRAL_FULL,
