@@ -21,9 +21,22 @@ def needed(service: str) -> set[Path]:
     return found | {folder / "__init__.py" for file in found for folder in file.parents}
 
 
+def copies(service: str) -> set[Path]:
+    """The files that it has in its shared/."""
+    folder = ROOT / service / "shared"
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder) for path in files if path.parent.name != "__pycache__"}
+
+
 def imported(path: Path) -> Iterator[Path]:
-    """The files of shared/ that this one imports."""
+    """The modules of shared/ that this file imports, and the Lua scripts that it names."""
+    if path.suffix == ".lua":
+        return
     for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and str(node.value).endswith(".lua"):
+            script = Path(str(node.value))
+            yield from [script] if (ORIGINALS / script).is_file() else []
+            continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -40,9 +53,8 @@ def imported(path: Path) -> Iterator[Path]:
 def main() -> None:
     for service in COPYING:
         folder, files = ROOT / service / "shared", needed(service)
-        for copy in folder.rglob("*.py"):
-            if copy.relative_to(folder) not in files:
-                copy.unlink()
+        for copy in copies(service) - files:
+            folder.joinpath(copy).unlink()
         for file in files:
             folder.joinpath(file).parent.mkdir(exist_ok=True)
             shutil.copyfile(ORIGINALS / file, folder / file)

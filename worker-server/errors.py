@@ -1,12 +1,13 @@
-"""How a stage can fail. Each says how many attempts it is worth.
+"""How a stage can fail. Each class says how many attempts it allows.
 
 StageError
-├── ImageRejected      the image's own fault: final at once
-├── DecoderFailed      its decoder crashed or hung: perhaps the machine's fault, two attempts
-├── DecoderKilled      somebody killed its decoder, or the kernel did for memory: ten attempts
-├── Unavailable        something beside the image is not to be had: five retries
-│   └── LogoUnusable   nor will it be, as it is: final at once
+├── ImageRejected      the image is at fault: final at once
+├── DecoderFailed      its decoder crashed or hung, perhaps for the machine: two attempts
+├── DecoderKilled      its decoder was killed by a person, or for want of memory: ten attempts
+├── Unavailable        central or the logo cannot be had now: five retries
+│   └── LogoUnusable   the logo cannot work as it is: final at once
 ├── Unforeseen         a fault of this program: five retries
+├── WorkerLost         ten attempts began and never ended: final at once
 └── CentralRefused     central will not take it: final at once
 """
 
@@ -17,12 +18,12 @@ class StageError(Exception):
     """code is stable and for programs, detail a sentence for people."""
 
     attempts = 1
-    patience = 1.0  # the backoff is multiplied by this
+    backoff_factor = 1.0
 
     def __init__(self, code: str, detail: str, retry_after_s: float = 0) -> None:
-        # It may quote a stranger, and is written to a record and a console.
+        # It may quote a stranger's bytes, and goes to a record and the console.
         detail = secrets.masked(detail).encode(errors="backslashreplace").decode()
-        super().__init__(code, detail, retry_after_s)  # all of them, for pickle
+        super().__init__(code, detail, retry_after_s)  # pickle calls it with these
         self.code = code
         self.detail = detail
         self.retry_after_s = retry_after_s
@@ -42,10 +43,10 @@ class DecoderFailed(StageError):
 
 
 class DecoderKilled(StageError):
-    """The child process that decoded the image was ended by SIGKILL, which no decoder does."""
+    """The child process that decoded the image got SIGKILL, so its decoder is not at fault."""
 
     attempts = 10
-    patience = 0.1
+    backoff_factor = 0.1
 
 
 class Unavailable(StageError):
@@ -55,18 +56,22 @@ class Unavailable(StageError):
 
 
 class LogoUnusable(Unavailable):
-    """The logo that was asked for cannot work, until somebody mends it."""
+    """The logo that was asked for cannot work until somebody changes it."""
 
     attempts = 1
 
 
 class Unforeseen(StageError):
-    """An exception that nobody thought of."""
+    """An exception that no code expected."""
 
     attempts = 6
 
     def __init__(self, error: Exception) -> None:
         super().__init__("internal_error", f"{type(error).__name__}: {error}")
+
+
+class WorkerLost(StageError):
+    """Attempt after attempt began and never ended."""
 
 
 class CentralRefused(StageError):

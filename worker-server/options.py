@@ -1,4 +1,4 @@
-"""What the settings say about the logo and what is written; goes along into the child process."""
+"""The settings of the logo and the output, and their defaults. Passed to the child process."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,7 +34,7 @@ class OutputFormat(StrEnum):
 
 @dataclass(frozen=True)
 class Padding:
-    """Distance from the edges: in pixels, or in percent of the side it is measured along."""
+    """Distance from the edges: in pixels, or in percent of the image's width or height."""
 
     amount: float
     percent: bool = False
@@ -46,10 +46,10 @@ class Padding:
 @dataclass(frozen=True)
 class Options:
     position: Position = Position.TOP_RIGHT
-    scale: float = 0.2  # of the image's width and height, which the logo fits into
+    scale: float = 0.2  # the logo fits into this share of the image's width and height
     padding: Padding = Padding(10)
     opacity: float = 1
-    min_image: int = 0  # px; images with a shorter side below it pass unmarked
+    min_image: int = 0  # px; images with a shorter side below it get no logo
     output_format: OutputFormat = OutputFormat.KEEP
     output_quality: int | None = None  # unset: formats/codecs/quality.py
     metadata: Metadata = Metadata.KEEP

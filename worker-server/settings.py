@@ -1,4 +1,4 @@
-"""What the environment says. Built at start-up, never at import."""
+"""The settings, out of the environment. Built at start-up, never at import."""
 
 import re
 from pathlib import Path
@@ -15,9 +15,9 @@ from pydantic import (
 from options import Metadata, Options, OutputFormat, Padding, Position
 from runtime import container_limits
 from shared.central_address import CentralAddress
+from shared.contract import MIB
 from shared.jobs import RedisAddress
 
-MIB = 1024 * 1024
 _PARENT_MB = 128  # the worker itself, and what its libraries share
 _LEAST_MB = 256
 PositiveNumber = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
@@ -88,7 +88,7 @@ class Settings(RedisAddress, CentralAddress):
 
     @property
     def logo(self) -> str | None:
-        """The logo that was asked for, a URL or a path."""
+        """The logo that was asked for, a URL or a path; None for the default."""
         return str(self.logo_file) if self.logo_file else self.google_logo
 
     @property
@@ -115,9 +115,9 @@ class Settings(RedisAddress, CentralAddress):
 
     @property
     def memory_mb(self) -> int:
-        """What a child process may take: less than is asked for where the container has less."""
-        room = container_limits.memory_bytes() // MIB - _PARENT_MB
-        return min(self.watermark_memory_mb, max(_LEAST_MB, room))
+        """A child process' limit: less than is asked for where the container has less."""
+        available_mb = container_limits.memory_bytes() // MIB - _PARENT_MB
+        return min(self.watermark_memory_mb, max(_LEAST_MB, available_mb))
 
     @property
     def processes(self) -> int:

@@ -20,7 +20,7 @@ if __name__ == "__main__":
     if "--check" in sys.argv:
         from service import health
 
-        sys.exit(health.trouble())
+        sys.exit(health.unhealthy_reason())
     from service import supervisor
 
     supervisor.main()

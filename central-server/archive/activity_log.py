@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from shared import durable
+from shared.contract import MIB
 
 _BLOCK_BYTES = 64 * 1024
-_MAX_TAIL_BYTES = 64 * 1024 * 1024  # of a file that turns out to have no lines
+_MAX_TAIL_BYTES = 64 * MIB  # of a file that turns out to have no lines
 
 
 def now() -> str:

@@ -11,7 +11,6 @@ from pydantic_settings import BaseSettings
 
 from shared import secrets
 
-MIB = 1024 * 1024
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 
-from shared.environment import MIB
+from shared.contract import MIB
 from shared.web.problems import Problem
 from shared.web.refusals import DISK_FULL, DISK_FULL_RETRY_AFTER_S
 from storage_api.settings import Settings

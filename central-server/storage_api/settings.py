@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, NonNegativeInt
 
-from shared.environment import MIB
+from shared.contract import MIB
 from shared.web.door import DoorSettings
 
 

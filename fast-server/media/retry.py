@@ -1,4 +1,4 @@
-"""Failed media sent on their way again: one, or all that failed."""
+"""Failed media retried: one, or all."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,15 +17,15 @@ _BATCH = 200
 
 
 async def rerun(spool: Spool, queues: Queues, media_id: str) -> None:
-    """Raises Problem where it has not failed, MediaGone, MediaBusy, OSError."""
+    """Raises Problem where the media has not failed, MediaGone, MediaBusy, OSError."""
     job = await asyncio.to_thread(_rerun, spool, media_id)
     await queues.enqueue([job])
 
 
 async def rerun_all(spool: Spool, queues: Queues, code: str | None) -> tuple[int, int]:
-    """How many were sent on, and how many could not be, of those that failed with this code.
+    """Of those that failed with this code, how many are retried, and how many could not be.
 
-    Raises OSError; what was sent on until then is on its way.
+    Raises OSError; those before it are retried.
     """
     matching = _matching(spool, code)
     retried = skipped = 0
@@ -40,7 +40,7 @@ async def rerun_all(spool: Spool, queues: Queues, code: str | None) -> tuple[int
 
 
 def _matching(spool: Spool, code: str | None) -> Iterator[str]:
-    # All names first, for those that fail again meanwhile are back; the oldest go first.
+    # All names first: media that fail again meanwhile come back here. The oldest go first.
     for media_id in sorted(path.name for path in (spool.root / FAILED).iterdir()):
         if is_media_id(media_id) and (code is None or _failed_with(spool, media_id) == code):
             yield media_id
@@ -54,7 +54,7 @@ def _failed_with(spool: Spool, media_id: str) -> str | None:
 
 
 def _rerun_each(spool: Spool, media_ids: list[str]) -> list[Job]:
-    """The jobs of those that can be: nobody holds them, they have not gone, they can be read."""
+    """The jobs of those that can be retried: not locked, not gone, and readable."""
     rerun = []
     for media_id in media_ids:
         with suppress(MediaBusy, MediaGone, Problem, OSError):

@@ -1,19 +1,10 @@
 """What comes next for a media, in one sentence out of its records."""
 
-from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from shared import clock
-from shared.contract import (
-    TAKEN_UP_AGAIN,
-    TAKEN_UP_FOR,
-    Attempt,
-    ProgressRecord,
-    Stage,
-    Status,
-    timestamp,
-)
-from shared.records import next_stage, received_at
+from shared.contract import AttemptRecord, ProgressRecord, Stage, Status
+from shared.records import after_failure, next_stage
 from shared.spool import Spool
 
 _VERB = {Stage.WATERMARK: "watermark it", Stage.UPLOAD: "send it to central"}
@@ -26,17 +17,16 @@ def describe(spool: Spool, media_id: str) -> dict[str, Any]:
     if known["format_version"] == 0:  # its media.json was lost
         known.update(content_type=None, size=None, sha256=None, received_at=None)
     progress: ProgressRecord = {key: known[key] for key in ProgressRecord.__annotations__}  # type: ignore[assignment]
-    until = received_at(spool.find(media_id)) + TAKEN_UP_FOR
-    return {**known, "next": what_next(media_id, progress, clock.now(), until)}
+    return {**known, "next": what_next(spool.find(media_id), progress)}
 
 
-def what_next(media_id: str, progress: ProgressRecord, now: datetime, until: datetime) -> str:
-    """until is when what failed for want of central or a logo is no longer taken up by itself."""
+def what_next(path: Path, progress: ProgressRecord) -> str:
+    """What comes next for the media in path, in a sentence."""
     if progress["status"] == Status.STORED:
         stored = progress["stored"]
         return f"Nothing: central has stored it as {stored['name']}." if stored else "Nothing."
     if progress["status"] == Status.FAILED:
-        return _after_failure(media_id, progress, now, until)
+        return after_failure(path, progress["error"])
     if progress["attempts"] and progress["attempts"][-1]["ended_at"] is None:
         return _under_way(progress)
     stage = next_stage(progress)
@@ -53,14 +43,5 @@ def _under_way(progress: ProgressRecord) -> str:
     return f"{attempt['worker']} is at attempt {number} to {verb} since {attempt['started_at']}."
 
 
-def _after_failure(media_id: str, progress: ProgressRecord, now: datetime, until: datetime) -> str:
-    retry = f"POST /media/{media_id}/retry"
-    error = progress["error"]
-    if error and error["code"] in TAKEN_UP_AGAIN and now < until:
-        once = f"once {TAKEN_UP_AGAIN[error['code']]}, until {timestamp(until)}"
-        return f"It is queued again by itself {once}; {retry} does it now."
-    return f"Nothing by itself: {retry} tries again, DELETE /media/{media_id} removes it."
-
-
-def _count(attempts: list[Attempt], stage: str) -> int:
+def _count(attempts: list[AttemptRecord], stage: str) -> int:
     return sum(1 for attempt in attempts if attempt["stage"] == stage)

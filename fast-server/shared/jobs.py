@@ -1,12 +1,12 @@
-"""arq behind one module: where Redis is, how to talk to it, and the two kinds of job."""
+"""arq behind one module: Redis' address, a client for it, and the two kinds of job."""
 
 import time
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, cast
+from pathlib import Path
+from typing import Annotated, Any
 
 from arq.connections import ArqRedis
-from arq.constants import job_key_prefix
 from arq.jobs import serialize_job as payload
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -35,41 +35,11 @@ QUEUE_AND_TASK = {
     Stage.UPLOAD: (UPLOAD_QUEUE, UPLOAD_TASK),
 }
 
-# Wake-ups for workers that wait for an image, each for one of them. Uploads need none: whoever
-# watermarks an image uploads it as well, or another worker does half a second later.
-WAKE = {WATERMARK_QUEUE: "media-processor:wake"}
-_MOST_WAKES = "1000"  # that nobody waited for
-
-# Lua: milliseconds since the epoch by Redis' clock, whatever that of its client says.
-NOW_MS = """
-local time = redis.call('TIME')
-local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-"""
-# Lua that queues jobs, of whose arguments common() are the first, and described() the last ones.
-QUEUE_JOBS = f"""
-{NOW_MS}
-local prefix, ttl_ms, most_wakes = unpack(ARGV, 1, 3)
-for i = first, #ARGV, 4 do
-    local queue, wake, job, body = unpack(ARGV, i, i + 3)
-    redis.call('SET', prefix .. job, body, 'PX', ttl_ms, 'NX')
-    redis.call('ZADD', queue, 'NX', now_ms, job)
-    if wake ~= '' then
-        redis.call('LPUSH', wake, 1)
-        redis.call('LTRIM', wake, 0, most_wakes - 1)
-    end
-end
-"""
-_ENQUEUE = f"""
-local first = 4
-{QUEUE_JOBS}
-return {{redis.call('ZCARD', KEYS[1]) + redis.call('ZCARD', KEYS[2]), time[1], time[2]}}
-"""
-# The keys that this project has names for, and the type of each.
-_TYPES = {
-    WATERMARK_QUEUE: b"zset",
-    UPLOAD_QUEUE: b"zset",
-    WAKE[WATERMARK_QUEUE]: b"list",
-}
+# Wake-ups for workers that wait for an image, one each. Uploads need none: the worker that
+# watermarked an image uploads it as well, or another one does half a second later.
+WAKE_KEY = "media-processor:wake"
+_TYPES = {WATERMARK_QUEUE: b"zset", UPLOAD_QUEUE: b"zset", WAKE_KEY: b"list"}
+_ENQUEUE = Path(__file__).with_name("enqueue.lua").read_text()
 
 
 class RedisAddress(BaseSettings):
@@ -122,23 +92,26 @@ def connect(dsn: str, queue: str, *, timeout_s: float, retries: int) -> ArqRedis
     )
 
 
-async def enqueue(redis: ArqRedis, jobs: Iterable[Job]) -> int:
-    """Queue the stage of each media, by media id and run, unless that job is there already.
+async def enqueue(redis: ArqRedis, wanted: Iterable[Job]) -> None:
+    """Queue each job unless it is there already. Sets the clock.
 
-    Returns how many wait or run in both queues together. Raises redis.exceptions.RedisError or
-    OSError; then any of them may have been queued or not.
-
-    What is written is what arq's enqueue_job writes, and a wake-up for a worker that waits. arq's
-    takes four round trips a job, and leaves one alone whose payload is there though somebody
-    deleted the queue.
+    Raises RedisError or OSError; then each job may have been queued or not. Not arq's enqueue_job:
+    that takes four round trips a job, and queues none whose payload outlived a deleted queue.
     """
-    queues = (WATERMARK_QUEUE, UPLOAD_QUEUE)
-    arguments = *common(), *described(jobs)
+    facts = [fact for job in wanted for fact in encoded(job)]
     asked_at = time.monotonic()
-    answer = redis.eval(_ENQUEUE, 2, *queues, *arguments)
-    depth, *redis_time = await cast(Awaitable[list[int]], answer)
-    measure(redis_time, asked_at)
-    return depth
+    script = redis.register_script(_ENQUEUE)
+    keys = [WATERMARK_QUEUE, WAKE_KEY]
+    measure(await script(keys=keys, args=[JOB_TTL_MS, *facts]), asked_at)
+
+
+def encoded(job: Job) -> tuple[str, str, bytes]:
+    """The job's queue, id and payload, as arq has them."""
+    media_id, stage, run = job
+    queue, task = QUEUE_AND_TASK[stage]
+    now_ms = int(clock.now_s() * 1000)
+    body = payload(task, (media_id, run), {}, None, now_ms, serializer=serialize_job)
+    return queue, job_id(media_id, stage, run), body
 
 
 def measure(redis_time: Sequence[int | str | bytes], asked_at: float) -> None:
@@ -148,8 +121,10 @@ def measure(redis_time: Sequence[int | str | bytes], asked_at: float) -> None:
 
 
 async def put_aside_foreign_keys(redis: ArqRedis) -> None:
-    """Rename what has one of our names and is of another type: nothing could be queued. Raises
-    RedisError."""
+    """Rename each key in Redis that has a name of this project, but not its type.
+
+    Nothing could be queued while it is there. Raises RedisError.
+    """
     for name, kind in _TYPES.items():
         if await redis.type(name) not in (kind, b"none"):
             aside = f"{name}:put-aside:{time.time_ns()}"
@@ -159,8 +134,7 @@ async def put_aside_foreign_keys(redis: ArqRedis) -> None:
 
 
 async def refuse_cluster(redis: ArqRedis) -> None:
-    """Raises SystemExit where this is a node of a Redis Cluster. One that does not answer is left
-    to whoever uses it first."""
+    """Raises SystemExit where this is a node of a Redis Cluster, if it answers."""
     with suppress(RedisError, OSError):
         info = await redis.info("cluster")
         if info.get("cluster_enabled"):
@@ -168,18 +142,3 @@ async def refuse_cluster(redis: ArqRedis) -> None:
                 "REDIS_URL: this Redis is a node of a cluster, whose keys lie on many. "
                 "Name one that is not: redis-server --cluster-enabled no."
             )
-
-
-def common() -> list[str]:
-    return [job_key_prefix, str(JOB_TTL_MS), _MOST_WAKES]
-
-
-def described(jobs: Iterable[Job]) -> list[str]:
-    """Queue, wake-up, id and payload of each in turn."""
-    arguments: list[str] = []
-    for media_id, stage, run in jobs:
-        queue, task = QUEUE_AND_TASK[stage]
-        now_ms = int(clock.now_s() * 1000)
-        body = payload(task, (media_id, run), {}, None, now_ms, serializer=serialize_job)
-        arguments += [queue, WAKE.get(queue, ""), job_id(media_id, stage, run), body.decode()]
-    return arguments

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from shared.central_address import CentralAddress
-from shared.environment import MIB
+from shared.contract import MIB
 from shared.jobs import RedisAddress
 from shared.web.door import DoorSettings
 

@@ -44,20 +44,16 @@ async def workers(
             [func(job, name=task)],
             queue_name=queue,
             redis_pool=connected(redis, stage),
-            handle_signals=False,
             max_jobs=SLOTS,
-            keep_result=0,
             ctx={"name": name},
             queued=asyncio.Queue(),
             health_check_key=f"health-{name}",
-            job_serializer=contract.serialize_job,
-            job_deserializer=contract.deserialize_job,
         )
         for name in names
     }
     running = [asyncio.create_task(worker.async_run()) for worker in made.values()]
     try:
-        if queue in jobs.WAKE:
+        if queue == contract.WATERMARK_QUEUE:
             await until(lambda: redis.client.info()["blocked_clients"] == len(made))
         yield made
     finally:

@@ -7,22 +7,25 @@ from pathlib import Path
 import pytest
 
 from local_stack.stack import ROOT
-from shared_copies import COPYING, ORIGINALS, needed
+from shared_copies import COPYING, ORIGINALS, copies, needed
 
 
 @pytest.mark.parametrize("service", COPYING)
 def test_a_service_has_copies_of_what_it_imports_and_no_others(service: str) -> None:
-    folder = ROOT / service / "shared"
-    copies = {path.relative_to(folder) for path in folder.rglob("*.py")}
-    assert copies == needed(service), "make shared"
+    assert copies(service) == needed(service), "make shared"
 
 
 @pytest.mark.parametrize("service", COPYING)
 def test_a_copy_is_the_original_byte_for_byte(service: str) -> None:
-    folder = ROOT / service / "shared"
-    for copy in folder.rglob("*.py"):
-        original = ORIGINALS / copy.relative_to(folder)
-        assert copy.read_bytes() == original.read_bytes(), f"{copy}: make shared"
+    for copy in copies(service):
+        content = (ROOT / service / "shared" / copy).read_bytes()
+        assert content == (ORIGINALS / copy).read_bytes(), f"{copy}: make shared"
+
+
+@pytest.mark.parametrize("service", ["fast-server", "worker-server"])
+def test_scripts_for_redis_reach_the_image_of_a_service(service: str) -> None:
+    assert list((ROOT / service).rglob("*.lua"))
+    assert "!**/*.lua" in (ROOT / service / ".dockerignore").read_text().splitlines()
 
 
 def test_all_three_services_have_the_contract() -> None:

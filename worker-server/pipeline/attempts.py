@@ -1,114 +1,166 @@
-"""Keeping count of attempts in progress.json, and what a failed one leads to.
+"""Attempts at a stage, counted in progress.json, and what a failed one leads to.
 
 arq counts too, but it charges interrupted runs and loses its count with Redis.
 """
 
-from contextlib import suppress
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from pathlib import Path
 
-from errors import StageError
+from errors import StageError, Unforeseen, WorkerLost
 from settings import Settings
-from shared import clock
-from shared.contract import (
-    PENDING,
-    TAKEN_UP_AGAIN,
-    TAKEN_UP_FOR,
-    Attempt,
-    Stage,
-    Status,
-    timestamp,
-)
-from shared.records import received_at
+from shared import clock, console
+from shared.contract import AttemptRecord, ErrorRecord, Stage, Status, timestamp
+from shared.records import after_failure
 from shared.spool import HeldMedia
 
+LONGEST_RETRY_AFTER_S = 3600.0
 _MAX_UNENDED = 10
 _ROUNDED_S = 1.0
-_DURING = {Stage.WATERMARK: Status.WATERMARKING, Stage.UPLOAD: Status.UPLOADING}
-LONGEST_RETRY_AFTER_S = 3600.0
+_BEGUN = {
+    Stage.WATERMARK: (Status.WATERMARKING, console.WATERMARKING),
+    Stage.UPLOAD: (Status.UPLOADING, console.UPLOADING),
+}
+_ENDED = {
+    Stage.WATERMARK: (Status.WATERMARKED, console.WATERMARKED),
+    Stage.UPLOAD: (Status.STORED, console.STORED),
+}
+_logger = logging.getLogger(__name__)
 
 
-class WorkerLost(StageError):
-    """Attempt after attempt began and never ended."""
+class Postponed(Exception):
+    """The stage is to be run again after delay_s seconds."""
+
+    def __init__(self, delay_s: float) -> None:
+        super().__init__(delay_s)
+        self.delay_s = delay_s
 
 
-def begin(media: HeldMedia, stage: Stage, worker: str) -> None:
-    """Note an attempt before its work begins. Raises WorkerLost."""
-    unended = [a for a in _of(media, stage) if a["ended_at"] is None]
-    if len(unended) >= _MAX_UNENDED:
-        detail = f"{len(unended)} attempts began and never ended: the worker died each time."
-        raise WorkerLost("worker_lost", detail)
-    _append(media, stage, worker)
-    media.progress["status"] = _DURING[stage]
-    media.progress["next_attempt_at"] = None
-    media.save()
+@contextmanager
+def attempt(
+    media: HeldMedia, stage: Stage, worker: str, backoff_s: float
+) -> Iterator["StageAttempt"]:
+    """The body is one attempt: it calls begin before its work and end after it.
 
-
-def end(media: HeldMedia, stage: Stage, status: Status) -> None:
-    """Note that the attempt begun last did its work. The record is still to be saved."""
-    _of(media, stage)[-1]["ended_at"] = timestamp(clock.now())
-    media.progress["status"] = status
-
-
-def charge(
-    media: HeldMedia, stage: Stage, error: StageError, worker: str, backoff_s: float
-) -> tuple[int, float | None]:
-    """Note a failed attempt. How many failed like that, and the next one's delay in seconds.
-
-    None if there is no next one; then the record is still to be saved. The n-th retry waits n
-    times backoff_s, or what the other side asked for if longer.
+    What goes wrong in it is charged, but not a fault of the disk (raised again) or the worker's
+    stop. Raises Postponed where another attempt follows. Where none does, the media has failed.
     """
-    if not any(a["ended_at"] is None for a in _of(media, stage)[-1:]):
-        _append(media, stage, worker)  # it went wrong before it had begun
-    attempts = _of(media, stage)
-    attempts[-1]["ended_at"] = timestamp(clock.now())
-    attempts[-1]["error"] = {"code": error.code, "detail": error.detail}
-    charged = sum(1 for a in attempts if a["error"] and a["error"]["code"] == error.code)
-    if charged >= error.attempts or isinstance(error, WorkerLost):
-        media.progress["status"] = Status.FAILED
-        media.progress["error"] = {"code": error.code, "detail": error.detail}
-        return len(attempts), None
-    delay_s = max(charged * backoff_s * error.patience, error.retry_after_s)
-    media.progress["next_attempt_at"] = timestamp(clock.now() + timedelta(seconds=delay_s))
-    media.save()
-    return charged, delay_s
+    this = StageAttempt(media, stage, worker)
+    try:
+        yield this
+    except Postponed:
+        raise
+    except StageError as error:
+        this.charge(error, backoff_s)
+    except OSError as error:
+        this.excuse("disk_fault", str(error))
+        raise
+    except asyncio.CancelledError:
+        this.excuse("interrupted", "The worker had to stop meanwhile.")
+        raise
+    except Exception as error:
+        _logger.exception("%s of %s", stage, media.record["media_id"])
+        this.charge(Unforeseen(error), backoff_s)
 
 
-def excuse(media: HeldMedia, stage: Stage, code: str, detail: str) -> None:
-    """Note an attempt that something else ended: the disk, or whoever stopped the worker.
+class StageAttempt:
+    """The records and the console lines of one attempt."""
 
-    It is not charged, and of many only one is kept. What has left pending/ by then was no attempt.
-    """
-    if media.state != PENDING:
-        return
-    excused = [a for a in _of(media, stage) if a["error"] and a["error"]["code"] == code]
-    for attempt in excused:
-        media.progress["attempts"].remove(attempt)
-    for attempt in _of(media, stage)[-1:]:
-        if attempt["ended_at"] is None:
-            attempt["ended_at"] = timestamp(clock.now())
-            attempt["error"] = {"code": code, "detail": detail}
-    with suppress(OSError):
-        media.save()
+    def __init__(self, media: HeldMedia, stage: Stage, worker: str) -> None:
+        self._media, self._progress = media, media.progress
+        self._stage = stage
+        self._worker = worker
+        self._began_at = 0.0
 
+    def begin(self) -> None:
+        """Save that the attempt begins. Raises WorkerLost."""
+        unended = [a for a in self._at_this_stage() if a["ended_at"] is None]
+        if len(unended) >= _MAX_UNENDED:
+            detail = f"{len(unended)} attempts began and never ended: the worker died each time."
+            raise WorkerLost("worker_lost", detail)
+        self._append()
+        self._progress["status"], event = _BEGUN[self._stage]
+        self._progress["next_attempt_at"] = None
+        self._media.save()
+        self._began_at = time.monotonic()
+        self._log(event)
 
-def after_failure(media: HeldMedia) -> str:
-    """What comes next for a media that has failed, as a sentence."""
-    media_id, error = media.record["media_id"], media.progress["error"]
-    if error is not None and error["code"] in TAKEN_UP_AGAIN and is_taken_up(media.path):
-        until = timestamp(received_at(media.path) + TAKEN_UP_FOR)
-        return f"taken up again when {TAKEN_UP_AGAIN[error['code']]}, until {until}"
-    return f"POST /media/{media_id}/retry or DELETE /media/{media_id}"
+    def end(self, **said: object) -> None:
+        """Note that the work is done. The record of stage 2 is saved when the media moves."""
+        self._close(None)
+        self._progress["status"], event = _ENDED[self._stage]
+        if self._stage is Stage.WATERMARK:
+            self._media.save()
+        self._log(event, **said, seconds=time.monotonic() - self._began_at)
 
+    def charge(self, error: StageError, backoff_s: float) -> None:
+        """Count the attempt as failed. Raises Postponed unless it was the last one.
 
-def is_taken_up(path: Path) -> bool:
-    """Whether the media in path is queued again by itself, once what it needs is there."""
-    return clock.now() - received_at(path) < TAKEN_UP_FOR
+        The n-th retry waits n times backoff_s, or what the other side asked for if longer.
+        """
+        failure: ErrorRecord = {"code": error.code, "detail": error.detail}
+        if not self._is_open():
+            self._append()  # it went wrong before it had begun
+        self._close(failure)
+        codes = [a["error"] and a["error"]["code"] for a in self._at_this_stage()]
+        charged = codes.count(error.code)
+        if charged >= error.attempts:
+            self._progress["status"], self._progress["error"] = Status.FAILED, failure
+            fields = {"attempts": len(codes), "next": after_failure(self._media.path, failure)}
+            self._log(console.FAILED, stage=self._stage, **failure, **fields)
+            return
+        delay_s = max(charged * backoff_s * error.backoff_factor, error.retry_after_s)
+        self._progress["next_attempt_at"] = timestamp(clock.now() + timedelta(seconds=delay_s))
+        self._media.save()
+        retry = f"{console.RETRY} {charged}/{error.attempts - 1} in {delay_s:g}s"
+        self._log(retry, stage=self._stage, **failure)
+        raise Postponed(delay_s)
+
+    def excuse(self, code: str, detail: str) -> None:
+        """Note what else ended the attempt. It is not charged, and of many only one is kept."""
+        for earlier in self._at_this_stage():
+            if earlier["error"] and earlier["error"]["code"] == code:
+                self._progress["attempts"].remove(earlier)
+        if self._is_open():
+            self._close({"code": code, "detail": detail})
+        with suppress(OSError):
+            self._media.save()
+
+    def _at_this_stage(self) -> list[AttemptRecord]:
+        return [a for a in self._progress["attempts"] if a["stage"] == self._stage]
+
+    def _is_open(self) -> bool:
+        return any(a["ended_at"] is None for a in self._at_this_stage()[-1:])
+
+    def _append(self) -> None:
+        self._progress["attempts"].append(
+            {
+                "stage": self._stage,
+                "worker": self._worker,
+                "started_at": timestamp(clock.now()),
+                "ended_at": None,
+                "error": None,
+            }
+        )
+
+    def _close(self, error: ErrorRecord | None) -> None:
+        last = self._at_this_stage()[-1]
+        last["ended_at"], last["error"] = timestamp(clock.now()), error
+
+    def _log(self, event: str, **fields: object) -> None:
+        media_id, filename = self._media.record["media_id"], self._media.record["filename"]
+        console.event(event, media_id=media_id, filename=filename, worker=self._worker, **fields)
 
 
 def wait_s(media: HeldMedia, longest_s: float) -> float:
-    """Seconds until the next attempt is due; 0 if it is now, or later than it was put off for: the
-    clock was wrong when that was noted, and has been set back since."""
+    """Seconds until the next attempt is due.
+
+    0 if it is due now, or if more seconds are left than it was put off for: the clock was wrong
+    when that was noted, and has been set back since.
+    """
     due = media.progress["next_attempt_at"]
     if due is None:
         return 0
@@ -123,19 +175,3 @@ def wait_s(media: HeldMedia, longest_s: float) -> float:
 def longest_wait_s(settings: Settings) -> float:
     """No attempt is put off for longer."""
     return max(LONGEST_RETRY_AFTER_S, 10 * settings.retry_backoff_seconds)
-
-
-def _append(media: HeldMedia, stage: Stage, worker: str) -> None:
-    media.progress["attempts"].append(
-        {
-            "stage": stage,
-            "worker": worker,
-            "started_at": timestamp(clock.now()),
-            "ended_at": None,
-            "error": None,
-        }
-    )
-
-
-def _of(media: HeldMedia, stage: Stage) -> list[Attempt]:
-    return [a for a in media.progress["attempts"] if a["stage"] == stage]

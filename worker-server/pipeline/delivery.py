@@ -1,11 +1,10 @@
 """Shipping a watermarked image to central-server: one attempt, and what its outcome means."""
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
-from typing import cast
 
 import httpx
 
@@ -25,16 +24,14 @@ from shared.contract import (
     timestamp,
 )
 
-# Of what central itself says, only this is about the image: it would say so again.
-_ABOUT_THE_IMAGE = (410, 413, 415, 422)
-_IN_TROUBLE = (408, 429)  # and every 5xx
+_ABOUT_THE_IMAGE = (410, 413, 415, 422)  # central would answer the same again
+_TRY_LATER = (408, 429)  # and every 5xx
 _DISK_FULL = "disk_full"  # central's code
-_PIECE_BYTES = 256 * 1024
 _SHA256 = re.compile("[0-9a-f]{64}")
 _HINT = "If that is no central-server, or a proxy before it, see CENTRAL_SERVER_URL."
 
 
-class Central(CentralClient):
+class DeliveryClient(CentralClient):
     """central-server, as a worker asks it."""
 
     def __init__(self, url: str, worker_name: str, timeout_s: float) -> None:
@@ -45,10 +42,9 @@ class Central(CentralClient):
     async def deliver(
         self, path: Path, media_id: str, content_type: str, sha256: str
     ) -> FileRecord:
-        """Send the file; what central says it has stored is the answer.
+        """Send the file. Returns what central has stored: this file, or what it had of this media.
 
-        That is this file, unless central had stored the media before. Raises Unavailable or
-        CentralRefused, and OSError where the file cannot be read.
+        Raises Unavailable or CentralRefused, and OSError where the file cannot be read.
         """
         try:
             with no_answer_translated(self._timeout_s):
@@ -64,10 +60,7 @@ class Central(CentralClient):
         return {**stored, "stored_at": timestamp(clock.now())}
 
     async def receipt(self, media_id: str) -> FileRecord | None:
-        """What central remembers of a media; None where it has forgotten it, or never had it.
-
-        Raises Unavailable.
-        """
+        """Central's receipt of a media; None where it has none. Raises Unavailable."""
         answer = await self._get(f"media/{media_id}/receipt")
         if answer.status == httpx.codes.OK:
             return self._file_record(answer)
@@ -76,7 +69,7 @@ class Central(CentralClient):
         raise self._unavailable(f"answered {answer.status}: {answer.reason}")
 
     async def keeps_receipts_days(self) -> float | None:
-        """How long it remembers what it has stored; None for ever. Raises Unavailable."""
+        """How long central keeps receipts; None for ever. Raises Unavailable."""
         answer = await self._get("ready")
         days = answer.fields.get("keep_receipts_days", "unsaid")
         if days is None or isinstance(days, int | float):
@@ -103,16 +96,15 @@ class Central(CentralClient):
             request = self.http.build_request(
                 "POST",
                 self.upload_url,
-                # What the time is: central deletes nothing for its age where its clock disagrees.
+                # Central deletes nothing for its age where its clock disagrees with this.
                 headers={"Date": format_datetime(clock.now(), usegmt=True)},
                 data={WORKER_NAME_FIELD: self._worker_name, MEDIA_ID_FIELD: media_id},
                 files={FILE_FIELD: (path.name, file, content_type)},
             )
-            request.stream = _LargePieces(cast(httpx.SyncByteStream, request.stream))
             return await self.send(request)
 
     def _file_record(self, answer: CentralAnswer) -> FileRecord:
-        """Raises Unavailable where it is none of central's."""
+        """Raises Unavailable where the answer is not central's."""
         name, sha256, size = (answer.fields.get(field) for field in ("name", "sha256", "size"))
         if not isinstance(name, str) or not isinstance(sha256, str) or not isinstance(size, int):
             raise self._unavailable(f"answered 200, but not as central-server does. {_HINT}")
@@ -129,8 +121,8 @@ class Central(CentralClient):
         wait_s = _retry_after_s(answer.headers)
         if code == _DISK_FULL:
             return Unavailable(CENTRAL_FULL, f"Central ({self.upload_url}) {said}", wait_s)
-        in_trouble = code and (status >= 500 or status in _IN_TROUBLE)
-        return self._unavailable(said if in_trouble else f"{said.rstrip('.')}. {_HINT}", wait_s)
+        is_central = code and (status >= 500 or status in _TRY_LATER)
+        return self._unavailable(said if is_central else f"{said.rstrip('.')}. {_HINT}", wait_s)
 
     def _unavailable(self, what: str, retry_after_s: float = 0) -> Unavailable:
         return Unavailable(
@@ -138,27 +130,10 @@ class Central(CentralClient):
         )
 
 
-class _LargePieces(httpx.AsyncByteStream):
-    """A form in few writes: httpx makes 14 of a small image's, each at the cost of a round."""
-
-    def __init__(self, form: httpx.SyncByteStream) -> None:
-        self._form = form
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        gathered, size = [], 0
-        for piece in self._form:
-            gathered.append(piece)
-            size += len(piece)
-            if size >= _PIECE_BYTES:
-                yield b"".join(gathered)
-                gathered, size = [], 0
-        yield b"".join(gathered)
-
-
 def _retry_after_s(headers: Mapping[str, str]) -> float:
-    """Retry-After as seconds: a number or an HTTP date (RFC 9110 section 10.2.3), within reason.
+    """Retry-After as seconds: a number or an HTTP date (RFC 9110 section 10.2.3), at most an hour.
 
-    A date is by the clock of who sent it, which is in its Date.
+    A date is by the sender's clock, and so is the header Date.
     """
     value = headers.get("Retry-After", "")
     if value.isdecimal():

@@ -1,8 +1,8 @@
 """The logo: fetched once, kept, refreshed hourly, normalised to RGBA.
 
-An image never goes out unmarked, nor with another logo than the one that was asked for.
-Only where nothing was asked for and Google's cannot be fetched does the bundled mark serve.
-One that cannot work as it is fails images at once; one that cannot be had now has retries.
+An image never goes out unmarked, or with another logo than the one that was asked for. The bundled
+logo is used only where none was asked for and Google's cannot be fetched.
+A logo that cannot work as it is fails images at once; one that cannot be had now has retries.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from errors import ImageRejected, LogoUnusable, StageError, Unavailable
 from runtime import container_limits
 from runtime.decoder_processes import PixelProcesses
 from shared import console, durable, tls
-from shared.contract import LOGO_UNAVAILABLE
+from shared.contract import LOGO_UNAVAILABLE, MIB
 
 DEFAULT_URL = "https://www.google.com/images/branding/googlelogo/2x/googlelogo_color_272x92dp.png"
 BUNDLED = Path(__file__).parent.parent / "bundled_logo.png"
 REFRESH_S = 3600.0
 _FETCH_S = 5
 _FAILURE_KEPT_S = 5  # jobs that wait for a logo do not each try on their own
-_MAX_BYTES = 10 * 1024 * 1024
+_MAX_BYTES = 10 * MIB
 _PASSING = (408, 425, 429)  # and every 5xx; any other refusal is meant
 _MOUNTED = "LOGO_FILE in .env mounts a file of the host there, which that uid must be able to read"
 
@@ -55,17 +55,17 @@ class Logo:
             self._http = error
 
     async def path(self) -> Path:
-        """The normalised logo. Raises Unavailable where the one asked for cannot be had, which is
-        LogoUnusable where it cannot work."""
+        """The normalised logo. Raises Unavailable where the one that was asked for cannot be had
+        now, and LogoUnusable where it cannot work."""
         async with self._lock:
-            if self._path is None or not self._path.exists():  # somebody tidied up /tmp
+            if self._path is None or not self._path.exists():  # /tmp may have been cleaned
                 self._path = await self._first()
             return self._path
 
-    async def trouble(self) -> str | None:
+    async def unhealthy_reason(self) -> str | None:
         """Why the logo that was asked for cannot work; None where it does, or may do soon.
 
-        Looked for again at each call, if the last time was a while ago.
+        It is looked for again if the last time was a while ago.
         """
         try:
             await self.path()
@@ -74,7 +74,7 @@ class Logo:
         return None
 
     async def works(self) -> bool:
-        """Whether images can be marked; the logo is looked for again as above."""
+        """Whether there is a logo; it is looked for again as above."""
         try:
             await self.path()
         except Unavailable:
@@ -82,7 +82,7 @@ class Logo:
         return True
 
     async def refresh(self) -> None:
-        """Fetch it, or look for a newer one; the old one stays if that fails."""
+        """Fetch the logo, or a newer one; the old one stays if that fails."""
         try:
             if self._path is None:
                 await self.path()
@@ -135,7 +135,7 @@ class Logo:
         return await asyncio.to_thread(_read, local)
 
     def _cannot_work(self, error: Exception) -> bool:
-        """Whether it stays so until somebody mends it."""
+        """Whether the logo stays unusable until somebody changes something."""
         if isinstance(error, httpx.HTTPStatusError):
             status = error.response.status_code
             return status < 500 and status not in _PASSING
@@ -172,9 +172,9 @@ class Logo:
 
 
 def _read(path: Path) -> bytes:
-    """What the operator names may be a link, but no pipe, which nobody may ever write to.
+    """Raises ValueError where there is no file that can be read.
 
-    Raises ValueError where there is no file that can be read.
+    The operator may name a link, but no pipe: reading it might never end.
     """
     try:
         with durable.reading(path.resolve()) as file:
@@ -187,7 +187,7 @@ def _read(path: Path) -> bytes:
 
 
 def _where() -> str:
-    """On which machine, and as whom, this process looks for a file."""
+    """The machine and the user that this process looks for a file as."""
     host, uid = socket.gethostname(), os.getuid()
     if container_limits.is_container():
         return f"inside the container {host}, for uid {uid}. {_MOUNTED}"

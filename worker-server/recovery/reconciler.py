@@ -1,8 +1,8 @@
 """The disk is the truth: what lies in pending/ without a job gets one.
 
-Every worker has a reconciler. A look, every two seconds, is cheap: are there jobs that nobody
-works on, has Redis lost everything? A pass over the volume is made then, at the start and every
-RECONCILE_SECONDS; uploads/.reconcile.lock says when the last one began, whoever's it was.
+Every worker has a reconciler. A look, every two seconds, is cheap: does no worker hold a job that
+runs, has Redis lost everything? A pass over the volume is made when Redis has, at the start, and
+every RECONCILE_SECONDS; uploads/.reconcile.lock says when any worker's last one began.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import fcntl
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -19,7 +19,7 @@ from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
 from pipeline import attempts
-from pipeline.delivery import Central
+from pipeline.delivery import DeliveryClient
 from pipeline.logo import Logo
 from recovery.record_repair import RecordRepair
 from recovery.retention import Retention
@@ -41,7 +41,7 @@ from shared.contract import (
     timestamp,
 )
 from shared.jobs import Job
-from shared.records import next_stage, read_progress
+from shared.records import next_stage, read_progress, taken_up_until
 from shared.spool import MediaBusy, MediaGone, Spool
 
 PASSED_KEY = "media-processor:reconciled-at"
@@ -57,13 +57,12 @@ class Reconciler:
         self,
         spool: Spool,
         redis: ArqRedis,
-        central: Central,
+        central: DeliveryClient,
         logo: Logo,
         settings: Settings,
         repairs: Sequence[RecordRepair],
         redis_trouble: console.RecurringNotice,
     ) -> None:
-        """redis_trouble is also told of by whoever else finds Redis gone."""
         self._spool = spool
         self._redis = redis
         self._is_there = {
@@ -82,14 +81,14 @@ class Reconciler:
         self._began_at = -math.inf
 
     async def run(self) -> None:
-        """Look after look, for ever. Whatever goes wrong ends only the look."""
+        """Look again and again. An error ends only the look that it happens in."""
         pause_s = self._settings.reconcile_seconds
-        async with asyncio.TaskGroup() as all_of_it:
-            all_of_it.create_task(repeat("reconciler", self._look, min(_LOOK_S, pause_s)))
-            # A look at a folder that is full takes longer than what Redis lost may go unnoticed.
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(repeat("reconciler", self._look, min(_LOOK_S, pause_s)))
+            # Beside the looks, which must not wait while a full folder is read.
             for repair in self._repairs:
-                each = partial(self._repair_records, repair)
-                all_of_it.create_task(repeat("record repair", each, pause_s))
+                repair_records = partial(self._repair_records, repair)
+                loops.create_task(repeat("record repair", repair_records, pause_s))
 
     async def _look(self) -> None:
         try:
@@ -111,7 +110,7 @@ class Reconciler:
             self._redis_trouble.report(detail=f"reconciler: {error!r}")
 
     async def _measure_clock(self) -> bool:
-        """Whether Redis' clock may have been set back: what was due then, waits for that time."""
+        """Whether Redis' clock may have been set back: jobs would wait until their old time."""
         asked_at = time.monotonic()
         try:
             jobs.measure(await self._redis.time(), asked_at)
@@ -126,10 +125,10 @@ class Reconciler:
             await jobs.enqueue(self._redis, rerun)
 
     def _take_turn(self, least_s: float) -> bool:
-        """Whether the last pass, of any worker, began least_s seconds ago; then this one's begins.
+        """Whether any worker's last pass began least_s seconds ago or earlier; this one's begins.
 
-        The lock is not held during a pass: two at once do no harm, a frozen worker that keeps
-        all others from theirs would.
+        The lock is not held during a pass: two at once do no harm, but a frozen worker would keep
+        all others from theirs.
         """
         path = self._spool.root / ".reconcile.lock"
         try:
@@ -140,13 +139,13 @@ class Reconciler:
                 os.close(fd)
         except BlockingIOError:
             return False
-        except OSError:  # each for itself: the disk is full, or the folder gone, which a pass makes
+        except OSError:  # the disk is full, or the folder is gone, which a pass makes
             return time.monotonic() - self._began_at >= least_s
 
     async def _pass(self) -> None:
-        # Where somebody made room with rm -r uploads/done, media could not move there.
+        # Media could not move to done/ where somebody made room with rm -r uploads/done.
         await asyncio.to_thread(self._spool.prepare)
-        # First: what Redis loses from here on is noticed by the next look.
+        # First, so that the next look notices what Redis loses from here on.
         await self._redis.set(PASSED_KEY, timestamp(clock.now()))
         await self._queue_what_has_no_job()
         await self._rerun_what_waits()
@@ -160,56 +159,45 @@ class Reconciler:
         if foreign:  # arq would stumble over them for ever
             await self._redis.zrem(WATERMARK_QUEUE, *foreign)
             await self._redis.zrem(UPLOAD_QUEUE, *foreign)
-        for start in range(0, len(missing), _BATCH):
-            batch = missing[start : start + _BATCH]
-            await jobs.enqueue(self._redis, await asyncio.to_thread(self._next_stages, batch))
+        await self._queue_each(missing, self._next_job)
         if missing:
             detail = "queued what lay in pending/ without a job"
             console.event(console.NOTICE, detail=detail, jobs=len(missing))
 
     def _compare(self, queued: list[bytes]) -> tuple[list[str], list[bytes]]:
-        """The pending media without a job, and what in the queues is no job of ours."""
+        """The pending media without a job, and the ids in the queues that are no job's."""
         media_ids = {job: media_id_of(job) for job in queued}
         with_job = set(media_ids.values())
         missing = [media_id for media_id in self._media_in(PENDING) if media_id not in with_job]
         return sorted(missing), [job for job, media_id in media_ids.items() if media_id is None]
 
-    def _next_stages(self, media_ids: Iterable[str]) -> list[Job]:
-        return list(_of_each(media_ids, self._next_stage))
-
-    def _next_stage(self, media_id: str) -> Job:
+    def _next_job(self, media_id: str) -> Job:
         progress = read_progress(self._spool.folder(PENDING, media_id))
         return media_id, next_stage(progress), progress["run"]
 
     async def _rerun_what_waits(self) -> None:
-        """Take up again what failed because central or the logo was not there, if it is now."""
-        waiting = await asyncio.to_thread(self._waiting)
+        """Queue again what failed because central or the logo was not there, if it is now."""
+        waiting = dict(await asyncio.to_thread(self._waiting))
         there = {code for code in {*waiting.values()} if await self._is_there[code]()}
         failed = [media_id for media_id, code in waiting.items() if code in there]
-        if not failed:
-            return
-        for start in range(0, len(failed), _BATCH):
-            batch = await asyncio.to_thread(self._rerun, failed[start : start + _BATCH])
-            await jobs.enqueue(self._redis, batch)
-        once = " and ".join(sorted({TAKEN_UP_AGAIN[code] for code in there}))
-        detail = f"{once}: taken up what had failed for want of that"
-        console.event(console.NOTICE, detail=detail, media=len(failed))
+        await self._queue_each(failed, self._rerun)
+        if failed:
+            once = " and ".join(sorted({TAKEN_UP_AGAIN[code] for code in there}))
+            detail = f"{once}: taken up what had failed for want of that"
+            console.event(console.NOTICE, detail=detail, media=len(failed))
 
-    def _waiting(self) -> dict[str, str]:
-        """The media that are taken up again some time, and the code that each failed with."""
-        return dict(_of_each(self._media_in(FAILED), self._if_waiting))
+    def _waiting(self) -> list[tuple[str, str]]:
+        """The media that are still queued again by themselves, and the code each failed with."""
+        return _of_each(self._media_in(FAILED), self._if_waiting)
 
     def _if_waiting(self, media_id: str) -> tuple[str, str] | None:
         path = self._spool.folder(FAILED, media_id)
-        if not attempts.is_taken_up(path):
+        if clock.now() >= taken_up_until(path):
             return None
         error = read_progress(path)["error"]
         return (media_id, error["code"]) if error and error["code"] in TAKEN_UP_AGAIN else None
 
-    def _rerun(self, media_ids: Iterable[str]) -> list[Job]:
-        return list(_of_each(media_ids, self._rerun_one))
-
-    def _rerun_one(self, media_id: str) -> Job | None:
+    def _rerun(self, media_id: str) -> Job | None:
         # Busy or gone: somebody retries or deletes it right now.
         with suppress(MediaBusy, MediaGone), self._spool.hold(media_id) as media:
             if media.state == FAILED:
@@ -217,21 +205,27 @@ class Reconciler:
                 return media_id, next_stage(media.progress), media.progress["run"]
         return None
 
+    async def _queue_each(self, media_ids: list[str], job: Callable[[str], Job | None]) -> None:
+        for start in range(0, len(media_ids), _BATCH):
+            batch = media_ids[start : start + _BATCH]
+            await jobs.enqueue(self._redis, await asyncio.to_thread(_of_each, batch, job))
+
     def _media_in(self, state: str) -> list[str]:
         with os.scandir(self._spool.root / state) as entries:
             return [e.name for e in entries if is_media_id(e.name) and _is_folder(e)]
 
 
-def _of_each(media_ids: Iterable[str], do: Callable[[str], Result | None]) -> Iterator[Result]:
-    """What do makes of each. One at which it fails is no reason to leave the others."""
+def _of_each(media_ids: Iterable[str], do: Callable[[str], Result | None]) -> list[Result]:
+    """What do returns for each, if anything. Where it fails for one, the others go on."""
+    results = []
     for media_id in media_ids:
         try:
             result = do(media_id)
         except Exception as error:
             console.event(console.NOTICE, media_id=media_id, detail=repr(error))
         else:
-            if result is not None:
-                yield result
+            results += [] if result is None else [result]
+    return results
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -1,10 +1,10 @@
-"""Progress records that a power cut or a person left empty, torn or at odds with their folder.
+"""Progress records in done/ and failed/ that are empty, torn or at odds with their folder.
 
-In done/ the folder is the proof: the record says stored again, with name and SHA-256 of central's
-receipt where there is one. It is never delivered again.
+A power cut or a person may leave them so. In done/ the folder proves that the media is stored: its
+record says so again, with central's receipt if there is one, and it is never delivered again.
 
-In failed/ nobody knows any more why it is there. It goes back to pending/ where central would know
-it, had it been stored: there is a receipt, or would be one still. Else it failed as record_lost.
+In failed/ the reason is lost. The media goes back to pending/ if central still has a receipt or
+would have kept one, so that it is stored only once. Otherwise it has failed as record_lost.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from itertools import islice
 from ulid import ULID
 
 from errors import Unavailable
-from pipeline.delivery import Central
+from pipeline.delivery import DeliveryClient
 from shared import clock, console, durable
 from shared.background import in_thread
 from shared.contract import FAILED, PROGRESS_RECORD, is_media_id
@@ -27,28 +27,28 @@ from shared.jobs import Job
 from shared.records import is_in_order, next_stage
 from shared.spool import MediaBusy, MediaGone, Spool
 
-_SLICE = 500  # records looked at in one go; the worker's own jobs have as much time in between
-_SHARE = 100  # of the time goes into looking, where a folder is so full that it takes seconds
+_SLICE = 500  # records looked at in a row; then the worker's jobs get as much time
+_SHARE = 100  # a look that took a second is followed by a pause of 100
 _DAY_S = 86_400
 
 
 class RecordRepair:
-    """For one folder. The first run looks at every record, later ones at what changed since."""
+    """Of one folder. The first run looks at every record, later ones at those that changed."""
 
-    def __init__(self, state: str, spool: Spool, central: Central) -> None:
+    def __init__(self, state: str, spool: Spool, central: DeliveryClient) -> None:
         self._state = state
         self._folder = spool.root / state
         self._lock = spool.root / f".{state}-looked-at.lock"
         self._spool = spool
         self._central = central
-        self._started_ns = 0  # as the next, by the clock of the file system
+        self._started_ns = 0  # by the file system's clock, as the next
         self._looked_ns = 0
         self._not_before = 0.0
         self._looking_s = 0.0
         self._is_waiting = False
 
     async def run(self) -> list[Job]:
-        """Put right what there is; the jobs of what is pending again. Raises OSError."""
+        """Repair what is out of order; the jobs of what is pending again. Raises OSError."""
         if time.monotonic() < self._not_before:
             return []
         self._looking_s = 0.0
@@ -65,7 +65,7 @@ class RecordRepair:
             self._not_before = time.monotonic() + _SHARE * self._looking_s
 
     async def _look_over(self, fd: int) -> list[Job]:
-        """fd is the lock's file, which says when the last look began. Raises BlockingIOError."""
+        """fd is the lock's file; it says when the last look began. Raises BlockingIOError."""
         self._started_ns = self._started_ns or _now_ns(fd)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         now_ns, queued, is_all = _now_ns(fd), [], True
@@ -103,14 +103,14 @@ class RecordRepair:
                 await asyncio.sleep(time.monotonic() - started)
 
     def _next_slice(self, records: Iterator[str | None]) -> list[str | None]:
-        # Processor time: a worker that is frozen or waits for central meanwhile is not looking.
+        # Processor time, which leaves out a frozen worker and waits for central.
         started = time.thread_time()
         looked_at = list(islice(records, _SLICE))
         self._looking_s += time.thread_time() - started
         return looked_at
 
     def _records(self, since_ns: int) -> Generator[str | None]:
-        """The media's id for a record that is out of order, None for every other one."""
+        """The media's id of a record that is out of order, None for any other."""
         with os.scandir(self._folder) as entries:
             for entry in entries:
                 suspect = is_media_id(entry.name) and self._changed(entry.name, since_ns)
@@ -148,7 +148,7 @@ class RecordRepair:
         return [job] if rerun else []
 
     async def _would_have_a_receipt(self, media_id: str) -> bool:
-        """Whether central could not have forgotten it yet, had it stored it. Raises Unavailable."""
+        """Whether central still has a receipt of this media if it stored it. Raises Unavailable."""
         days = await self._central.keeps_receipts_days()
         if days is None:
             return True

@@ -1,7 +1,7 @@
-"""What goes from the uploads volume in time: broken uploads, and what was kept long enough.
+"""Deletes from the uploads volume what is old: broken uploads, and what was kept long enough.
 
-Nothing goes by one clock alone. What is old is so by Redis' clock, by its id, which has the time of
-the reception, and by the times of its files. Where two of them disagree, it stays.
+No clock decides alone. A media is old by Redis' clock, by its id, which has the time of the
+reception, and by the times of its files. Where two of them disagree, it stays.
 """
 
 import fcntl
@@ -25,8 +25,10 @@ _DAY_S = 86_400
 
 
 class Retention:
-    """keep_originals_days counts from the reception, keep_failed_days from the failure; None keeps
-    them for ever."""
+    """keep_originals_days counts from the reception, keep_failed_days from the failure.
+
+    None keeps them for ever.
+    """
 
     def __init__(
         self, spool: Spool, keep_originals_days: float | None, keep_failed_days: float | None
@@ -34,7 +36,7 @@ class Retention:
         self._spool = spool
         self._keep_originals_days = keep_originals_days
         self._keep_failed_days = keep_failed_days
-        self._told: set[str] = set()  # media of which a notice said that their times disagree
+        self._noticed: set[str] = set()  # media whose times disagree
 
     def sweep(self) -> None:
         """Remove what is old. Raises OSError."""
@@ -53,7 +55,7 @@ class Retention:
                         self._remove(path.name, FAILED)
 
     def _probes(self) -> Iterator[Path]:
-        """What a killed try of the disk left (durable.probe)."""
+        """The files of a durable.probe that was killed."""
         for folder in (self._spool.root, *(self._spool.root / s for s in (INCOMING, PENDING))):
             yield from folder.glob(".probe-*")
 
@@ -65,15 +67,15 @@ class Retention:
                 yield path
 
     def _agree(self, path: Path) -> bool:
-        """Whether the media's id and its media.json, made together, are of the same time."""
+        """Whether the media's id and its media.json have the same time: they were made together."""
         try:
             written_s = os.lstat(path / MEDIA_RECORD).st_mtime
         except OSError:
-            return False  # just gone, or damaged: nobody can tell how old it is
+            return False  # just gone, or damaged: its age is not known
         if abs(ULID.from_str(path.name).timestamp - written_s) <= clock.MOST_APART_S:
             return True
-        if path.name not in self._told:
-            self._told.add(path.name)
+        if path.name not in self._noticed:
+            self._noticed.add(path.name)
             detail = "its id and its media.json are of different times: it is kept for ever"
             console.event(console.NOTICE, media_id=path.name, detail=detail)
         return False
@@ -101,17 +103,17 @@ def _age_s(folder: Path) -> float:
 
 
 def _failed_ago_s(folder: Path) -> float:
-    """By its record, which has Redis' time."""
+    """Seconds since the last attempt ended, by its record, which has Redis' time."""
     ended = [attempt["ended_at"] for attempt in read_progress(folder)["attempts"]]
     try:
         failed_s = max(datetime.fromisoformat(at).timestamp() for at in ended if at)
-    except ValueError:  # it never had an attempt, or somebody wrote nonsense
+    except ValueError:  # it had no attempt, or the record has no valid time
         return math.inf
     return clock.now_s() - failed_s
 
 
 def _is_being_received(folder: Path) -> bool:
-    """Whether a gateway has a file of it open, whatever any clock says."""
+    """Whether a gateway has a file of it open."""
     with suppress(OSError):
         for path in folder.iterdir():
             fd = durable.open_file(path, os.O_RDONLY)

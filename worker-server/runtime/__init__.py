@@ -1,4 +1,4 @@
 """Child processes for pixels, time limits, limits of the container.
 
-Imports errors.
+Imports errors and shared.
 """

@@ -19,6 +19,7 @@ from ulid import ULID
 from errors import DecoderFailed, DecoderKilled, ImageRejected, StageError
 from runtime import malloc
 from runtime.deadlines import within
+from shared.contract import MIB
 
 Args = TypeVarTuple("Args")
 Result = TypeVar("Result")
@@ -124,7 +125,7 @@ def _call_limited(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Descriptor 2 is a pipe that nobody reads: libtiff would hang once it is full.
     os.dup2(sys.stderr.fileno(), 2)
-    _restrict(memory_mb * 1024 * 1024)
+    _restrict(memory_mb * MIB)
     # Not "wb": ext4 writes a file to the disk at once when it is truncated and written anew.
     with report.open("ab", buffering=0) as file:
         file.write(_BEGUN.encode())

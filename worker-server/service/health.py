@@ -1,4 +1,4 @@
-"""Whether a worker is at work, as Redis knows it. Imported by health checks, so kept light."""
+"""Whether a worker is healthy, as Redis knows it. Imported by health checks, so kept light."""
 
 from typing import cast
 
@@ -17,21 +17,21 @@ def key(queue: str, worker: str) -> str:
     return f"{queue}:health-check:{worker}"
 
 
-def trouble_key(worker: str) -> str:
-    """Where a worker says for a while why it cannot do its work."""
-    return f"media-processor:trouble:{worker}"
+def unhealthy_key(worker: str) -> str:
+    """Where a worker that is at work says why it is unhealthy."""
+    return f"media-processor:unhealthy:{worker}"
 
 
-def trouble() -> str | None:
-    """None if both queues of this worker have reported lately, and no trouble, else a sentence."""
+def unhealthy_reason() -> str | None:
+    """None if both queues of this worker have reported lately, and nothing is wrong with it."""
     settings = environment.load(Settings)
     name = worker_name.resolve(settings)
     keys = [key(queue, name) for queue in (WATERMARK_QUEUE, UPLOAD_QUEUE)]
     try:
         with Redis.from_url(settings.redis_dsn, socket_timeout=_ANSWER_S) as redis:
             if redis.exists(*keys) == len(keys):
-                told = cast(bytes | None, redis.get(trouble_key(name)))
-                return None if told is None else f"{name}: {told.decode()}"
+                reason = cast(bytes | None, redis.get(unhealthy_key(name)))
+                return None if reason is None else f"{name}: {reason.decode()}"
     except RedisError as error:
         return f"Redis does not answer, so nobody knows whether {name} is at work: {error}"
     return f"{name} has not told Redis lately that it is at work; see its console."

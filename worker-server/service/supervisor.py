@@ -11,11 +11,10 @@ from typing import Any
 
 import uvloop
 from arq.connections import ArqRedis
-from arq.worker import func
 from redis.exceptions import RedisError
 
 from formats import registry
-from pipeline.delivery import Central
+from pipeline.delivery import DeliveryClient
 from pipeline.logo import REFRESH_S, Logo
 from pipeline.stages import Stages
 from recovery.reconciler import Reconciler
@@ -27,28 +26,17 @@ from service.queue_worker import QueueWorker
 from settings import Settings
 from shared import console, environment, jobs
 from shared.background import repeat
-from shared.contract import (
-    DONE,
-    FAILED,
-    JOB_TTL_MS,
-    UPLOAD_QUEUE,
-    UPLOAD_TASK,
-    WATERMARK_QUEUE,
-    WATERMARK_TASK,
-    deserialize_job,
-    serialize_job,
-)
+from shared.contract import DONE, FAILED, UPLOAD_QUEUE, WATERMARK_QUEUE
 from shared.spool import Spool
 
 _UPLOAD_SLOTS = 16
-_MAX_TRIES = 50  # attempts are counted in progress.json; arq's count also has interruptions
+_MAX_TRIES = 50  # arq counts interruptions, too; attempts are counted in progress.json
 _HEALTH_S = 15
-_DRAIN_S = 30
 _TAKING_S = 0.1
 _REBUILD_PAUSE_S = 1.0
 _REDIS_ANSWER_S = 5.0
-# The stages have limits of their own, which a frozen worker does not exceed. This one, for a
-# disk that hangs, would: arq ends what it finds overdue when it thaws.
+# For a disk that hangs. The stages have limits of their own, in which the time that a worker is
+# frozen does not count; in this one it does.
 _JOB_S = 3600
 
 
@@ -86,18 +74,22 @@ async def _serve(settings: Settings) -> None:
                         await jobs.put_aside_foreign_keys(workers[0].pool)
                 # New ones take jobs while those that failed finish theirs.
                 for worker in workers:
-                    retiring.create_task(_retire(worker, stop))
+                    retiring.create_task(worker.retire(stop))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _REBUILD_PAUSE_S)
             console.event(console.NOTICE, worker=stages.worker, detail="finishing what runs")
 
 
 async def _refuse_cluster(settings: Settings) -> None:
-    redis = jobs.connect(settings.redis_dsn, WATERMARK_QUEUE, timeout_s=_REDIS_ANSWER_S, retries=0)
+    redis = _redis(settings, WATERMARK_QUEUE, retries=0)
     try:
         await jobs.refuse_cluster(redis)
     finally:
         await redis.aclose(close_connection_pool=True)
+
+
+def _redis(settings: Settings, queue: str, retries: int) -> ArqRedis:
+    return jobs.connect(settings.redis_dsn, queue, timeout_s=_REDIS_ANSWER_S, retries=retries)
 
 
 @asynccontextmanager
@@ -109,7 +101,9 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
         spool.prepare()
     except OSError as error:
         raise SystemExit(environment.unusable("UPLOAD_DIR", settings.upload_dir, error)) from None
-    central = Central(str(settings.central_server_url), name, settings.upload_timeout_seconds)
+    central = DeliveryClient(
+        str(settings.central_server_url), name, settings.upload_timeout_seconds
+    )
     with tempfile.TemporaryDirectory(prefix="worker-") as folder:
         pixels = PixelProcesses(
             settings.processes,
@@ -136,16 +130,16 @@ async def _work(
 ) -> None:
     """Poll both queues and reconcile until stop is set; jobs may still run then.
 
-    Raises RedisError or OSError where Redis failed a Worker: arq's own end with it.
+    Raises RedisError or OSError where Redis failed a worker.
     """
     redis = workers[0].pool
     reconciler = Reconciler(
         stages.spool, redis, stages.central, stages.logo, stages.settings, repairs, trouble
     )
-    tell = partial(_tell_trouble, stages, redis)
+    report = partial(_report_health, stages, redis)
     running = [
         *(asyncio.create_task(worker.async_run()) for worker in workers),
-        asyncio.create_task(repeat("health", tell, _HEALTH_S)),
+        asyncio.create_task(repeat("health", report, _HEALTH_S)),
         asyncio.create_task(reconciler.run()),
         asyncio.create_task(stop.wait()),
     ]
@@ -169,81 +163,39 @@ async def _tell_when_over(
     trouble.clear(worker=stages.worker, detail="taking jobs again")
 
 
-async def _tell_trouble(stages: Stages, redis: ArqRedis) -> None:
-    """A worker whose logo cannot work is at work, but not well."""
-    key = health.trouble_key(stages.worker)
-    trouble = await stages.logo.trouble()
-    with suppress(RedisError):  # whoever takes jobs tells of that
-        if trouble:
-            await redis.set(key, trouble, ex=3 * _HEALTH_S)
+async def _report_health(stages: Stages, redis: ArqRedis) -> None:
+    """A worker whose logo cannot work takes jobs, but is unhealthy."""
+    key = health.unhealthy_key(stages.worker)
+    reason = await stages.logo.unhealthy_reason()
+    with suppress(RedisError):  # the worker that takes jobs says so
+        if reason:
+            await redis.set(key, reason, ex=3 * _HEALTH_S)
         else:
             await redis.delete(key)
 
 
 def build_workers(stages: Stages) -> list[QueueWorker]:
-    """The two Workers: few slots for pixels, so that idle workers get their share; many for
+    """One for each queue: few slots for pixels, so that idle workers get their share; many for
     uploads, which only wait."""
-    upload_queued = asyncio.Queue[str]()
+    pixel_slots, queued = 2 * stages.settings.processes, asyncio.Queue[str]()
     return [
-        _worker(
-            stages,
-            upload_queued,
-            queue=WATERMARK_QUEUE,
-            task=(WATERMARK_TASK, tasks.watermark_image_task),
-            slots=2 * stages.settings.processes,
-        ),
-        _worker(
-            stages,
-            upload_queued,
-            queue=UPLOAD_QUEUE,
-            task=(UPLOAD_TASK, tasks.upload_to_central_task),
-            slots=_UPLOAD_SLOTS,
-        ),
+        _worker(stages, queued, WATERMARK_QUEUE, tasks.watermark_image_task, pixel_slots),
+        _worker(stages, queued, UPLOAD_QUEUE, tasks.upload_to_central_task, _UPLOAD_SLOTS),
     ]
 
 
 def _worker(
-    stages: Stages,
-    upload_queued: asyncio.Queue[str],
-    *,
-    queue: str,
-    task: tuple[str, Any],
-    slots: int,
+    stages: Stages, queued: asyncio.Queue[str], queue: str, task: Any, slots: int
 ) -> QueueWorker:
-    name, coroutine = task
-    redis = jobs.connect(stages.settings.redis_dsn, queue, timeout_s=_REDIS_ANSWER_S, retries=5)
     return QueueWorker(
-        [func(coroutine, name=name)],
+        [task],
         queue_name=queue,
-        redis_pool=redis,  # one each: Worker.close closes it
-        handle_signals=False,
+        redis_pool=_redis(stages.settings, queue, retries=5),  # each worker closes its own
         max_jobs=slots,
         job_timeout=_JOB_S,
-        keep_result=0,
         max_tries=_MAX_TRIES,
         health_check_interval=_HEALTH_S,
         health_check_key=health.key(queue, stages.worker),
         ctx={"stages": stages},
-        queued=upload_queued,
-        job_serializer=serialize_job,
-        job_deserializer=deserialize_job,
-        expires_extra_ms=JOB_TTL_MS,
+        queued=queued,
     )
-
-
-async def _retire(worker: QueueWorker, stop: asyncio.Event) -> None:
-    """Let the jobs of a Worker that no longer polls end, cancel those that take too long, which
-    queues them again, and disconnect. Redis may be gone.
-
-    Not Worker.close: it deletes the health key, which is that of its successor as well.
-    """
-    tasks = list(worker.tasks.values())
-    if tasks:
-        _, unfinished = await asyncio.wait(tasks, timeout=_DRAIN_S)
-        for task in unfinished:
-            task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    with suppress(Exception):  # nothing is to come of it any more
-        if stop.is_set():
-            await worker.pool.delete(worker.health_check_key)
-        await worker.pool.aclose(close_connection_pool=True)

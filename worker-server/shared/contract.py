@@ -28,12 +28,12 @@ PROGRESS_RECORD = "progress.json"
 CENTRAL_UNREACHABLE = "central_unreachable"
 CENTRAL_FULL = "central_full"
 LOGO_UNAVAILABLE = "logo_unavailable"
-TAKEN_UP_AGAIN = {  # failures that are retried by themselves, and once what is so,
+TAKEN_UP_AGAIN = {  # failures that are queued again by themselves, and what must be so first
     CENTRAL_UNREACHABLE: "central answers",
     CENTRAL_FULL: "central answers",
     LOGO_UNAVAILABLE: "there is a logo that works",
 }
-TAKEN_UP_FOR = timedelta(hours=24)  # for as long after the reception
+TAKEN_UP_FOR = timedelta(hours=24)  # from the reception
 RECORD_LOST = "record_lost"
 FAILURE_CODES = (  # of progress.json's error
     CENTRAL_FULL,
@@ -66,6 +66,7 @@ WORKER_NAME_FIELD = "worker_name"
 MEDIA_ID_FIELD = "media_id"
 REF_FIELD = "ref"
 
+MIB = 1024 * 1024  # an MB of every setting
 MAX_NAME_BYTES = 255  # what common POSIX file systems take
 _to_json = json.JSONEncoder(default=repr).encode
 _HOSTILE = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -123,7 +124,7 @@ class MediaRecord(TypedDict):
     idempotency_key: NotRequired[str]  # its claim: fast-server/ingest/idempotency_store.py
 
 
-class Attempt(TypedDict):
+class AttemptRecord(TypedDict):
     stage: Stage
     worker: str
     started_at: str
@@ -147,7 +148,7 @@ class ProgressRecord(TypedDict):
 
     run: int
     status: Status
-    attempts: list[Attempt]
+    attempts: list[AttemptRecord]
     next_attempt_at: str | None
     error: ErrorRecord | None
     watermarked: FileRecord | None

@@ -1,7 +1,7 @@
-"""Reading a media's two records, whatever a power cut or a person left of them.
+"""Reading a media's two records, which a power cut or a person may have damaged.
 
-Nothing in them is used unchecked: names are those of files in the media's own folder, everything
-is of the type that the contract gives it.
+Nothing in them is used unchecked: each name is that of a file in the media's own folder, and each
+value has the type that the contract gives it.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from ulid import ULID
 
-from shared import durable
+from shared import clock, durable
 from shared.contract import (
     DONE,
     FAILED,
@@ -25,13 +25,17 @@ from shared.contract import (
     MEDIA_RECORD,
     PROGRESS_RECORD,
     RECORD_LOST,
+    TAKEN_UP_AGAIN,
+    TAKEN_UP_FOR,
     WATERMARKED_PREFIX,
+    ErrorRecord,
     FileRecord,
     MediaRecord,
     ProgressRecord,
     Stage,
     Status,
     is_file_name,
+    timestamp,
 )
 
 _CONTENT_TYPE = re.compile(r"image/[a-z0-9.+-]+")
@@ -39,7 +43,7 @@ _LOST = "Its record was lost, as in a power cut. Whether it was stored, central 
 
 
 def read_record(path: Path) -> MediaRecord:
-    """media.json of the media in path; one of format version 0 where somebody damaged it."""
+    """media.json of the media in path; one of format version 0 where it is damaged."""
     record: MediaRecord = _read_json(path / MEDIA_RECORD)
     if (
         _fits(record, MediaRecord)
@@ -64,7 +68,7 @@ def read_record(path: Path) -> MediaRecord:
 def read_progress(path: Path) -> ProgressRecord:
     """progress.json of the media in path; that of a new media where it is missing or torn.
 
-    The folder that the media lies in is the proof: in done/ it is stored, in failed/ it failed.
+    The media's folder is the proof: in done/ it is stored, in failed/ it has failed.
     """
     progress, state = _whole(path) or new_progress(), path.parent.name
     if not _is_true_in(state, progress):
@@ -81,7 +85,7 @@ def read_progress(path: Path) -> ProgressRecord:
 def received_at(path: Path) -> datetime:
     """When the media in path was received: by its id or its media.json, whichever is later.
 
-    Both were made then, by two clocks, of which one may have been behind.
+    Both were made then, by two clocks, and one may have been behind.
     """
     by_id = ULID.from_str(path.name).datetime
     try:
@@ -91,7 +95,7 @@ def received_at(path: Path) -> datetime:
 
 
 def is_in_order(path: Path) -> bool:
-    """Whether progress.json is whole and agrees with the folder that the media lies in."""
+    """Whether progress.json is whole and agrees with the media's folder."""
     progress = _whole(path)
     return progress is not None and _is_true_in(path.parent.name, progress)
 
@@ -111,6 +115,20 @@ def new_progress() -> ProgressRecord:
 def next_stage(progress: ProgressRecord) -> Stage:
     """Where a pending media goes on."""
     return Stage.UPLOAD if progress["watermarked"] else Stage.WATERMARK
+
+
+def taken_up_until(path: Path) -> datetime:
+    """Until when a failed media is queued again by itself (TAKEN_UP_AGAIN)."""
+    return received_at(path) + TAKEN_UP_FOR
+
+
+def after_failure(path: Path, error: ErrorRecord | None) -> str:
+    """What comes next for the media in path, which failed with this error, in a sentence."""
+    retry, until = f"POST /media/{path.name}/retry", taken_up_until(path)
+    if error and error["code"] in TAKEN_UP_AGAIN and clock.now() < until:
+        once = f"once {TAKEN_UP_AGAIN[error['code']]}, until {timestamp(until)}"
+        return f"It is queued again by itself {once}; {retry} does it now."
+    return f"Nothing by itself: {retry} tries again, DELETE /media/{path.name} removes it."
 
 
 def _is_true_in(state: str, progress: ProgressRecord) -> bool:
@@ -137,8 +155,8 @@ def _whole(path: Path) -> ProgressRecord | None:
     )
     output = progress["watermarked"]
     if whole and (output is None or output["name"].startswith(WATERMARKED_PREFIX)):
-        return progress  # else the original would be taken for it
-    return None
+        return progress
+    return None  # an output by another name may be the original
 
 
 def _is_usable(file: FileRecord) -> bool:
@@ -147,12 +165,12 @@ def _is_usable(file: FileRecord) -> bool:
 
 
 def _read_json(path: Path) -> Any:
-    """A JSON object; an empty one where there is none, or half of one, or something else."""
+    """The JSON object in path; an empty one where there is none, or it is damaged."""
     try:
         content = durable.read_bytes(path)
         read = json.loads(content, parse_constant=_no_number, parse_float=_finite)
         if b"\\u" in content:
-            durable.as_json(read)  # half of a character, which could not be written again
+            durable.as_json(read)  # raises for half a character: it could not be written again
     except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
@@ -194,7 +212,7 @@ def _fields(kind: Any) -> list[tuple[str, Any, bool]]:
 
 
 def _is_time(text: str | None) -> bool:
-    """Whether it is a time with its zone, or none at all."""
+    """Whether text is None or a time with its zone."""
     try:
         return text is None or datetime.fromisoformat(text).tzinfo is not None
     except ValueError:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect
 
-from shared.environment import MIB
+from shared.contract import MIB
 from shared.web.multipart import FormError, NotMultipart
 from shared.web.problems import Problem, ProblemType
 

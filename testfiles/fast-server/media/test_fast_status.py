@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ulid import ULID
 
-from shared.contract import Attempt, ErrorRecord, MediaRecord, Stage, timestamp
+from shared.contract import AttemptRecord, ErrorRecord, MediaRecord, Stage, timestamp
 from shared.records import received_at
 from support.fast import RedisServer, redis_server
 from support.services import InProcess, in_process
@@ -33,7 +33,7 @@ def fast(redis: RedisServer, tmp_path: Path) -> Iterator[InProcess]:
         yield service
 
 
-def attempt(stage: Stage, ended_at: str | None = None) -> Attempt:
+def attempt(stage: Stage, ended_at: str | None = None) -> AttemptRecord:
     return {
         "stage": stage,
         "worker": "worker-1",

@@ -7,7 +7,7 @@ from local_stack.stack import ROOT
 from shared.contract import (
     FAILURE_CODES,
     RECORD_LOST,
-    Attempt,
+    AttemptRecord,
     ErrorRecord,
     FileRecord,
     MediaRecord,
@@ -21,7 +21,7 @@ def test_each_answers_fields_are_those_of_the_records() -> None:
     kept_back = {"idempotency_key"}
     records = {*get_type_hints(MediaRecord), *get_type_hints(ProgressRecord)}
     assert {*Media.model_fields} == records - kept_back | own
-    assert {*AttemptMade.model_fields} == {*get_type_hints(Attempt)}
+    assert {*AttemptMade.model_fields} == {*get_type_hints(AttemptRecord)}
     assert {*Failure.model_fields} == {*get_type_hints(ErrorRecord)}
     files = {*Watermarked.model_fields, *Stored.model_fields}
     assert files == {*get_type_hints(FileRecord)}

@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -14,9 +15,10 @@ import pytest
 
 import errors
 from pipeline import attempts
-from pipeline.delivery import Central
+from pipeline.attempts import Postponed, attempt
+from pipeline.delivery import DeliveryClient
 from pipeline.logo import Logo
-from pipeline.stages import Postponed, Stages
+from pipeline.stages import Stages
 from runtime.decoder_processes import PixelProcesses
 from settings import Settings
 from shared import clock, records
@@ -36,17 +38,40 @@ def media(tmp_path: Path) -> Iterator[HeldMedia]:
 
 
 def begin(media: HeldMedia, stage: Stage = Stage.UPLOAD) -> None:
-    attempts.begin(media, stage, "worker-1")
+    """An attempt that never ends."""
+    with attempt(media, stage, "worker-1", 10) as this:
+        this.begin()
+
+
+def succeed(media: HeldMedia) -> None:
+    with attempt(media, Stage.UPLOAD, "worker-1", 10) as this:
+        this.begin()
+        this.end()
 
 
 def fail(
-    media: HeldMedia, error: errors.StageError, backoff_s: float = 10
+    media: HeldMedia, error: errors.StageError, stage: Stage = Stage.UPLOAD
 ) -> tuple[int, float | None]:
     """Begin and fail an attempt; how many did like this, and the next one's delay or None."""
-    begin(media)
-    charged = attempts.charge(media, Stage.UPLOAD, error, "worker-1", backoff_s)
+    delay_s = None
+    try:
+        with attempt(media, stage, "worker-1", 10) as this:
+            this.begin()
+            raise error
+    except Postponed as postponed:
+        delay_s = postponed.delay_s
     media.save()
-    return charged
+    ended = [a["error"] for a in media.progress["attempts"] if a["stage"] == stage and a["error"]]
+    return [each["code"] for each in ended].count(error.code), delay_s
+
+
+def meet_full_disk(media: HeldMedia, *, stays_full: bool) -> None:
+    full = OSError(28, "No space left on device")
+    with ExitStack() as disk, attempt(media, Stage.UPLOAD, "worker-1", 10) as this:
+        this.begin()
+        if stays_full:
+            disk.enter_context(patch("os.write", side_effect=full))
+        raise full
 
 
 def saved(media: HeldMedia) -> dict[str, Any]:
@@ -114,20 +139,46 @@ def test_failures_of_another_kind_or_stage_are_not_counted_together(media: HeldM
     for _ in range(5):
         fail(media, UNREACHABLE)
     assert fail(media, errors.Unavailable("logo_unavailable", "No logo.")) == (1, 10)
-    begin(media, Stage.WATERMARK)
-    assert attempts.charge(media, Stage.WATERMARK, UNREACHABLE, "worker-1", 10) == (1, 10)
+    assert fail(media, UNREACHABLE, Stage.WATERMARK) == (1, 10)
 
 
 def test_an_attempt_is_on_the_disk_before_its_work_begins(media: HeldMedia) -> None:
-    begin(media)
-    [attempt] = saved(media)["attempts"]
-    assert (attempt["stage"], attempt["worker"]) == ("upload", "worker-1")
-    assert (attempt["ended_at"], attempt["error"]) == (None, None)
-    attempts.end(media, Stage.UPLOAD, Status.STORED)
+    with attempt(media, Stage.UPLOAD, "worker-1", 10) as this:
+        this.begin()
+        [record] = saved(media)["attempts"]
+        assert (record["stage"], record["worker"]) == ("upload", "worker-1")
+        assert (record["ended_at"], record["error"]) == (None, None)
+        this.end()
     media.save()
-    [attempt] = saved(media)["attempts"]
-    assert attempt["started_at"] <= attempt["ended_at"]
+    [record] = saved(media)["attempts"]
+    assert record["started_at"] <= record["ended_at"]
     assert saved(media)["status"] == "stored"
+
+
+def test_the_end_of_stage_1_is_saved_at_once(media: HeldMedia) -> None:
+    with attempt(media, Stage.WATERMARK, "worker-1", 10) as this:
+        this.begin()
+        this.end()
+    assert saved(media)["status"] == "watermarked"
+    assert saved(media)["attempts"][0]["ended_at"] is not None
+
+
+def test_an_attempt_says_on_the_console_that_it_begins_and_how_it_ends(
+    media: HeldMedia, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(media, UNREACHABLE)
+    fail(media, errors.CentralRefused("central_refused", "No."))
+    succeed(media)
+    media_id = media.record["media_id"]
+    whose = f"media_id={media_id} filename=photo.jpg worker=worker-1"
+    lines = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]
+    [begun, retried, _, failed, _, stored] = lines
+    assert begun == f"🚚 uploading {whose}"
+    said = 'stage=upload code=central_unreachable detail="Central is not there."'
+    assert retried == f"🔁 retry 1/5 in 10s {whose} {said}"
+    assert failed.startswith(f"💀 failed {whose} stage=upload code=central_refused detail=No.")
+    assert f'attempts=2 next="Nothing by itself: POST /media/{media_id}/retry' in failed
+    assert stored.startswith(f"📦 stored {whose} seconds=")
 
 
 def test_a_new_attempt_is_not_waiting_any_more(media: HeldMedia) -> None:
@@ -141,36 +192,33 @@ def test_a_new_attempt_is_not_waiting_any_more(media: HeldMedia) -> None:
 def test_after_ten_attempts_that_never_ended_the_worker_counts_as_lost(media: HeldMedia) -> None:
     for _ in range(10):
         begin(media)
-    with pytest.raises(attempts.WorkerLost) as told:
-        begin(media)
-    assert attempts.charge(media, Stage.UPLOAD, told.value, "worker-1", 10) == (10, None)
+    begin(media)
     media.save()
+    assert saved(media)["status"] == "failed"
     assert saved(media)["error"]["code"] == "worker_lost"
     assert len(saved(media)["attempts"]) == 10
 
 
 def test_attempts_that_ended_do_not_make_a_worker_lost(media: HeldMedia) -> None:
     for _ in range(12):
-        begin(media)
-        attempts.end(media, Stage.UPLOAD, Status.STORED)
+        succeed(media)
     begin(media, Stage.WATERMARK)
     assert len(saved(media)["attempts"]) == 13
 
 
 def test_a_fault_of_the_disk_is_not_charged_and_kept_only_once(media: HeldMedia) -> None:
     for _ in range(30):
-        begin(media)
-        attempts.excuse(media, Stage.UPLOAD, "disk_fault", "No space left on device")
-    [attempt] = saved(media)["attempts"]
-    assert attempt["error"]["code"] == "disk_fault"
-    assert "No space left" in attempt["error"]["detail"]
+        with pytest.raises(OSError, match="No space left"):
+            meet_full_disk(media, stays_full=False)
+    [record] = saved(media)["attempts"]
+    assert record["error"]["code"] == "disk_fault"
+    assert "No space left" in record["error"]["detail"]
     assert fail(media, UNREACHABLE) == (1, 10)
 
 
 def test_a_disk_too_full_to_say_so_is_excused_all_the_same(media: HeldMedia) -> None:
-    begin(media)
-    with patch("os.write", side_effect=OSError(28, "No space left on device")):
-        attempts.excuse(media, Stage.UPLOAD, "disk_fault", "No space left on device")
+    with pytest.raises(OSError, match="No space left"):
+        meet_full_disk(media, stays_full=True)
     assert saved(media)["attempts"][0]["ended_at"] is None
 
 
@@ -211,7 +259,7 @@ def stages_with(logo: object = None, central: object = None) -> Stages:
         cast(Spool, None),
         cast(PixelProcesses, None),
         cast(Logo, logo),
-        cast(Central, central),
+        cast(DeliveryClient, central),
     )
 
 
@@ -233,8 +281,8 @@ def test_an_attempt_cut_short_by_the_workers_stop_is_not_charged(media: HeldMedi
         asyncio.run(stopped_meanwhile())
         media.progress["status"] = Status.QUEUED
         media.save()
-    [attempt] = saved(media)["attempts"]
-    assert attempt["error"]["code"] == "interrupted"
+    [record] = saved(media)["attempts"]
+    assert record["error"]["code"] == "interrupted"
 
 
 def test_a_next_attempt_that_is_due_later_than_any_can_be_is_due_now(media: HeldMedia) -> None:
@@ -264,18 +312,18 @@ def test_an_exception_nobody_foresaw_ends_the_attempt_and_is_tried_again_within_
     assert media.state == "failed"
     record = saved(media)
     assert type(unforeseen).__name__ in record["error"]["detail"]
-    assert [attempt["ended_at"] is None for attempt in record["attempts"]] == [False] * 6
+    assert [each["ended_at"] is None for each in record["attempts"]] == [False] * 6
 
 
 def test_an_exception_before_the_attempt_has_begun_is_an_attempt_all_the_same(
     media: HeldMedia, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Stages, "_has_output", None)  # which cannot be called
+    monkeypatch.setattr(Stages, "_output", None)  # which cannot be called
     with pytest.raises(Postponed):
         asyncio.run(stages_with().advance(media, Stage.UPLOAD))
-    [attempt] = saved(media)["attempts"]
-    assert (attempt["stage"], attempt["worker"]) == ("upload", "worker-1")
-    assert attempt["error"]["code"] == "internal_error"
+    [record] = saved(media)["attempts"]
+    assert (record["stage"], record["worker"]) == ("upload", "worker-1")
+    assert record["error"]["code"] == "internal_error"
 
 
 @pytest.mark.parametrize("state", ["failed", "done"])

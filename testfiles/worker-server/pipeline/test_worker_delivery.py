@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import errors
-from pipeline.delivery import Central
+from pipeline.delivery import DeliveryClient
 from shared.contract import FileRecord
 from support.web_server import Request, Web, as_central
 
@@ -36,7 +36,7 @@ def central() -> Iterator[Web]:
 
 def deliver(url: str, path: Path, timeout_s: float = 20) -> FileRecord:
     async def attempt() -> FileRecord:
-        client = Central(f"{url}/upload-final", "worker-1", timeout_s)
+        client = DeliveryClient(f"{url}/upload-final", "worker-1", timeout_s)
         try:
             return await client.deliver(path, MEDIA_ID, "image/jpeg", SHA256)
         finally:

@@ -245,7 +245,7 @@ def test_a_failure_is_remembered_for_a_while_and_then_forgotten(
     asyncio.run(scenario())
 
 
-def test_one_that_cannot_work_is_trouble_until_it_is_mended(
+def test_one_that_cannot_work_is_an_unhealthy_reason_until_it_is_mended(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logo, "_FAILURE_KEPT_S", 0)
@@ -253,21 +253,21 @@ def test_one_that_cannot_work_is_trouble_until_it_is_mended(
 
     async def scenario() -> None:
         async with logo_of(str(path), folder) as wanted:
-            assert "No such file" in str(await wanted.trouble())
+            assert "No such file" in str(await wanted.unhealthy_reason())
             assert not await wanted.works()
             path.write_bytes(RED)
-            assert await wanted.trouble() is None
+            assert await wanted.unhealthy_reason() is None
             assert await wanted.works()
 
     asyncio.run(scenario())
 
 
-def test_one_that_may_soon_be_had_is_no_trouble_but_does_not_work(web: Web, folder: Path) -> None:
+def test_one_that_may_soon_be_had_is_none_but_does_not_work(web: Web, folder: Path) -> None:
     web.answer = status(503)
 
     async def scenario() -> None:
         async with logo_of(web.url, folder) as wanted:
-            assert await wanted.trouble() is None
+            assert await wanted.unhealthy_reason() is None
             assert not await wanted.works()
 
     asyncio.run(scenario())

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import httpx
 import pytest
 
-from pipeline.delivery import Central
+from pipeline.delivery import DeliveryClient
 from shared.contract import FileRecord
 from support.services import app_of
 
@@ -34,7 +34,7 @@ def test_the_real_central_understands_it(tmp_path: Path, name: str) -> None:
     env = {"STORAGE_DIR": str(tmp_path / "storage"), "ACTIVITY_LOG": str(log)}
 
     async def scenario() -> FileRecord:
-        client = Central("http://central/upload-final", "wörker 1", 20)
+        client = DeliveryClient("http://central/upload-final", "wörker 1", 20)
         client.http = httpx.AsyncClient(transport=httpx.ASGITransport(app))
         async with app.router.lifespan_context(app):
             sha256 = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()

@@ -17,7 +17,7 @@ from redis import Redis
 from ulid import ULID
 
 from local_stack.service import Service
-from pipeline.delivery import Central
+from pipeline.delivery import DeliveryClient
 from pipeline.logo import Logo
 from recovery import reconciler
 from recovery.reconciler import Reconciler
@@ -85,7 +85,7 @@ def reconciler_of(
 ) -> Reconciler:
     with patch.dict(os.environ, env):
         settings = Settings()
-    needed = cast(Central, central or FakeCentral()), cast(Logo, logo or FakeLogo())
+    needed = cast(DeliveryClient, central or FakeCentral()), cast(Logo, logo or FakeLogo())
     return Reconciler(Spool(uploads), pool, *needed, settings, [], RecurringNotice())
 
 

@@ -13,7 +13,7 @@ import pytest
 from ulid import ULID
 
 from errors import Unavailable
-from pipeline.delivery import Central
+from pipeline.delivery import DeliveryClient
 from recovery import record_repair
 from recovery.record_repair import RecordRepair
 from shared import clock
@@ -66,7 +66,7 @@ def uploads(tmp_path: Path) -> Path:
 
 
 def repair_of(state: str, uploads: Path, central: FakeCentral) -> RecordRepair:
-    return RecordRepair(state, Spool(uploads), cast(Central, central))
+    return RecordRepair(state, Spool(uploads), cast(DeliveryClient, central))
 
 
 def repaired(state: str, uploads: Path, central: FakeCentral) -> list[Job]:
@@ -184,10 +184,16 @@ def test_what_is_in_order_is_left_alone(uploads: Path) -> None:
         add_media(uploads, state="done", **STORED),
         add_media(uploads, state="failed", status="failed", error=ERROR),
     ]
-    before = [path.stat() for path in uploads.glob("*/*/progress.json")]
+
+    def written() -> list[tuple[int, int, int]]:
+        found = [path.stat() for path in uploads.glob("*/*/progress.json")]
+        return [(stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns) for stat in found]
+
+    before = written()
+    assert len(before) == 2
     for state in ("done", "failed"):
         assert repaired(state, uploads, FakeCentral(*fine)) == []
-    assert [path.stat() for path in uploads.glob("*/*/progress.json")] == before
+    assert written() == before
 
 
 def test_without_central_it_waits_and_says_so_once(

@@ -265,7 +265,7 @@ def test_a_logo_that_cannot_work_is_told_at_once_and_taken_up_once_it_does(
         assert error["code"] == "logo_unavailable"
         assert "SVG logos are not taken" in error["detail"]
         assert errors_of(uploads, media_id) == ["logo_unavailable"], "nothing is gained by retries"
-        assert "taken up again when there is a logo that works" in worker.console()
+        assert "queued again by itself once there is a logo that works, until" in worker.console()
         logo.write_bytes((FOLDER / "bundled_logo.png").read_bytes())
         until(lambda: state_of(uploads, media_id) == "done")
         until(lambda: check(worker) == (0, ""))

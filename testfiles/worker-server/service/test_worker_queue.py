@@ -61,11 +61,11 @@ def test_no_wake_up_outlives_the_jobs_it_tells_of(redis: RedisServer) -> None:
 
     async def scenario() -> None:
         await enqueue(redis, 1200)
-        assert redis.client.llen(jobs.WAKE[contract.WATERMARK_QUEUE]) == 1000
+        assert redis.client.llen(jobs.WAKE_KEY) == 1000
         async with workers(redis, "a", work):
             await until(lambda: done["a"] == 1200)
             await until(lambda: not redis.client.keys("arq:*"))
-            assert not redis.client.exists(jobs.WAKE[contract.WATERMARK_QUEUE])
+            assert not redis.client.exists(jobs.WAKE_KEY)
 
     asyncio.run(scenario())
 
@@ -79,7 +79,7 @@ def test_a_long_queue_is_worked_through_without_a_wake_up_for_each(redis: RedisS
 
     async def scenario() -> None:
         await enqueue(redis, 500)
-        redis.client.delete(jobs.WAKE[contract.WATERMARK_QUEUE])
+        redis.client.delete(jobs.WAKE_KEY)
         redis.client.config_resetstat()
         async with workers(redis, "a", work):
             await until(lambda: done["a"] == 500)

@@ -1,4 +1,4 @@
-"""What the end of a stage means to arq: a job is put off, or is over."""
+"""What the end of a stage means to its job: it is put off, or is over."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from arq.worker import Retry
 
-from pipeline.stages import Postponed
+from pipeline.attempts import Postponed
+from pipeline.stages import Stages
 from service import tasks
 from shared.contract import Stage
 from shared.jobs import Job
@@ -23,13 +24,15 @@ class Recorder:
         self.outcome = outcome
         self.advanced: list[str] = []
 
+    run = Stages.run
+
     async def advance(self, media: HeldMedia, stage: str) -> Stage | None:
         self.advanced.append(stage)
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
 
-    def run(self, media_id: str, run: int = 1) -> Job | None:
+    def follower(self, media_id: str, run: int = 1) -> Job | None:
         """The job that is to follow."""
         following = asyncio.run(tasks.watermark_image_task({"stages": self}, media_id, run))
         if following:
@@ -39,14 +42,14 @@ class Recorder:
 
     def put_off_ms(self, media_id: str) -> int | None:
         with pytest.raises(Retry) as told:
-            self.run(media_id)
+            self.follower(media_id)
         return told.value.defer_score
 
 
 def test_success_queues_the_next_stage_after_the_lock_is_free(tmp_path: Path) -> None:
     media_id = add_media(tmp_path, run=4)
     recorder = Recorder(tmp_path, Stage.UPLOAD)
-    assert recorder.run(media_id, 4) == (media_id, Stage.UPLOAD, 4)
+    assert recorder.follower(media_id, 4) == (media_id, Stage.UPLOAD, 4)
     assert recorder.advanced == ["watermark"]
 
 
@@ -86,6 +89,6 @@ def test_a_job_of_no_media_a_finished_one_or_an_old_run_is_over(
     media_id, run = prepare(tmp_path)
     before = state_of(tmp_path, media_id)
     recorder = Recorder(tmp_path)
-    assert recorder.run(media_id, run) is None
+    assert recorder.follower(media_id, run) is None
     assert recorder.advanced == []
     assert state_of(tmp_path, media_id) == before

@@ -1,0 +1,29 @@
+-- End a job, or put it off, and queue the one that follows, if any.
+
+local queue = KEYS[1]
+local following_queue = KEYS[2]
+local job = ARGV[1]
+local put_off_ms = ARGV[2] -- '' ends the job; 0 leaves it due when it was
+local following = ARGV[3]
+local following_payload = ARGV[4]
+local ttl_ms = ARGV[5] -- of that payload
+
+-- arq's in_progress_key_prefix, retry_key_prefix and job_key_prefix
+local IN_PROGRESS, TRIES, PAYLOAD = 'arq:in-progress:', 'arq:retry:', 'arq:job:'
+
+local time = redis.call('TIME')
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- Without a wake-up (shared/enqueue.lua): this worker uploads what it has watermarked.
+if following then
+    redis.call('SET', PAYLOAD .. following, following_payload, 'PX', ttl_ms, 'NX')
+    redis.call('ZADD', following_queue, 'NX', now_ms, following)
+end
+
+redis.call('DEL', IN_PROGRESS .. job)
+if put_off_ms == '' then
+    redis.call('DEL', TRIES .. job, PAYLOAD .. job)
+    redis.call('ZREM', queue, job)
+elseif put_off_ms ~= '0' then
+    redis.call('ZADD', queue, 'XX', now_ms + put_off_ms, job)
+end
