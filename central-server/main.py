@@ -16,12 +16,12 @@ from archive.archive import Archive
 from archive.expiry import Expiry
 from archive.incoming import receive
 from shared import console, environment
-from shared.web import door, problems
+from shared.web import problems
 from shared.web.application import Application
 from shared.web.problems import Problem
-from shared.web.refusals import STORAGE_UNAVAILABLE, too_large, translated
+from shared.web.refusals import STORAGE_UNAVAILABLE, too_large
 from shared.web.request_body import open_form
-from shared.web.schemas import Alive
+from shared.web.schemas import MEDIA_ID_PARAMETER
 from storage_api import disk_space, openapi, refusals
 from storage_api.answers import MediaReceipt, Ready, Stored
 from storage_api.settings import Settings
@@ -35,7 +35,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         settings = app.state.settings = environment.load(Settings)
         app.state.archive, app.state.log = startup.open_archive(settings)
     except (SystemExit, startup.Unusable) as error:
-        sys.tracebacklimit = 0  # of a start that fails, uvicorn prints more than the reason
+        sys.tracebacklimit = 0  # else uvicorn prints a traceback, too
         raise SystemExit(str(error)) from None
     app.state.expiry = Expiry(app.state.archive, settings.keep_receipts_days)
     async with app.state.expiry.running():
@@ -69,27 +69,18 @@ async def post_upload_final(request: Request) -> Response:
     archive: Archive = request.app.state.archive
     settings: Settings = request.app.state.settings
     max_bytes = settings.max_store_bytes
-    request.app.state.expiry.hear(request.headers.get("Date"))
-    with translated():
-        disk_space.admit(settings)
-        form = open_form(request, max_bytes, too_large(max_bytes, "MAX_STORE_MB"))
-        async with receive(form, archive.incoming, max_bytes) as upload:
-            receipt, duplicate = await archive.store(upload)
-    stored = Stored(
-        status="stored_and_logged",
-        worker=receipt["worker"],
-        timestamp=receipt["timestamp"],
-        name=receipt["name"],
-        sha256=receipt["sha256"],
-        size=receipt["size"],
-        duplicate=duplicate,
-    )
-    seconds = time.monotonic() - started
+    request.app.state.expiry.set_clock(request.headers.get("Date"))
+    disk_space.require_free_space(settings)
+    form = open_form(request, max_bytes, too_large(max_bytes, "MAX_STORE_MB"))
+    async with receive(form, archive.incoming, max_bytes) as upload:
+        receipt, duplicate = await archive.store(upload)
+    answer = {**receipt, "status": "stored_and_logged", "duplicate": duplicate}
+    stored = Stored.model_validate(answer)
     console.event(
         console.STORED,
         media_id=upload.media_id,
         **stored.model_dump(include={"name", "worker", "size", "duplicate"}),
-        seconds=seconds,
+        seconds=time.monotonic() - started,
     )
     root = request.scope.get("root_path", "")
     headers = {"Content-Location": f"{root}/media/{upload.media_id}"}
@@ -101,17 +92,16 @@ async def post_upload_final(request: Request) -> Response:
     response_class=FileResponse,
     tags=["media"],
     responses={**openapi.IMAGE, **problems.responses(*refusals.IMAGE_REFUSALS)},
-    openapi_extra=openapi.MEDIA_ID_PARAMETER,
+    openapi_extra=MEDIA_ID_PARAMETER,
 )
 def get_media(request: Request) -> FileResponse:
     """The stored image."""
     media_id: str = request.path_params["media_id"]
     archive: Archive = request.app.state.archive
-    with translated():
-        found = archive.find(media_id)
-        with suppress(FileNotFoundError):  # deleted this very moment
-            if found is not None:
-                return OpenedImage(*found)
+    found = archive.find(media_id)
+    with suppress(FileNotFoundError):  # deleted this very moment
+        if found is not None:
+            return OpenedImage(*found)
     raise _not_found(media_id)
 
 
@@ -120,17 +110,16 @@ def get_media(request: Request) -> FileResponse:
     response_model=MediaReceipt,
     tags=["media"],
     responses=problems.responses(*refusals.READ_REFUSALS, refusals.MEDIA_DELETED),
-    openapi_extra=openapi.MEDIA_ID_PARAMETER,
+    openapi_extra=MEDIA_ID_PARAMETER,
 )
 def get_receipt(request: Request) -> Response:
-    """What is remembered of a stored image, also where the image itself is gone."""
+    """What is known of a stored image, even if the image itself is gone."""
     media_id: str = request.path_params["media_id"]
     archive: Archive = request.app.state.archive
-    with translated():
-        receipt = archive.receipt(media_id)
+    receipt = archive.receipt(media_id)
     if receipt is None:
         raise _not_found(media_id)
-    # As it lies on the disk: somebody may have changed it there.
+    # Not validated: somebody may have edited the receipt, and it is shown as it is.
     known = MediaReceipt.model_construct(media_id=media_id, **receipt)
     return JSONResponse(known.model_dump())
 
@@ -139,19 +128,18 @@ def get_receipt(request: Request) -> Response:
     "/media/{media_id}",
     status_code=204,
     tags=["media"],
-    responses=problems.responses(*refusals.REMOVAL_REFUSALS),
-    openapi_extra=openapi.MEDIA_ID_PARAMETER,
+    responses=problems.responses(*refusals.DELETE_REFUSALS),
+    openapi_extra=MEDIA_ID_PARAMETER,
 )
 async def delete_media(request: Request) -> None:
-    """Remove the stored image, and refuse it should it come again or only now.
+    """Remove the stored image, and refuse every later delivery of it.
 
     Its line stays in the log, and its name is not given again.
     """
     media_id: str = request.path_params["media_id"]
     archive: Archive = request.app.state.archive
-    with translated():
-        if not await archive.delete(media_id):
-            raise _not_found(media_id)
+    if not await archive.delete(media_id):
+        raise _not_found(media_id)
     console.event(console.NOTICE, deleted=media_id)
 
 
@@ -164,30 +152,19 @@ async def delete_media(request: Request) -> None:
 def get_activity(request: Request, tail: Annotated[int, Query(ge=1, le=100_000)] = 100) -> Response:
     """The last lines of worker_activity.log."""
     log: ActivityLog = request.app.state.log
-    with translated():
-        lines = log.tail(tail)
     headers = {"X-Content-Type-Options": "nosniff"}
-    return StreamingResponse(lines, headers=headers, media_type="text/plain; charset=utf-8")
-
-
-@app.get("/health", tags=["service"], responses=problems.responses(*door.READ_REFUSALS))
-async def get_health() -> Alive:
-    """The process lives."""
-    return Alive(status="ok")
+    return StreamingResponse(log.tail(tail), 200, headers, "text/plain; charset=utf-8")
 
 
 @app.get("/ready", tags=["service"], responses=problems.responses(*refusals.READY_REFUSALS))
 async def get_ready(request: Request) -> Ready:
-    """Images can be stored and logged: both folders do what they must, and have room."""
+    """Images can be stored and logged: both folders can be used, and enough space is free."""
     state = request.app.state
     try:
         await asyncio.to_thread(startup.check, state.settings, state.archive, state.log)
-    except startup.Unusable as error:
+        await asyncio.to_thread(disk_space.require_free_space, state.settings)
+    except (startup.Unusable, Problem) as error:
         raise Problem(STORAGE_UNAVAILABLE, str(error)) from error
-    with translated():
-        shortage = await asyncio.to_thread(disk_space.shortage, state.settings)
-    if shortage:
-        raise Problem(STORAGE_UNAVAILABLE, shortage)
     return Ready(status="ready", keep_receipts_days=state.settings.keep_receipts_days)
 
 

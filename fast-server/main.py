@@ -1,4 +1,4 @@
-"""fast-server: takes images in. POST /media answers 202 once the bytes are safe on disk."""
+"""fast-server: takes images. POST /media answers 202 once the bytes are safe on disk."""
 
 import asyncio
 import sys
@@ -18,12 +18,12 @@ from shared.background import repeat
 from shared.central_client import CentralClient
 from shared.contract import FAILURE_CODES, WATERMARK_QUEUE, is_media_id
 from shared.spool import Spool
-from shared.web import connection, door, problems
+from shared.web import connection, problems
 from shared.web.application import Application
 from shared.web.problems import Problem
 from shared.web.refusals import too_large
 from shared.web.request_body import open_form
-from shared.web.schemas import Alive
+from shared.web.schemas import MEDIA_ID_PARAMETER
 from upload_api import admission, openapi, queues, refusals
 from upload_api.answers import Accepted, Media, Ready, Retried
 from upload_api.queues import Queues
@@ -44,7 +44,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await jobs.refuse_cluster(state.redis)
         state.central = CentralClient(str(config.central_server_url))
     except SystemExit:
-        sys.tracebacklimit = 0  # of a start that fails, uvicorn prints more than the reason
+        sys.tracebacklimit = 0  # else uvicorn prints a traceback, too
         raise
     state.queues = Queues(state.redis)
     sweep = partial(asyncio.to_thread, state.claims.sweep)
@@ -68,6 +68,7 @@ app = Application(
         "/openapi.json": "the same as /docs, for programs",
     },
 )
+refusals.install(app)
 
 
 @app.post(
@@ -84,39 +85,36 @@ async def post_media(request: Request) -> Response:
     ref, in the query or as a field of the form, is kept in its record.
 
     With an Idempotency-Key it may be sent again for 24 hours: the same file under the same name
-    is the same media, stored once.
+    is then the same media and stored once.
     """
     started = time.monotonic()
     state = request.app.state
     key = idempotency_key.key_of(request.headers)
-    with refusals.translated():
-        await admission.admit(state.queues, state.settings)
-        max_bytes = state.settings.max_upload_bytes
-        form = open_form(request, max_bytes, too_large(max_bytes, "MAX_UPLOAD_MB"))
-        refs = reference.of_query(request.scope["query_string"])
-        received = await upload.receive(form, state.spool, state.settings, state.claims, key, refs)
-        upload_response.log(received, time.monotonic() - started)
-        return await upload_response.answer(request, received)
+    await admission.admit(state.queues, state.settings)
+    max_bytes = state.settings.max_upload_bytes
+    form = open_form(request, max_bytes, too_large(max_bytes, "MAX_UPLOAD_MB"))
+    refs = reference.of_query(request.scope["query_string"])
+    received = await upload.receive(form, state.spool, state.settings, state.claims, key, refs)
+    upload_response.log(received, time.monotonic() - started)
+    return await upload_response.answer(request, received)
 
 
 @app.post(
     "/media/retry",
     status_code=202,
     tags=["media"],
-    responses={**openapi.RETRIED_EXAMPLE, **problems.responses(*refusals.RETRY_ALL_REFUSALS)},
-    openapi_extra=openapi.CODE_PARAMETER,
+    responses=problems.responses(*refusals.RETRY_ALL_REFUSALS),
 )
-async def post_retry(request: Request) -> Retried:
-    """Send all that failed on their way again, or all that failed with one code."""
-    state, code = request.app.state, request.query_params.get("code")
+async def post_retry(request: Request, code: openapi.FailureCode = None) -> Retried:
+    """Retry all media that failed, or all that failed with one code."""
+    state = request.app.state
     unknown = [name for name in request.query_params if name != "code"]
-    if unknown:  # a slip of the pen is not to mean all
+    if unknown:  # a misspelt code must not mean all
         detail = f"{unknown[0][:100]} is no parameter of this request; code is."
         raise Problem(refusals.UNKNOWN_PARAMETER, detail)
     if code is not None and code not in FAILURE_CODES:
         raise Problem(refusals.UNKNOWN_CODE)
-    with refusals.translated():
-        retried, skipped = await retry.rerun_all(state.spool, state.queues, code)
+    retried, skipped = await retry.rerun_all(state.spool, state.queues, code)
     console.event(console.NOTICE, detail="sent on again", retried=retried, skipped=skipped)
     return Retried(retried=retried, skipped=skipped)
 
@@ -125,13 +123,12 @@ async def post_retry(request: Request) -> Retried:
     "/media/{media_id}",
     response_model=Media,
     tags=["media"],
-    responses={**openapi.MEDIA_EXAMPLE, **problems.responses(*refusals.READ_REFUSALS)},
-    openapi_extra=openapi.MEDIA_ID_PARAMETER,
+    responses=problems.responses(*refusals.READ_REFUSALS),
+    openapi_extra=MEDIA_ID_PARAMETER,
 )
 def get_media(request: Request) -> Response:
     """What was received, what has happened to it since, and what comes next."""
-    with refusals.translated():
-        return JSONResponse(status.describe(request.app.state.spool, _media_id(request)))
+    return JSONResponse(status.describe(request.app.state.spool, _media_id(request)))
 
 
 @app.post(
@@ -139,16 +136,15 @@ def get_media(request: Request) -> Response:
     status_code=202,
     response_model=Media,
     tags=["media"],
-    responses={**openapi.RERUN_EXAMPLE, **problems.responses(*refusals.RETRY_REFUSALS)},
-    openapi_extra=openapi.MEDIA_ID_PARAMETER,
+    responses=problems.responses(*refusals.RETRY_REFUSALS),
+    openapi_extra=MEDIA_ID_PARAMETER,
 )
 async def post_media_retry(request: Request) -> Response:
-    """Send one that failed on its way again, its attempts counted anew."""
+    """Retry one that failed. Its attempts are counted anew."""
     state, media_id = request.app.state, _media_id(request)
-    with refusals.translated():
-        await retry.rerun(state.spool, state.queues, media_id)
-        console.event(console.NOTICE, media_id=media_id, detail="sent on again")
-        described = await asyncio.to_thread(status.describe, state.spool, media_id)
+    await retry.rerun(state.spool, state.queues, media_id)
+    console.event(console.NOTICE, media_id=media_id, detail="sent on again")
+    described = await asyncio.to_thread(status.describe, state.spool, media_id)
     return JSONResponse(described, 202)
 
 
@@ -156,40 +152,28 @@ async def post_media_retry(request: Request) -> Response:
     "/media/{media_id}",
     status_code=204,
     tags=["media"],
-    responses=problems.responses(*refusals.REMOVAL_REFUSALS),
-    openapi_extra=openapi.MEDIA_ID_PARAMETER,
+    responses=problems.responses(*refusals.DELETE_REFUSALS),
+    openapi_extra=MEDIA_ID_PARAMETER,
 )
 async def delete_media(request: Request) -> None:
     """Remove one that is stored or has failed, here and at central-server."""
     state, media_id = request.app.state, _media_id(request)
-    with refusals.translated():
-        await deletion.remove(media_id, state.spool, state.claims, state.central)
+    await deletion.delete(media_id, state.spool, state.claims, state.central)
     console.event(console.NOTICE, media_id=media_id, detail="removed")
 
 
-@app.get("/health", tags=["service"], responses=problems.responses(*door.READ_REFUSALS))
-async def get_health() -> Alive:
-    """The process lives."""
-    return Alive(status="ok")
-
-
-@app.get(
-    "/ready",
-    tags=["service"],
-    responses=problems.responses(*refusals.READY_REFUSALS),
-)
+@app.get("/ready", tags=["service"], responses=problems.responses(*refusals.READY_REFUSALS))
 async def get_ready(request: Request) -> Ready:
-    """Uploads can be taken: Redis takes jobs, and the uploads folder does what it must."""
+    """Uploads can be taken: Redis takes jobs, and the uploads folder can be used."""
     state = request.app.state
-    with refusals.translated():
-        await admission.admit(state.queues, state.settings)
-        await asyncio.to_thread(state.spool.probe)
-        await asyncio.to_thread(state.claims.probe)
+    await admission.admit(state.queues, state.settings)
+    await asyncio.to_thread(state.spool.probe)
+    await asyncio.to_thread(state.claims.probe)
     return Ready(status="ready")
 
 
 def _media_id(request: Request) -> str:
-    """The path's. Raises Problem where it cannot be one; such never reaches the disk."""
+    """The media id in the path. Raises Problem for anything else: it must not become a path."""
     media_id: str = request.path_params["media_id"]
     if not is_media_id(media_id):
         raise refusals.not_found(media_id)

@@ -1,4 +1,4 @@
-"""The images and the log: stored once, deleted, remembered, taken up after a crash.
+"""The images and the log: storing once, deleting, expiry, recovery after a crash.
 
 Imports storage_api and shared.
 """

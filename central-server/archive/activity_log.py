@@ -2,8 +2,8 @@
 
     [2026-01-15 14:30:45] WORKER: worker-1 | IMAGE: watermarked_photo.jpg
 
-The file is opened by its path for every line, so that whoever rotates it, by renaming or by
-truncating, need not tell this service.
+The file is opened by its path for every line, so it may be renamed or truncated (logrotate) at any
+time.
 """
 
 import errno
@@ -19,7 +19,7 @@ from shared import durable
 from shared.contract import MIB
 
 _BLOCK_BYTES = 64 * 1024
-_MAX_TAIL_BYTES = 64 * MIB  # of a file that turns out to have no lines
+_MAX_TAIL_BYTES = 64 * MIB  # also where the file has no lines
 
 
 def now() -> str:
@@ -28,7 +28,7 @@ def now() -> str:
 
 
 def format_line(timestamp: str, worker: str, name: str) -> str:
-    """The line, with its end. worker and name must have passed contract.safe_line."""
+    """The line, newline included. worker and name must have passed contract.safe_line."""
     return f"[{timestamp}] WORKER: {worker} | IMAGE: {name}\n"
 
 
@@ -40,26 +40,26 @@ class ActivityLog:
 
     @property
     def _file(self) -> Path:
-        """What the operator names may be a link."""
+        """The file itself: ACTIVITY_LOG may be a link."""
         return self.path.resolve()
 
     def prepare(self) -> None:
-        """Have the file there, for whoever wants to follow it from the start."""
+        """Create the file, so that tail -f works from the start."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as fd:
             if any(os.path.samestat(os.fstat(fd), os.fstat(output)) for output in (1, 2)):
-                # The console's lines would come between where a line is to be and where it is.
+                # The console's lines would take the offset that an intent names.
                 raise OSError(errno.EINVAL, "It must be a file of its own, not the console's")
 
     def check(self) -> None:
-        """Try what a line needs: a writable folder, and a writable file where there is one."""
+        """Check that the folder is writable, and the file if there is one."""
         durable.probe(self.path.parent)
         if self.path.exists():
             with self._open():
                 pass
 
     def end(self) -> int:
-        """The offset the next line will have. Ends a last line that somebody left unended."""
+        """The offset of the next line. Ends the last line if its newline is missing."""
         with self._open() as fd:
             size = os.fstat(fd).st_size
             if size and os.pread(fd, 1, size - 1) != b"\n":
@@ -67,10 +67,10 @@ class ActivityLog:
             return size
 
     def write_at(self, line: bytes, offset: int) -> bool:
-        """Have line in the log at offset, on the disk, exactly once.
+        """Have line in the log at offset, durably and once.
 
-        False where that is no longer possible: the log has been rotated or truncated since, or
-        something else was written there. A write that fails half way leaves nothing behind.
+        False where that is no longer possible: the log was rotated or truncated, or something else
+        was written there. A write that fails half way leaves nothing.
         """
         with self._open() as fd:
             if os.pread(fd, len(line), offset) != line:
@@ -79,29 +79,26 @@ class ActivityLog:
                     return False
                 _append(fd, line, offset)
             else:
-                os.fsync(fd)  # a process that is gone wrote it, maybe only to memory
+                os.fsync(fd)  # an earlier process wrote it, maybe without an fsync
         if offset == 0:
             durable.fsync_dir(self.path.parent)  # the file itself is new
         return True
 
     def cut_torn(self, line: bytes, offset: int) -> None:
-        """Remove what a write of line at offset left behind when it was cut short."""
+        """Remove the beginning of line at offset that an interrupted write has left."""
         with self._open() as fd:
             _cut_torn(fd, line, offset)
 
     def is_rotated_away(self, line: bytes, offset: int) -> bool:
-        """Whether line, which no other image has, is on the disk at offset of a log put aside.
+        """Whether a rotated log has line, which is unique to its image, at offset on the disk.
 
-        That is one beside the log whose name begins with the log's, as logrotate makes it.
+        A rotated log lies beside the log, and its name begins with the log's, as with logrotate.
         """
         rotated = self.path.parent.glob(f"{glob.escape(self.path.name)}?*")
         return any(_holds(path, line, offset) for path in rotated)
 
     def tail(self, lines: int) -> Iterator[bytes]:
-        """The last lines, found from the end, a block at a time; none where there is no log yet.
-
-        What is appended meanwhile is not among them.
-        """
+        """The last lines, in blocks; none where there is no log yet. Later lines are left out."""
         try:
             file = durable.reading(self._file)
         except FileNotFoundError:
@@ -111,11 +108,11 @@ class ActivityLog:
 
     @contextmanager
     def _open(self) -> Iterator[int]:
-        """Appending, because a log that is truncated meanwhile must not get a hole."""
+        """Appends: a log that was truncated meanwhile must not get a hole."""
         try:
             fd = durable.open_file(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         except FileNotFoundError as error:
-            if self.path.exists():  # a pipe, a terminal: no line could be looked for in it
+            if self.path.exists():  # a pipe, a terminal: it cannot be read back
                 raise OSError(errno.EINVAL, "It must be a regular file") from error
             raise
         try:
@@ -125,21 +122,18 @@ class ActivityLog:
 
 
 def _last_lines(file: BinaryIO, lines: int) -> tuple[int, int]:
-    """Where they begin and end."""
+    """The offsets where the last lines begin and end."""
     end = position = file.seek(0, os.SEEK_END)
     while position > 0 and end - position < _MAX_TAIL_BYTES:
         start = max(0, position - _BLOCK_BYTES)
         file.seek(start)
         block = file.read(position - start)
         if position == end:
-            block = block.removesuffix(b"\n")  # which ends the last line and begins none
-        newlines = block.count(b"\n")
-        if newlines >= lines:
-            before = len(block)
-            for _ in range(lines):
-                before = block.rindex(b"\n", 0, before)
-            return start + before + 1, end
-        lines -= newlines
+            block = block.removesuffix(b"\n")  # the end of the last line
+        before, *found = block.rsplit(b"\n", lines)
+        if len(found) == lines:
+            return start + len(before) + 1, end
+        lines -= len(found)
         position = start
     return position, end
 
@@ -165,9 +159,7 @@ def _holds(path: Path, line: bytes, offset: int) -> bool:
 
 def _append(fd: int, line: bytes, offset: int) -> None:
     try:
-        written = 0
-        while written < len(line):
-            written += os.write(fd, line[written:])
+        durable.write_all(fd, [line])
         os.fsync(fd)
     except OSError:
         os.ftruncate(fd, offset)
@@ -175,7 +167,7 @@ def _append(fd: int, line: bytes, offset: int) -> None:
 
 
 def _cut_torn(fd: int, line: bytes, offset: int) -> None:
-    """A crash leaves the line's beginning, on some file systems with zeros after it."""
+    """Remove a line's beginning as a crash leaves it, on some file systems followed by zeros."""
     rest = os.pread(fd, len(line), offset)
     if 0 < len(rest) < len(line) and line.startswith(rest.rstrip(b"\0")):
         os.ftruncate(fd, offset)

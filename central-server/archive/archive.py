@@ -1,9 +1,9 @@
 """central_storage/: every delivered image, under a name that is never given twice.
 
-photo.jpg      an image (how it gets there: storing.py)
-.incoming/     images on their way in (incoming.py)
-.intents/, .receipts/, .names/     what is remembered of them (receipts.py)
-.deleted/      what is not to come back (tombstones.py; how images go: deleting.py)
+photo.jpg      an image (stored by storing.py, deleted by deleting.py)
+.incoming/     images that are being received (incoming.py)
+.intents/, .receipts/, .names/     the records of stored images (receipts.py)
+.deleted/      the records of deleted images (tombstones.py)
 .lock          held by the one process
 """
 
@@ -18,37 +18,36 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from archive import deleting, storing
 from archive.activity_log import ActivityLog
-from archive.deleting import Deleting
 from archive.incoming import Upload
 from archive.receipts import Receipt, Receipts
-from archive.storing import Storing
+from archive.storage import Storage
 from archive.tombstones import Tombstones
 from shared import clock, durable
 from shared.contract import is_media_id
 from storage_api import refusals
 from storage_api.media_type import image_type
 
-_BATCH = 100  # receipts dropped in one go: a delivery waits for so many at most
+_BATCH = 100  # receipts dropped at once: a delivery may have to wait for these
 Result = TypeVar("Result")
 
 
 class Archive:
-    """The storage folder and the log that goes with it, for one process at a time."""
+    """The storage folder and its log, for one process at a time."""
 
     def __init__(self, folder: Path, log: ActivityLog) -> None:
         self.incoming = folder / ".incoming"
         self._folder = folder
         self._receipts = Receipts(folder)
         self._tombstones = Tombstones(folder)
-        self._storing = Storing(folder, log, self._receipts, self._tombstones)
-        self._deleting = Deleting(folder, log, self._receipts, self._tombstones)
-        # One thread is the one writer. A lock held by a request would be let go of when that
-        # request is cancelled, with its thread still at work.
+        self._storage = Storage(folder, log, self._receipts, self._tombstones)
+        # One thread is the one writer. A lock would not do: a cancelled request would release it
+        # while its thread still works.
         self._writer = ThreadPoolExecutor(1, "archive")
 
     def open(self) -> None:
-        """Lock the folder and settle what an earlier process left. Raises OSError."""
+        """Lock the folder and finish what an earlier process has begun. Raises OSError."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self._folder / ".lock")
         shutil.rmtree(self.incoming, ignore_errors=True)
@@ -57,8 +56,8 @@ class Archive:
         self._tombstones.prepare()
         self._receipts.claim_all(path.name for path in self._folder.iterdir())
         durable.fsync_dir(self._folder)
-        self._storing.roll_forward()
-        self._deleting.roll_forward()
+        storing.roll_forward(self._storage)
+        deleting.roll_forward(self._storage)
 
     def close(self) -> None:
         """Finish what is being stored and unlock the folder."""
@@ -71,38 +70,37 @@ class Archive:
         durable.make_folder(self.incoming)
         folders = (self._folder, self.incoming, *self._receipts.folders, self._tombstones.folder)
         for folder in folders:
-            # What was in it is lost: not for a running service to hide.
+            # It is not made again: that would hide the loss of what was in it.
             if not durable.is_folder(folder):
                 raise OSError(errno.ENOENT, f"its folder {folder.name} is missing")
         if len({folder.stat().st_dev for folder in folders}) > 1:
             raise OSError(errno.EXDEV, "its hidden folders are on another file system")
 
     async def store(self, upload: Upload) -> tuple[Receipt, bool]:
-        """Store and log the upload; the receipt, and whether it had been stored before.
+        """Store and log the upload. Returns its receipt, and whether it had been stored before.
 
-        Raises Problem where it was deleted, and OSError. What was done until then is completed by
-        the next try or start.
+        Raises Problem where it was deleted, and OSError: the next try or start completes it.
         """
-        return await self._written(partial(self._storing.store, upload))
+        return await self._in_writer(partial(storing.store, self._storage, upload))
 
     async def delete(self, media_id: str) -> bool:
-        """Remove the image and refuse it from now on; False where the media is unknown.
+        """Remove the image and refuse it from now on. False where the media is unknown.
 
-        Raises OSError: deleting it again, or a start, goes on.
+        Raises OSError: the next try or start completes it.
         """
-        return is_media_id(media_id) and await self._written(
-            partial(self._deleting.delete, media_id)
-        )
+        delete = partial(deleting.delete, self._storage, media_id)
+        return is_media_id(media_id) and await self._in_writer(delete)
 
     async def drop_receipts(self, older_than_s: float) -> int:
-        """Forget the media stored before that, not their images; how many. Raises OSError."""
-        old = await asyncio.to_thread(self._receipts.older_than, clock.now_s() - older_than_s)
-        return await self._in_batches(self._forget, old)
+        """Forget the media stored before that, but keep their images. Raises OSError.
+
+        Returns how many these were.
+        """
+        return await self._drop_old(self._receipts.older_than, self._receipts.forget, older_than_s)
 
     async def drop_tombstones(self, older_than_s: float) -> int:
-        """Forget the media deleted before that; how many. Raises OSError."""
-        old = await asyncio.to_thread(self._tombstones.older_than, clock.now_s() - older_than_s)
-        return await self._in_batches(self._forget_deleted, old)
+        """Forget the media deleted before that. Returns how many these were. Raises OSError."""
+        return await self._drop_old(self._tombstones.older_than, self._forget_deleted, older_than_s)
 
     def find(self, media_id: str) -> tuple[Path, str] | None:
         """The stored image and its content type.
@@ -117,7 +115,7 @@ class Archive:
         return path, image_type(receipt.get("content_type", ""), path.name)
 
     def receipt(self, media_id: str) -> Receipt | None:
-        """What is remembered of a stored media. Raises Problem where it was deleted."""
+        """The receipt of a stored media. Raises Problem where it was deleted."""
         if not is_media_id(media_id):
             return None
         if self._tombstones.has(media_id):
@@ -126,30 +124,32 @@ class Archive:
 
     def _require_folders(self) -> None:
         """Raises OSError where a link leads out of the storage folder."""
-        durable.make_folder(self.incoming)  # somebody may have tidied it up
+        durable.make_folder(self.incoming)  # an operator may have removed it
         for folder in (*self._receipts.folders, self._tombstones.folder):
             durable.require_folder(folder)
 
-    async def _written(self, write: Callable[[], Result]) -> Result:
+    async def _in_writer(self, write: Callable[[], Result]) -> Result:
         def checked() -> Result:
             self._require_folders()
             return write()
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, checked)
 
-    async def _in_batches(self, drop: Callable[[list[str]], None], media_ids: list[str]) -> int:
+    async def _drop_old(
+        self, old: Callable[[float], list[str]], drop: Callable[[list[str]], None], age_s: float
+    ) -> int:
+        media_ids = await asyncio.to_thread(old, clock.now_s() - age_s)
         for start in range(0, len(media_ids), _BATCH):
-            await self._written(partial(drop, media_ids[start : start + _BATCH]))
+            batch = media_ids[start : start + _BATCH]
+            await self._in_writer(partial(self._drop_batch, drop, batch))
         return len(media_ids)
 
-    def _forget(self, media_ids: list[str]) -> None:
+    def _drop_batch(self, drop: Callable[[list[str]], None], media_ids: list[str]) -> None:
         for media_id in media_ids:
-            self._deleting.resume(media_id)  # while something still leads to its image
-        self._receipts.forget(media_ids)
+            deleting.resume(self._storage, media_id)  # while a record still leads to its image
+        drop(media_ids)
 
     def _forget_deleted(self, media_ids: list[str]) -> None:
-        for media_id in media_ids:
-            self._deleting.resume(media_id)
         self._receipts.retire(self._tombstones.names(media_ids))
         self._tombstones.drop(media_ids)
 

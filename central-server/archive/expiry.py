@@ -1,7 +1,7 @@
-"""KEEP_RECEIPTS_DAYS: what is remembered of a media is dropped in the end; its image stays.
+"""KEEP_RECEIPTS_DAYS: old receipts and tombstones are dropped; images stay.
 
-Of a deleted one that is its tombstone. This machine's clock alone is not believed: workers say what
-time it is, by Redis' clock, and nothing is dropped while the two disagree.
+A wrong clock must not drop them. So workers send the time of Redis' clock, and nothing is dropped
+while this machine's clock disagrees with it.
 """
 
 import asyncio
@@ -20,25 +20,25 @@ _DAY_S = 86_400.0
 
 
 class Expiry:
-    """Drops what is old: once a worker has told the time, and every hour from then on."""
+    """Drops what is old, once a worker has sent the time and every hour from then on."""
 
     def __init__(self, archive: Archive, keep_days: float | None) -> None:
         self._archive = archive
         self._keep_days = keep_days
-        self._told = asyncio.Event()
+        self._clock_is_set = asyncio.Event()
 
-    def hear(self, date: str | None) -> None:
-        """Take the Date of a delivery (RFC 9110 section 6.6.1), if it has one."""
+    def set_clock(self, date: str | None) -> None:
+        """Set the clock by a delivery's Date header (RFC 9110 section 6.6.1), if it is valid."""
         try:
-            told_s = parsedate_to_datetime(date or "").timestamp()
+            sent_s = parsedate_to_datetime(date or "").timestamp()
         except (ValueError, OverflowError):
             return
-        clock.measure(told_s, time.monotonic())
-        self._told.set()
+        clock.measure(sent_s, time.monotonic())
+        self._clock_is_set.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Meanwhile; nothing is dropped where it is kept for ever."""
+        """Drop in the background while the context lasts, unless all is kept for ever."""
         task = asyncio.create_task(self._run())
         try:
             yield
@@ -48,7 +48,7 @@ class Expiry:
 
     async def _run(self) -> None:
         if self._keep_days is not None:
-            await self._told.wait()
+            await self._clock_is_set.wait()
             drop = partial(self._drop, self._keep_days * _DAY_S)
             await repeat("dropping receipts", drop, _PAUSE_S)
 

@@ -1,4 +1,4 @@
-"""An upload on its way in: its file streamed to .incoming/, hashed and counted as it comes."""
+"""Receiving an upload: its file is streamed to .incoming/ and hashed as it arrives."""
 
 import asyncio
 import hashlib
@@ -26,7 +26,7 @@ from shared.web.refusals import FILE_EMPTY, FILE_MISSING, SECOND_FILE, text_as_f
 from storage_api.media_type import image_type
 from storage_api.refusals import BAD_MEDIA_ID, WORKER_MISSING
 
-_BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
+_BATCH_BYTES = 256 * 1024  # a thread writes and hashes this much at a time
 _MAX_TEXT_BYTES = 32 * 1024
 _MAX_WORKER_CHARS = 100
 _MAX_FILENAME_BYTES = MAX_NAME_BYTES - len("-") - 26  # -<media_id> may be added
@@ -47,22 +47,20 @@ class Upload:
 
 @asynccontextmanager
 async def receive(form: FormStream, folder: Path, max_bytes: int) -> AsyncIterator[Upload]:
-    """The form's upload. Its file is in folder, fsynced, and gone when the context ends, at the
-    latest: who stores it moves it.
+    """The form's upload. Its file is in folder, fsynced, and removed when the context ends.
 
-    Raises Problem (refused), FormError (malformed), OSError (disk) or whatever the body's
-    iterator raises.
+    Storing it moves the file before that. Raises Problem and OSError.
     """
     file = _TemporaryFile(folder / str(ULID()), max_bytes)
     try:
         yield await _read(form, file)
     finally:
-        if file.path.exists():  # it was not stored
+        if file.path.exists():  # not stored
             await asyncio.shield(asyncio.to_thread(file.path.unlink, missing_ok=True))
 
 
 async def _read(form: FormStream, file: "_TemporaryFile") -> Upload:
-    """Take the fields in whatever order they come."""
+    """Read the fields, in any order."""
     filename: str | None = None
     declared = ""
     texts: dict[str, str] = {}
@@ -96,7 +94,7 @@ def _worker(texts: dict[str, str]) -> str:
 
 
 def _media_id(texts: dict[str, str]) -> str:
-    """The one that was sent; a plain curl sends none and is given one."""
+    """The media id that was sent, or a new one, as for a plain curl."""
     media_id = texts.get(MEDIA_ID_FIELD, str(ULID()))
     if not is_media_id(media_id):
         raise Problem(BAD_MEDIA_ID, f"{media_id[:40]!r} is not a ULID.")
@@ -104,15 +102,15 @@ def _media_id(texts: dict[str, str]) -> str:
 
 
 class _TemporaryFile:
-    """Written in batches, so that memory stays flat however many uploads come at once."""
+    """Written in batches, so that each of many uploads needs little memory."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self.path = path
         self.size = 0
         self._max_bytes = max_bytes
-        self._is_made = False
+        self._flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         self._hash = hashlib.sha256()
-        self._batch: list[Chunk] = []  # as they come: not copied together
+        self._batch: list[Chunk] = []  # not joined, which would copy them
         self._unwritten = 0
 
     async def add(self, chunk: Chunk) -> None:
@@ -125,13 +123,15 @@ class _TemporaryFile:
             await asyncio.to_thread(self._write)
 
     def finish(self) -> str:
-        """Write and fsync the rest; the SHA-256 of the whole."""
+        """Write the rest and fsync the file. Returns its SHA-256."""
         self._write(fsync=True)
         return self._hash.hexdigest()
 
     def _write(self, *, fsync: bool = False) -> None:
-        """Opens it anew, for a thread may still be at it when its request is cancelled."""
-        fd = self._open()
+        """Opens the file anew: a thread may go on writing after its request was cancelled."""
+        self.path.parent.mkdir(exist_ok=True)  # an operator may have removed it
+        fd = os.open(self.path, self._flags, 0o666)
+        self._flags = os.O_WRONLY | os.O_APPEND  # made again it would lack its beginning
         try:
             durable.write_all(fd, self._batch)
             if fsync:
@@ -141,11 +141,3 @@ class _TemporaryFile:
         for chunk in self._batch:
             self._hash.update(chunk)
         self._batch, self._unwritten = [], 0
-
-    def _open(self) -> int:
-        """One that was removed meanwhile is not made again: it would lack its beginning."""
-        if self._is_made:
-            return os.open(self.path, os.O_WRONLY | os.O_APPEND)
-        self.path.parent.mkdir(exist_ok=True)  # somebody may have tidied it up
-        self._is_made = True
-        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)

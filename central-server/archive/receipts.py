@@ -1,13 +1,13 @@
-"""What central-server remembers of each media, beside the images in the storage folder.
+"""The records of each media, beside the images in the storage folder.
 
-    .intents/<media_id>.json    being stored: nobody has been told yet
+    .intents/<media_id>.json    being stored: the client has no answer yet
     .receipts/<media_id>.json   stored, logged and answered
-    .names/<name>               a name that is taken for ever, pointing to its media_id, or to
-                                nobody once that media is forgotten
+    .names/<name>               the name is taken for ever: a link to its media_id, or to
+                                "nobody" once that media is forgotten
     .deleted/<media_id>         it was deleted (tombstones.py)
 
-A receipt is an intent that was moved: the folder tells the state, and a start reads what was
-interrupted and no more.
+A receipt is an intent that was moved. The folder is the state, so a start reads only what was
+interrupted.
 """
 
 import json
@@ -27,7 +27,7 @@ _OPTIONAL = ("content_type",)
 
 
 class Receipt(TypedDict):
-    """line is the log's, with its end; log_offset is where it begins there."""
+    """line is the line in the log, newline included; log_offset is where it begins."""
 
     name: str
     sha256: str
@@ -36,7 +36,7 @@ class Receipt(TypedDict):
     timestamp: str
     line: str
     log_offset: int
-    content_type: NotRequired[str]  # those of older versions have none
+    content_type: NotRequired[str]  # missing in those of older versions
 
 
 class Receipts:
@@ -52,34 +52,34 @@ class Receipts:
         return self._intents, self._stored, self._names
 
     def prepare(self) -> None:
-        """Create the folders and clear away what an interrupted write of an intent left."""
+        """Create the folders, and remove temporary files of interrupted writes."""
         for folder in self.folders:
             durable.make_folder(folder)
         for unfinished in self._intents.glob(".*.new"):
             unfinished.unlink()
 
     def stored(self, media_id: str) -> Receipt | None:
-        """The receipt of a media that has been answered for."""
+        """The receipt of a stored media."""
         return _read(self._stored / f"{media_id}.json")
 
     def intent(self, media_id: str) -> Receipt | None:
-        """What was about to be stored when something went wrong."""
+        """The intent of a media whose storing was interrupted."""
         return _read(self._intents / f"{media_id}.json")
 
     def interrupted(self) -> list[str]:
-        """The media ids that have an intent, oldest first."""
+        """The media that have an intent, oldest first."""
         return sorted(path.stem for path in self._intents.iterdir() if is_media_id(path.stem))
 
     def intend(self, media_id: str, intent: Receipt) -> None:
-        """Write the intent, or a later version of it, so that a power cut leaves it whole."""
+        """Write the intent, or replace it, durably."""
         durable.write_json(self._intents / f"{media_id}.json", intent, fsync=True)
         durable.fsync_dir(self._intents)
 
     def settle(self, media_id: str) -> None:
         """Make the intent a receipt.
 
-        A power cut may undo the move, which needs no fsync: the intent is then rolled forward
-        and finds everything done.
+        The move needs no fsync. If a power cut undoes it, the intent is rolled forward and finds
+        everything done.
         """
         name = f"{media_id}.json"
         durable.put_aside(self._stored / name)
@@ -92,12 +92,12 @@ class Receipts:
         path.unlink(missing_ok=True)
 
     def erase(self, media_id: str) -> None:
-        """Drop both, of a media that has a tombstone."""
+        """Forget intent and receipt of a media that has a tombstone."""
         self.drop(media_id)
         (self._stored / f"{media_id}.json").unlink(missing_ok=True)
 
     def media_ids(self) -> set[str]:
-        """All that have an intent or a receipt."""
+        """All media that have an intent or a receipt."""
         return {path.stem for folder in (self._intents, self._stored) for path in folder.iterdir()}
 
     def older_than(self, before: float) -> list[str]:
@@ -105,7 +105,7 @@ class Receipts:
         return older_than(self._stored, before)
 
     def forget(self, media_ids: list[str]) -> None:
-        """Drop receipts, so that it lasts, and retire their names."""
+        """Drop receipts durably, and retire their names."""
         receipts = (self.stored(media_id) for media_id in media_ids)
         self.retire([receipt["name"] for receipt in receipts if receipt is not None])
         for media_id in media_ids:
@@ -125,9 +125,9 @@ class Receipts:
         return True
 
     def claim_all(self, names: Iterable[str]) -> None:
-        """Make the markers of these images again where a power cut took them.
+        """Make the markers of these images again where a power cut has lost them.
 
-        No delivery has to fsync its marker then: its image, which is, keeps the name meanwhile.
+        So no delivery has to fsync its marker: its image is fsynced and keeps the name meanwhile.
         """
         marked = {marker.name for marker in self._names.iterdir()}
         for name in set(names) - marked:
@@ -135,13 +135,13 @@ class Receipts:
                 self.claim(name, _NOBODY)
 
     def keep_names(self) -> None:
-        """Have the markers last, before an image goes that has kept its name until now."""
+        """Make the markers durable, before an image goes that has kept its name so far."""
         durable.fsync_dir(self._names)
 
     def retire(self, names: list[str]) -> None:
-        """Give names that have stood in the log to nobody: their media may come again, as new.
+        """Give names to nobody: the log has them, and their media may come again as new ones.
 
-        They last before anything is dropped that could tell what to retire.
+        This is durable before the records are dropped that say which names to retire.
         """
         marker = self._names / ".new"  # no image's name begins with a dot
         for name in names:
@@ -152,16 +152,16 @@ class Receipts:
 
 
 def older_than(folder: Path, before: float) -> list[str]:
-    """The media that folder has a file of, or a link, made before that time."""
+    """The media whose file or link in folder is older than that time."""
     with os.scandir(folder) as entries:
         old = (e.name for e in entries if e.stat(follow_symlinks=False).st_mtime < before)
         media_ids = (name.removesuffix(".json") for name in old)
-        # By its id, too, which is older still: a file's time is by this machine's clock alone.
+        # Older by its id, too: the file's time comes from this machine's clock, which may be wrong.
         return [m for m in media_ids if is_media_id(m) and ULID.from_str(m).timestamp < before]
 
 
 def _read(path: Path) -> Receipt | None:
-    """None where there is none, or one that is damaged: the media is then delivered anew."""
+    """None where it is missing or damaged: the media is then stored anew."""
     try:
         record = json.loads(durable.read_bytes(path))
     except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError):
@@ -170,11 +170,11 @@ def _read(path: Path) -> Receipt | None:
         isinstance(record.get(name), kind) or (name in _OPTIONAL and name not in record)
         for name, kind in get_type_hints(Receipt).items()
     )
-    return cast(Receipt, record) if is_whole and _is_true(record) else None
+    return cast(Receipt, record) if is_whole and _is_consistent(record) else None
 
 
-def _is_true(receipt: Receipt) -> bool:
-    """Whether its line is one of ours, and could stand where it says."""
+def _is_consistent(receipt: Receipt) -> bool:
+    """Whether its line is as this service writes it, and its offset and name are possible."""
     worker, timestamp = safe_line(receipt["worker"]), safe_line(receipt["timestamp"])
     line = activity_log.format_line(timestamp, worker, receipt["name"])
     fits = receipt["line"] == line and 0 <= receipt["log_offset"] < 2**62
@@ -182,5 +182,5 @@ def _is_true(receipt: Receipt) -> bool:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether an image may have that name in the storage folder: none of the hidden ones."""
+    """Whether an image may have that name in the storage folder: hidden ones are records."""
     return is_file_name(name) and not name.startswith(".")

@@ -1,4 +1,4 @@
-"""Opening the storage folder and the log, and looking at whether they can still be used."""
+"""Opens the storage folder and the log, and checks whether they can still be used."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from storage_api.settings import Settings
 
 
 class Unusable(Exception):
-    """A path from the settings does not do what it must; the text names both."""
+    """A path from the settings cannot be used. The text names the setting and the path."""
 
 
 def open_archive(settings: Settings) -> tuple[Archive, ActivityLog]:

@@ -1,10 +1,10 @@
-"""What stays of a deleted media: .deleted/<media_id>, a link to the name that its image had.
+"""Tombstones: .deleted/<media_id>, a link to the name that the deleted image had.
 
-An upload that its sender has long given up may still be on its way here, in a socket's buffer or
-to a frozen process. It must not bring the image back, also when nothing of it was there yet.
+A delivery may arrive after the DELETE, from a socket's buffer or a process that was frozen. It must
+not bring the image back, even if the media was unknown when it was deleted.
 
-Each takes an inode for ever, that of an id nobody has heard of too, because nobody can tell how
-late an upload may be. KEEP_RECEIPTS_DAYS says it: those that are older are dropped.
+Deliveries may be late by any time, so each tombstone takes an inode for ever, or until it is older
+than KEEP_RECEIPTS_DAYS.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from archive.receipts import is_image_name, older_than
 from shared import durable
 
-_NO_NAME = "."  # is_image_name says no to it
+_NO_NAME = "."  # no image can have it
 
 
 class Tombstones:
@@ -30,7 +30,7 @@ class Tombstones:
         return os.path.lexists(self.folder / media_id)
 
     def make(self, media_id: str, name: str | None) -> None:
-        """Have one, so that it lasts. The name, where there is one, is that of its image."""
+        """Have one, durably. name: that of its image, if it had one."""
         with suppress(FileExistsError):
             (self.folder / media_id).symlink_to(name or _NO_NAME)
         durable.fsync_dir(self.folder)

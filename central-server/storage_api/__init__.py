@@ -1,4 +1,4 @@
-"""The HTTP API but for its routes: settings, refusals, documentation, answers to a GET.
+"""All of the HTTP API but its routes: settings, refusals, documentation, answers.
 
 Imports shared.
 """

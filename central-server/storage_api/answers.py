@@ -16,7 +16,7 @@ LogTime = Annotated[
 
 
 class Stored(BaseModel):
-    """An image that is stored and logged. duplicate: it was before."""
+    """An image that is stored and logged. duplicate: it had been before."""
 
     status: Literal["stored_and_logged"]
     worker: str
@@ -28,7 +28,7 @@ class Stored(BaseModel):
 
 
 class MediaReceipt(BaseModel):
-    """What is remembered of a stored image."""
+    """The receipt of a stored image."""
 
     media_id: MediaId
     worker: str

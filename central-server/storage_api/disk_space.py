@@ -1,24 +1,15 @@
-"""Whether there is room for another image, looked at before a byte of its body is read."""
+"""Whether there is space for another image, checked before a byte of its body is read."""
 
 import shutil
 
 from shared.contract import MIB
 from shared.web.problems import Problem
-from shared.web.refusals import DISK_FULL, DISK_FULL_RETRY_AFTER_S
+from shared.web.refusals import DISK_FULL
 from storage_api.settings import Settings
 
 
-def admit(settings: Settings) -> None:
-    """Raises Problem where there is too little, OSError where the disk cannot say."""
-    if sentence := shortage(settings):
-        raise Problem(DISK_FULL, sentence, DISK_FULL_RETRY_AFTER_S)
-
-
-def shortage(settings: Settings) -> str | None:
-    """Which file system has too little room, as a sentence; None where both have enough.
-
-    Raises OSError.
-    """
+def require_free_space(settings: Settings) -> None:
+    """Raises Problem where too little is free for the images or the log, and OSError."""
     log = settings.activity_log
     places = (
         (settings.storage_dir, f"STORAGE_DIR={settings.storage_dir}"),
@@ -26,5 +17,5 @@ def shortage(settings: Settings) -> str | None:
     )
     for folder, place in places:
         if shutil.disk_usage(folder).free < settings.min_free_mb * MIB:
-            return f"Less than {settings.min_free_mb} MB (MIN_FREE_MB) are free in {place}."
-    return None
+            detail = f"Less than {settings.min_free_mb} MB (MIN_FREE_MB) are free in {place}."
+            raise Problem(DISK_FULL, detail)

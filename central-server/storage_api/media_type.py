@@ -1,4 +1,4 @@
-"""Which Content-Type a stored file is served with."""
+"""The Content-Type that a stored file is served with."""
 
 import mimetypes
 import re
@@ -9,11 +9,11 @@ _SVG = "image/svg+xml"  # may hold scripts
 
 
 def image_type(declared: str, name: str) -> str:
-    """The declared type, else that of the name, but only an image's: no client's page is shown."""
+    """The declared type, else the name's, if that is an image's: no HTML of a client is served."""
     named, encoding = mimetypes.guess_type(name)
     kinds = (declared.partition(";")[0].strip(), named if named and encoding is None else "")
-    return next((kind for kind in kinds if is_image_type(kind)), UNKNOWN)
+    return next((kind for kind in kinds if _is_image_type(kind)), UNKNOWN)
 
 
-def is_image_type(kind: str) -> bool:
+def _is_image_type(kind: str) -> bool:
     return _IMAGE.fullmatch(kind) is not None and kind != _SVG

@@ -1,12 +1,10 @@
-"""What FastAPI cannot derive for /docs, because the body is read as it streams in."""
+"""What FastAPI cannot derive for /docs, because routes read bodies and write files themselves."""
 
 from typing import Any
 
 from shared.contract import MEDIA_ID_PATTERN
-from shared.web.schemas import EXAMPLE_ID
 
 _BYTES = {"type": "string", "format": "binary"}
-_MEDIA_ID = {"type": "string", "pattern": f"^{MEDIA_ID_PATTERN}$"}
 
 UPLOAD_FORM: dict[str, Any] = {
     "requestBody": {
@@ -17,15 +15,15 @@ UPLOAD_FORM: dict[str, Any] = {
                     "type": "object",
                     "required": ["file", "worker_name"],
                     "properties": {
-                        "file": {"type": "string", "format": "binary"},
-                        # Both without a type: in a form every value is text, a number as well.
+                        "file": _BYTES,
+                        # Both without a type: in a form every value is text, even a number.
                         "worker_name": {
-                            "description": "Who delivers it, as text: it stands in the log.",
+                            "description": "Who delivers it, for the log.",
                             "minLength": 1,
                             "example": "worker-1",
                         },
                         "media_id": {
-                            "pattern": _MEDIA_ID["pattern"],
+                            "pattern": f"^{MEDIA_ID_PATTERN}$",
                             "description": "A ULID. The same one is stored and logged once, "
                             "however often it is delivered, and never again after it was deleted; "
                             "without it, one is assigned.",
@@ -37,28 +35,16 @@ UPLOAD_FORM: dict[str, Any] = {
     }
 }
 
-MEDIA_ID_PARAMETER: dict[str, Any] = {
-    "parameters": [
-        {
-            "name": "media_id",
-            "in": "path",
-            "required": True,
-            "schema": _MEDIA_ID,
-            "example": EXAMPLE_ID,
-        }
-    ]
-}
-
 IMAGE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The stored image, with its own content type",
         "content": {
             "image/*": {"schema": _BYTES},
-            "application/octet-stream": {"schema": _BYTES},  # of what is no image to its name
+            "application/octet-stream": {"schema": _BYTES},  # of no known image type
         },
         "headers": {"ETag": {"schema": {"type": "string"}}},
     },
-    304: {"description": "It is still the one of If-None-Match, or of If-Modified-Since"},
+    304: {"description": "Not modified since If-None-Match or If-Modified-Since"},
 }
 
 _LINE = "[2026-01-15 14:30:45] WORKER: worker-1 | IMAGE: watermarked_photo.jpg\n"

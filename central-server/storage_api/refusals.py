@@ -1,6 +1,6 @@
-"""How central-server alone says no, with HTTP statuses; shared/web/refusals.py has the others."""
+"""What only central-server refuses; shared/web/refusals.py has what both services do."""
 
-from shared.web import door
+from shared.web.host_and_origin import SAFE_METHOD_REFUSALS, UNSAFE_METHOD_REFUSALS
 from shared.web.problems import Problem, ProblemType
 from shared.web.refusals import DISK_FULL, FORM_REFUSALS, STORAGE_UNAVAILABLE
 
@@ -17,7 +17,7 @@ MEDIA_DELETED = ProblemType(
     "Media 01KA0000000000000000000000 was deleted.",
 )
 RANGE_NOT_SATISFIABLE = ProblemType(
-    "range_not_satisfiable", 416, "The image has no such part", "The image has 81234 bytes."
+    "range_not_satisfiable", 416, "The image has no such range", "The image has 81234 bytes."
 )
 WORKER_MISSING = ProblemType(
     "worker_missing", 422, "No worker is named", "Say who sends it in the field worker_name."
@@ -30,17 +30,17 @@ INVALID_REQUEST = ProblemType(
     "tail: Input should be greater than or equal to 1",
 )
 UPLOAD_REFUSALS = (
-    *door.WRITE_REFUSALS,
+    *UNSAFE_METHOD_REFUSALS,
     *FORM_REFUSALS,
     MEDIA_DELETED,
     WORKER_MISSING,
     BAD_MEDIA_ID,
 )
-READ_REFUSALS = (*door.READ_REFUSALS, NOT_FOUND, STORAGE_UNAVAILABLE)
+READ_REFUSALS = (*SAFE_METHOD_REFUSALS, NOT_FOUND, STORAGE_UNAVAILABLE)
 IMAGE_REFUSALS = (*READ_REFUSALS, RANGE_NOT_SATISFIABLE)
-REMOVAL_REFUSALS = (*door.WRITE_REFUSALS, NOT_FOUND, STORAGE_UNAVAILABLE, DISK_FULL)
-LOG_REFUSALS = (*door.READ_REFUSALS, INVALID_REQUEST, STORAGE_UNAVAILABLE)
-READY_REFUSALS = (*door.READ_REFUSALS, STORAGE_UNAVAILABLE)
+DELETE_REFUSALS = (*UNSAFE_METHOD_REFUSALS, NOT_FOUND, STORAGE_UNAVAILABLE, DISK_FULL)
+LOG_REFUSALS = (*SAFE_METHOD_REFUSALS, INVALID_REQUEST, STORAGE_UNAVAILABLE)
+READY_REFUSALS = (*SAFE_METHOD_REFUSALS, STORAGE_UNAVAILABLE)
 
 
 def deleted(media_id: str) -> Problem:

@@ -1,14 +1,14 @@
-"""What the environment says. Built at start-up, never at import."""
+"""The settings, from the environment. Built at start-up, never at import."""
 
 from pathlib import Path
 
 from pydantic import Field, NonNegativeInt
 
 from shared.contract import MIB
-from shared.web.door import DoorSettings
+from shared.web.host_and_origin import HttpSettings
 
 
-class Settings(DoorSettings):
+class Settings(HttpSettings):
     """central-server's settings; the README's table explains each."""
 
     storage_dir: Path = Path("central_storage")

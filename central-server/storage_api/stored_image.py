@@ -19,8 +19,7 @@ _RANGES = re.compile(rf"bytes\s*=\s*({_RANGE}(?:\s*,\s*{_RANGE})*)\s*", re.ASCII
 
 
 class OpenedImage(FileResponse):
-    """The image as it was when it was asked for, even if it is deleted before it is sent; 304 to
-    whoever has it already.
+    """An open image, which a DELETE cannot take away while it is sent. Answers 304 and 416, too.
 
     FileResponse opens its path only after it has sent the headers.
     """
@@ -41,11 +40,11 @@ class OpenedImage(FileResponse):
         with self._file:
             size = int(self.headers["Content-Length"])
             ranges = _ranges(Headers(scope=scope).get("range", ""))
-            there = [part for part in ranges if _is_there(part, size)]
-            if ranges and not there:
+            satisfiable = [part for part in ranges if _is_satisfiable(part, size)]
+            if ranges and not satisfiable:
                 await _refusal(Request(scope), size)(scope, receive, send)
                 return
-            scope = _asking(scope, there)
+            scope = _with_ranges(scope, satisfiable)
             static = StaticFiles(check_dir=False)
             if static.is_not_modified(self.headers, Headers(scope=scope)):
                 await NotModifiedResponse(self.headers)(scope, receive, send)
@@ -54,7 +53,7 @@ class OpenedImage(FileResponse):
 
 
 def _ranges(asked: str) -> list[str]:
-    """Of a Range header; none of what is to be ignored (RFC 9110, 14.2): another unit, nonsense."""
+    """The ranges of a Range header; none where it must be ignored (RFC 9110, 14.2)."""
     found = _RANGES.fullmatch(asked)
     ranges = [part.strip() for part in found[1].split(",")] if found else []
     return [] if any(_is_backwards(part) for part in ranges) else ranges
@@ -65,12 +64,12 @@ def _is_backwards(part: str) -> bool:
     return bool(first and last) and int(last) < int(first)
 
 
-def _is_there(part: str, size: int) -> bool:
+def _is_satisfiable(part: str, size: int) -> bool:
     first, _, last = part.partition("-")
     return int(first) < size if first else int(last) > 0
 
 
-def _asking(scope: Scope, ranges: list[str]) -> Scope:
+def _with_ranges(scope: Scope, ranges: list[str]) -> Scope:
     headers = [header for header in scope["headers"] if header[0] != b"range"]
     if ranges:
         headers.append((b"range", f"bytes={','.join(ranges)}".encode()))
@@ -79,6 +78,4 @@ def _asking(scope: Scope, ranges: list[str]) -> Scope:
 
 def _refusal(request: Request, size: int) -> Response:
     problem = Problem(RANGE_NOT_SATISFIABLE, f"The image has {size} bytes.")
-    answer = problems.answer_to(request, problem)
-    answer.headers["Content-Range"] = f"bytes */{size}"
-    return answer
+    return problems.answer_to(request, problem, {"Content-Range": f"bytes */{size}"})

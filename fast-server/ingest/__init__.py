@@ -1,4 +1,4 @@
-"""An upload on its way in: streamed to the disk, checked, committed, answered.
+"""Receiving an upload: streamed to the disk, checked, committed, answered.
 
 Imports upload_api and shared.
 """

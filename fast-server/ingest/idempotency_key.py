@@ -1,7 +1,6 @@
 """Idempotency-Key: an upload that is sent again with its key is the same media, stored once.
 
-The header of draft-ietf-httpapi-idempotency-key-header. idempotency_store.py knows who has taken
-a key.
+The header is that of draft-ietf-httpapi-idempotency-key-header. idempotency_store.py keeps keys.
 """
 
 import hashlib
@@ -14,7 +13,7 @@ from upload_api.refusals import BAD_IDEMPOTENCY_KEY
 
 KEY_HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
-# 1 to 255 printable characters of ASCII: a string of RFC 9651, or without its quotes
+# 1 to 255 printable ASCII characters: a string of RFC 9651, or the same without quotes
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
 _BARE = re.compile(r"[!#-~][!-~]{0,254}")
 

@@ -1,9 +1,9 @@
-"""Who has taken an Idempotency-Key: one claim a key, for 24 hours.
+"""Claims: which upload has used an Idempotency-Key in the last 24 hours.
 
-A claim is uploads/.idempotency/<sha256 of the key>, locked with flock while an upload with
-that key is committed. Its first line says which upload took the key, on the disk before that
-upload is committed; the second, "accepted", that it was. A claim whose upload was neither
-accepted nor lies anywhere died before its commit, and gives way.
+A claim is uploads/.idempotency/<sha256 of the key>, locked with flock while an upload with that
+key is committed. Its first line names the upload and is fsynced before the commit. Its second,
+"accepted", follows the commit. Without the second line the claim holds only if the media exists:
+else the service died before the commit, and the key is free.
 """
 
 import fcntl
@@ -44,7 +44,7 @@ class Claims:
         self._folder = spool.root / ".idempotency"
 
     def prepare(self) -> None:
-        """Make the folder; again, where somebody made room with rm -r."""
+        """Create the folder, also after an operator has removed it."""
         durable.make_folder(self._folder)
         durable.fsync_dir(self._spool.root)
 
@@ -55,20 +55,20 @@ class Claims:
 
     @contextmanager
     def claiming(self, record: MediaRecord) -> Iterator[str | None]:
-        """Around the commit of an upload with a key: the media that it repeats, else None.
+        """Encloses the commit of an upload with a key. Gives the media that it repeats, or None.
 
-        With None the key is the upload's own once the block has ended without an exception.
-        Raises Problem where the key was another upload's.
+        After None, the upload has the key once the block has ended without an exception. Raises
+        Problem where another upload has it.
         """
         durable.make_folder(self._folder)
         with self._locked(record["idempotency_key"], os.O_CREAT) as fd:
-            claim = self._standing(fd)
+            claim, own = self._valid(fd), _claim_of(record)
             if claim is None:
-                _write(fd, record)
+                _write(fd, own)
                 durable.fsync_dir(self._folder)
                 yield None
                 _accept(fd)
-            elif _is_same(claim, record):
+            elif {**claim, "media_id": own["media_id"]} == own:
                 yield claim["media_id"]
             else:
                 detail = f"This key came with {claim['filename']}, now media {claim['media_id']}. "
@@ -76,37 +76,37 @@ class Claims:
                 raise Problem(IDEMPOTENCY_KEY_REUSED, detail)
 
     def free(self, key: str, media_id: str) -> None:
-        """Let the key go of a media that is to be removed."""
+        """Free the key of a media that is being removed."""
         with suppress(FileNotFoundError, IsADirectoryError), self._locked(key) as fd:
             claim, _ = _read(fd)
             if claim is not None and claim["media_id"] == media_id:
                 self._path(key).unlink()
 
     def free_key_of(self, media_id: str) -> None:
-        """The same for a media whose record, and its key with it, is gone already."""
+        """Free the key of a media whose record is lost: look through all claims."""
         if clock.now() - ULID.from_str(media_id).datetime < KEPT_FOR:
             self.prepare()
             for path in self._folder.iterdir():
                 self.free(path.name, media_id)
 
     def sweep(self) -> None:
-        """Remove claims that are over, and complete those of which a kill left the first line."""
+        """Remove expired claims, and complete those that a kill has left with one line."""
         self.prepare()
         may_delete = clock.may_delete()
         for path in self._folder.iterdir():
             with suppress(FileNotFoundError, IsADirectoryError), self._locked(path.name) as fd:
                 claim, _ = _read(fd)
-                if may_delete and _is_over(fd, claim):
+                if may_delete and _is_expired(fd, claim):
                     path.unlink()
                 else:
-                    self._standing(fd)
+                    self._valid(fd)
 
     def _path(self, key: str) -> Path:
         return self._folder / key
 
     @contextmanager
     def _locked(self, key: str, create: int = 0) -> Iterator[int]:
-        """The claim's file while nobody else has it. Waits: it is held for a commit only."""
+        """The claim's file, locked. Waits for the lock, which is held during a commit only."""
         while True:
             fd = durable.open_file(self._path(key), os.O_RDWR | create, 0o644)
             try:
@@ -124,10 +124,10 @@ class Claims:
         except FileNotFoundError:
             return False
 
-    def _standing(self, fd: int) -> _Claim | None:
-        """The claim, if it is one of the last 24 hours and its upload was accepted."""
+    def _valid(self, fd: int) -> _Claim | None:
+        """The claim, if it has not expired and its upload was accepted."""
         claim, is_accepted = _read(fd)
-        if claim is None or _is_over(fd, claim):
+        if claim is None or _is_expired(fd, claim):
             return None
         if not is_accepted:
             try:
@@ -138,16 +138,8 @@ class Claims:
         return claim
 
 
-def _is_same(claim: _Claim, record: MediaRecord) -> bool:
-    return (claim["filename"], claim["sha256"], claim.get("ref")) == (
-        record["filename"],
-        record["sha256"],
-        record.get("ref"),
-    )
-
-
 def _read(fd: int) -> tuple[_Claim | None, bool]:
-    """The claim, None where there is none or a crash tore it, and whether it was accepted."""
+    """The claim, None where it is missing or torn by a crash, and whether it was accepted."""
     first, *others = os.pread(fd, _MOST_BYTES, 0).split(b"\n")
     with suppress(ValueError, KeyError, TypeError):
         claim: _Claim = json.loads(first)
@@ -156,28 +148,30 @@ def _read(fd: int) -> tuple[_Claim | None, bool]:
     return None, False
 
 
-def _write(fd: int, record: MediaRecord) -> None:
+def _claim_of(record: MediaRecord) -> _Claim:
     claim: _Claim = {
         "media_id": record["media_id"],
         "filename": record["filename"],
         "sha256": record["sha256"],
     }
-    if "ref" in record:
-        claim["ref"] = record["ref"]
+    return {**claim, "ref": record["ref"]} if "ref" in record else claim
+
+
+def _write(fd: int, claim: _Claim) -> None:
     os.ftruncate(fd, 0)
     os.pwrite(fd, json.dumps(claim).encode() + b"\n", 0)
     os.fsync(fd)
 
 
 def _accept(fd: int) -> None:
-    """Not fsynced, and no fault of the upload: it counts only when the media has left uploads/."""
+    """Neither fsynced nor required: the line matters only after the media has left uploads/."""
     with suppress(OSError):
         os.lseek(fd, 0, os.SEEK_END)
         os.write(fd, _ACCEPTED + b"\n")
 
 
-def _is_over(fd: int, claim: _Claim | None) -> bool:
-    """By the claim's own time and by its media's id, of which one may be of a wrong clock."""
+def _is_expired(fd: int, claim: _Claim | None) -> bool:
+    """Whether both its file's time and its media id's are old: one clock may have been wrong."""
     written_s = os.fstat(fd).st_mtime
     if claim is not None:
         written_s = max(written_s, ULID.from_str(claim["media_id"]).timestamp)

@@ -1,4 +1,4 @@
-"""The size an image's header says it has, in pure Python, nothing decoded."""
+"""The size in an image's header, read in pure Python, without decoding."""
 
 import struct
 from typing import BinaryIO
@@ -8,41 +8,41 @@ import imagesize
 from shared import signatures
 
 _MAX_READS = 20_000
-_MAX_BYTES = 256 * 1024  # some structures are read whole, whatever size they claim
-_CROP = b"clap"  # an item property of HEIF; x265 codes even sides, and no fewer than 64
+_MAX_BYTES = 256 * 1024  # some structures are read whole, however large they claim to be
+_CROP = b"clap"  # an item property of HEIF: x265 needs even sides of at least 64 pixels
 _OS2_BMP_HEADER = b"\x0c\0\0\0"
-# BigTIFF of either byte order and JPEG 2000 without its boxes: unknown to it, or in part
+# BigTIFF in both byte orders, and a bare JPEG 2000 codestream: not or only partly supported
 _NOT_FOR_IMAGESIZE = (b"II+\0", b"MM\0+", b"\xff\x4f\xff\x51")
 
 
 class UnreadableHeader(ValueError):
-    """The format is known, its header ends early or makes no sense."""
+    """The format is known, but the header ends early or makes no sense."""
 
 
 class _TooLong(Exception):
-    """The header leads nowhere in reasonable time."""
+    """The header takes too many reads."""
 
 
 def read_size(file: BinaryIO) -> tuple[int, int] | None:
-    """Width and height as stored, or None where the header does not tell them quickly.
+    """Width and height as stored, or None where they cannot be read quickly.
 
     Raises UnreadableHeader.
     """
     head = file.read(signatures.HEAD_BYTES)
     if signatures.brands(head) and _CROP in head + file.read(_MAX_BYTES):
-        return None  # imagesize takes the size before it is cropped
+        return None  # imagesize reads the size before cropping
     if head.startswith(b"BM") and head.startswith(_OS2_BMP_HEADER, 14):
-        return None  # imagesize takes it for the later header, with other numbers
-    if head.startswith(b"GIF8"):  # imagesize takes large sides for negative ones
+        return None  # imagesize reads it as the later header
+    if head.startswith(b"GIF8"):  # imagesize reads large sides as negative
         return _gif_size(head)
     bounded = _BoundedFile(file)
-    # The EXIF rotation stays unread: its lists can claim a billion entries in a few bytes.
+    # No EXIF rotation: a few bytes of it can claim a list of a billion entries.
     width, height = imagesize.get(bounded, exif_rotation=False)
     if bounded.gave_up or head.startswith(_NOT_FOR_IMAGESIZE):
         return None
     if (width, height) == (-1, -1):
         if signatures.brands(head):
-            return None  # it knows most of them, but stumbles over a turned one (irot)
+            return None  # imagesize fails on rotated ones (irot)
         raise UnreadableHeader("it ends early or contradicts itself")
     if width == 0 or height == 0:
         raise UnreadableHeader("a side of 0 pixels")
@@ -50,7 +50,7 @@ def read_size(file: BinaryIO) -> tuple[int, int] | None:
 
 
 def _gif_size(head: bytes) -> tuple[int, int] | None:
-    """The logical screen (GIF89a section 18); without one, the frames say how large it is."""
+    """The logical screen (GIF89a section 18); None if it is empty: the frames say it then."""
     if len(head) < 10:
         raise UnreadableHeader("it ends early or contradicts itself")
     width, height = struct.unpack_from("<HH", head, 6)
@@ -58,9 +58,9 @@ def _gif_size(head: bytes) -> tuple[int, int] | None:
 
 
 class _BoundedFile:
-    """A file that ends the search of a header made to keep its reader busy.
+    """A file with limited reads, against headers made to keep their reader busy.
 
-    imagesize answers any exception with (-1, -1), hence gave_up.
+    imagesize turns any exception into (-1, -1), hence gave_up.
     """
 
     def __init__(self, file: BinaryIO) -> None:

@@ -1,4 +1,4 @@
-"""ref: what a client calls an image itself, kept in its record and given back as it came."""
+"""ref: the client's own name for an image, kept in the record and returned unchanged."""
 
 import unicodedata
 from urllib.parse import parse_qsl
@@ -12,7 +12,7 @@ _BREAKING = ("Cc", "Cs", "Zl", "Zp")
 
 
 def of_query(query: bytes) -> list[str]:
-    """All that a URL's query says: UTF-8, else latin-1, as in a form."""
+    """All refs in a URL's query, as UTF-8, else as latin-1, as in a form."""
     text = query.decode("latin-1")
     try:
         pairs = parse_qsl(text, errors="strict")
@@ -21,14 +21,14 @@ def of_query(query: bytes) -> list[str]:
     return [value for name, value in pairs if name == REF_FIELD]
 
 
-def checked(*said: str) -> str | None:
-    """The one reference of a request, which may say it in its query and its form; "" is none.
+def checked(*sent: str) -> str | None:
+    """The one ref of a request, whose query and form may both have it. Empty ones do not count.
 
     Raises Problem.
     """
-    refs = {ref for ref in said if ref}
+    refs = {ref for ref in sent if ref}
     if len(refs) > 1:
-        raise Problem(BAD_REF, "The request has two that differ. Send one.")
+        raise Problem(BAD_REF, "The request has two different refs. Send one.")
     for ref in refs:
         if len(ref.encode(errors="replace")) > MAX_BYTES:
             raise Problem(BAD_REF)

@@ -1,4 +1,4 @@
-"""Receiving an upload: streamed to its place on the uploads volume, hashed, checked, committed."""
+"""Receiving an upload: streamed to the uploads volume, hashed, checked, committed."""
 
 import asyncio
 import fcntl
@@ -30,25 +30,19 @@ from shared.contract import (
 from shared.spool import Spool
 from shared.web.multipart import Chunk, FormStream
 from shared.web.problems import Problem
-from shared.web.refusals import (
-    FILE_EMPTY,
-    FILE_MISSING,
-    SECOND_FILE,
-    text_as_file,
-    too_large,
-)
+from shared.web.refusals import FILE_EMPTY, FILE_MISSING, SECOND_FILE, text_as_file, too_large
 from upload_api import unsupported
 from upload_api.refusals import TOO_MANY_PIXELS, UNREADABLE_HEADER, UNSUPPORTED_FORMAT
 from upload_api.settings import Settings
 
-_BATCH_BYTES = 256 * 1024  # one trip to a thread writes and hashes this much
+_BATCH_BYTES = 256 * 1024  # a thread writes and hashes this much at a time
 _SMALL_CHUNK_BYTES = 4096
 _MAX_TEXT_BYTES = 32 * 1024
 
 
 @dataclass(frozen=True)
 class Received:
-    """An accepted upload's record; of a repeat, as if it were the first's."""
+    """An accepted upload's record. That of a repeat has the media id of the first upload."""
 
     record: MediaRecord
     is_repeat: bool
@@ -62,13 +56,11 @@ async def receive(
     key: str | None = None,
     refs: Iterable[str] = (),
 ) -> Received:
-    """Store the form's one file in pending/ and return its record: the upload is accepted.
+    """Store the form's one file in pending/: the upload is accepted.
 
-    With a key that came with this file before nothing is stored again. refs are those of the
-    query.
+    A file that has come with this key before is not stored again. refs: those in the query.
 
-    Raises Problem (refused), FormError (malformed), OSError (disk) or whatever the body's
-    iterator raises; then nothing of the upload stays.
+    Raises Problem and OSError; then nothing of the upload stays.
     """
     upload: _Upload | None = None
     refs = list(refs)
@@ -88,20 +80,17 @@ async def receive(
         if upload is None:
             raise Problem(FILE_MISSING)
         await upload.written()
-        received = await in_thread(partial(upload.commit, claims, ref))
+        return await in_thread(partial(upload.commit, claims, ref))
     except BaseException:
         if upload is not None:
-            with suppress(Exception):  # it is known already, or of no interest any more
+            with suppress(Exception):  # another exception is under way already
                 await upload.written()
             await in_thread(upload.discard)
         raise
-    if received.is_repeat:
-        await in_thread(upload.discard)
-    return received
 
 
 class _Upload:
-    """One file on its way through incoming/<media_id>/."""
+    """One file in incoming/<media_id>/ until it is committed or discarded."""
 
     def __init__(
         self, spool: Spool, settings: Settings, client_name: str | None, key: str | None
@@ -110,14 +99,14 @@ class _Upload:
         self._settings = settings
         self._key = key
         self._media_id = str(ULID.from_timestamp(clock.now_s()))
-        # Some clients send an empty name as none at all, as if the file were a text field.
+        # Some clients leave out an empty file name: the file then looks like a text field.
         self._looks_like_text = client_name is None
         self._filename = safe_filename(client_name or "")
         self._folder = spool.path(INCOMING, self._media_id)
         self._path = f"{self._folder}/{self._filename}"
         self._hash = hashlib.sha256()
         self._size = 0
-        self._batch: list[Chunk] = []  # as they come: large ones are not copied together
+        self._batch: list[Chunk] = []  # large chunks are not joined, which would copy them
         self._unwritten = 0
         self._fd: int | None = None
         self._writing: asyncio.Future[int] | None = None
@@ -141,16 +130,13 @@ class _Upload:
             self._writing = start_in_thread(partial(self._write, batch))
 
     async def written(self) -> None:
-        """Wait for what is being written and hashed while the network brings more.
-
-        Raises Problem, OSError.
-        """
+        """Wait for the batch that a thread writes and hashes. Raises Problem and OSError."""
         if self._writing is not None:
             await ended(self._writing)
             self._writing = None
 
     def commit(self, claims: Claims, ref: str | None) -> Received:
-        """Check the whole, make it durable and move it to pending/, unless it is a repeat."""
+        """Check the file, fsync it and move it to pending/, unless it is a repeat."""
         if self._size == 0 and self._looks_like_text:
             raise text_as_file()
         if self._size == 0:
@@ -162,7 +148,7 @@ class _Upload:
             with open(self._path, "rb") as whole:
                 self._check_size(whole, last_look=True)
         record = self._record(ref)
-        # There before the image is fsynced, whose fsync writes the names of the folder: once, then.
+        # Created before the image's fsync, which then writes both names to the disk at once.
         record_fd = os.open(f"{self._folder}/{MEDIA_RECORD}", os.O_WRONLY | os.O_CREAT, 0o666)
         try:
             durable.write_all(record_fd, [durable.as_json(record)])
@@ -173,12 +159,13 @@ class _Upload:
         self._close()
         with claims.claiming(record) if self._key else nullcontext() as first:
             if first is not None:
+                self.discard()
                 return Received({**record, "media_id": first}, is_repeat=True)
             self._spool.commit(self._media_id)
         return Received(record, is_repeat=False)
 
     def discard(self) -> None:
-        with suppress(OSError):  # a full disk fails the close as well
+        with suppress(OSError):  # on a full disk close may fail, too
             self._close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -187,7 +174,7 @@ class _Upload:
             self._check_size(BytesIO(b"".join(batch)), last_look=False)
             self._make_folder()
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            # Until it is closed: whoever sweeps incoming/ sees that this one is being received.
+            # Held until it is closed: it keeps the reconciler's sweep of incoming/ away.
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         durable.write_all(self._fd, batch)
         for chunk in batch:
@@ -198,7 +185,7 @@ class _Upload:
         try:
             durable.require_folder(self._spool.root / INCOMING)
             os.mkdir(self._folder)
-        except FileNotFoundError:  # somebody made room with rm -r
+        except FileNotFoundError:  # an operator removed incoming/
             self._spool.prepare()
             os.mkdir(self._folder)
 
@@ -217,7 +204,7 @@ class _Upload:
         self._content_type = content_type
 
     def _check_size(self, file: BinaryIO, *, last_look: bool) -> None:
-        """Look for the pixel size; an early look may find a header that is still incomplete."""
+        """Check the pixel size. At an early look the header may still be incomplete."""
         try:
             self._pixel_size = image_header.read_size(file)
         except image_header.UnreadableHeader as error:

@@ -1,4 +1,4 @@
-"""The answer to an upload that was taken, or was taken before under its Idempotency-Key."""
+"""The answer to an accepted upload, or to a repeat of one under its Idempotency-Key."""
 
 import asyncio
 from pathlib import Path
@@ -15,7 +15,7 @@ from shared.records import next_stage, read_progress
 from shared.spool import MediaGone, Spool
 from upload_api.answers import Accepted, UploadStatus
 
-# Stored, or failed, longer ago than the deployment keeps such.
+# The media's folder is no longer kept (KEEP_ORIGINALS_DAYS).
 _NOT_KEPT: Literal["removed"] = "removed"
 
 
@@ -32,7 +32,7 @@ def log(received: Received, seconds: float) -> None:
 
 
 async def answer(request: Request, received: Received) -> Response:
-    """Queue it, a repeat again where it still waits, and say where it is and where to ask."""
+    """Queue the media, and a repeat's again if it still waits. Say where it is."""
     state, media_id = request.app.state, received.record["media_id"]
     spool: Spool = state.spool
     status: UploadStatus = Status.QUEUED
@@ -64,7 +64,7 @@ async def answer(request: Request, received: Received) -> Response:
 
 
 def _whereabouts(spool: Spool, media_id: str) -> tuple[UploadStatus, Path | None, Job | None]:
-    """The status of a media received before, its folder, and its job if it still needs one."""
+    """The status of an earlier media, its folder, and its job if it still needs one."""
     try:
         folder = spool.find(media_id)
         progress = read_progress(folder)

@@ -1,4 +1,4 @@
-"""What becomes of a media once it is accepted: its status, its retry, its deletion.
+"""Requests about an accepted media: its status, its retry, its deletion.
 
 Imports ingest, upload_api and shared.
 """

@@ -1,4 +1,4 @@
-"""A media removed everywhere: from central first, then from the uploads volume."""
+"""Deleting a media: first from central, then from the uploads volume."""
 
 import shutil
 from contextlib import ExitStack
@@ -12,38 +12,37 @@ from shared.central_client import CentralClient, NoAnswer
 from shared.contract import DONE, FAILED, INCOMING
 from shared.spool import HeldMedia, MediaGone, Spool
 from shared.web.problems import Problem
-from shared.web.refusals import RETRY_AFTER_S
 from upload_api.refusals import CENTRAL_UNREACHABLE, NOT_FINISHED
 
 _CENTRAL_ANSWER_S = 10.0
 
 
-async def remove(media_id: str, spool: Spool, claims: Claims, central: CentralClient) -> None:
-    """Raises MediaGone where neither has it, MediaBusy, OSError, and Problem.
+async def delete(media_id: str, spool: Spool, claims: Claims, central: CentralClient) -> None:
+    """Raises MediaGone where neither has it, MediaBusy, OSError and Problem.
 
-    Its lock is held all the while: nobody retries what is being removed.
+    The media is locked meanwhile, so that nobody retries it.
     """
     with ExitStack() as held:
         try:
             media = await in_thread(partial(held.enter_context, spool.hold(media_id)))
-        except MediaGone:  # its original was kept long enough
-            if not await _remove_from_central(media_id, central):
+        except MediaGone:  # KEEP_ORIGINALS_DAYS is over
+            if not await _delete_at_central(media_id, central):
                 raise
             await in_thread(partial(claims.free_key_of, media_id))
             return
         _require_finished(media)
-        await _remove_from_central(media_id, central)
-        await in_thread(partial(_remove, media, spool, claims))
+        await _delete_at_central(media_id, central)
+        await in_thread(partial(_delete_here, media, spool, claims))
 
 
-async def _remove_from_central(media_id: str, central: CentralClient) -> bool:
-    """Whether central had it. Raises Problem where it does not say."""
+async def _delete_at_central(media_id: str, central: CentralClient) -> bool:
+    """Whether central had it. Raises Problem where central gives no clear answer."""
     path = f"media/{media_id}"
     try:
         answer = await central.ask("DELETE", path, _CENTRAL_ANSWER_S)
     except NoAnswer as error:
         raise _unreachable(central.address(path), str(error)) from error
-    is_unknown = answer.own_code == "media_not_found"  # any other 404 is somebody else's
+    is_unknown = answer.own_code == "media_not_found"  # another 404 is not from central
     if answer.status != HTTPStatus.NO_CONTENT and not is_unknown:
         raise _unreachable(central.address(path), f"answered {answer.status}")
     return not is_unknown
@@ -51,7 +50,7 @@ async def _remove_from_central(media_id: str, central: CentralClient) -> bool:
 
 def _unreachable(url: str, reason: str) -> Problem:
     detail = f"Central ({url}) {reason}. Nothing was removed."
-    return Problem(CENTRAL_UNREACHABLE, detail, RETRY_AFTER_S)
+    return Problem(CENTRAL_UNREACHABLE, detail)
 
 
 def _require_finished(media: HeldMedia) -> None:
@@ -61,10 +60,10 @@ def _require_finished(media: HeldMedia) -> None:
         raise Problem(NOT_FINISHED, detail)
 
 
-def _remove(media: HeldMedia, spool: Spool, claims: Claims) -> None:
-    """The key first, then the media with one rename: cut short, it is whole or nowhere.
+def _delete_here(media: HeldMedia, spool: Spool, claims: Claims) -> None:
+    """Free the key, then move the media to incoming/: after a crash it is either whole or gone.
 
-    What is left in incoming/ then, the reconciler sweeps.
+    The reconciler sweeps incoming/.
     """
     if key := media.record.get("idempotency_key"):
         claims.free(key, media.path.name)

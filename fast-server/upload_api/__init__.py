@@ -1,4 +1,4 @@
-"""The HTTP API but for its routes: settings, refusals, queues, documentation.
+"""All of the HTTP API but its routes: settings, refusals, queues, documentation.
 
 Imports shared.
 """

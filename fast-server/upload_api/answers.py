@@ -1,22 +1,22 @@
-"""What fast-server answers. The records' fields stand in shared/contract.py; a test compares."""
+"""What fast-server answers. A test compares the fields with the records in shared/contract.py."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contract import Stage, Status
-from shared.web.schemas import MediaId, Sha256, Size, Time
+from shared.web.schemas import EXAMPLE_ID, MediaId, Sha256, Size, Time
 
 Code = Annotated[str, Field(pattern="^[a-z0-9_]+$", examples=["corrupt_image"])]
 Reference = Annotated[
-    str, Field(min_length=1, max_length=1024, description="What its client calls it")
+    str, Field(min_length=1, max_length=1024, description="The client's own name for it")
 ]
 
 UploadStatus = Status | Literal["removed"]
 
 
 class Accepted(BaseModel):
-    """An upload that was taken. Of a repeat the original may not be kept any more."""
+    """An upload that was taken. storage_path is null if a repeat's original is no longer kept."""
 
     message: Literal["Task Enqueued"]
     media_id: MediaId
@@ -45,7 +45,7 @@ class AttemptMade(BaseModel):
 
 
 class Watermarked(BaseModel):
-    """What stage 1 wrote. notes: what could not be as usual."""
+    """What stage 1 wrote. notes: what is not as usual."""
 
     name: str
     sha256: Sha256
@@ -55,7 +55,7 @@ class Watermarked(BaseModel):
 
 
 class Stored(BaseModel):
-    """What central has stored, under which name."""
+    """What central has stored."""
 
     name: str
     sha256: Sha256
@@ -63,12 +63,44 @@ class Stored(BaseModel):
     stored_at: Time | None = None
 
 
+_EXAMPLE: dict[str, Any] = {
+    "media_id": EXAMPLE_ID,
+    "filename": "photo.jpg",
+    "content_type": "image/jpeg",
+    "size": 81234,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "width": 320,
+    "height": 240,
+    "received_at": "2026-01-15T14:30:45.123Z",
+    "format_version": 1,
+    "ref": "holiday/2026/IMG_1.jpg",
+    "run": 1,
+    "status": "watermarking",
+    "attempts": [
+        {
+            "stage": "watermark",
+            "worker": "worker-1",
+            "started_at": "2026-01-15T14:30:45.150Z",
+            "ended_at": None,
+            "error": None,
+        }
+    ],
+    "next_attempt_at": None,
+    "error": None,
+    "watermarked": None,
+    "stored": None,
+    "next": "worker-1 is at attempt 1 to watermark it since 2026-01-15T14:30:45.150Z.",
+}
+
+
 class Media(BaseModel):
     """Both records of a media, and what comes next.
 
-    Null are width and height where the header does not tell them, and of a record that was
-    lost all that it told.
+    width and height are null where the header does not say them. If media.json was lost, all of
+    its fields but the name are null.
     """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     media_id: MediaId
     filename: str
@@ -80,7 +112,7 @@ class Media(BaseModel):
     received_at: Time | None
     format_version: int
     ref: Reference | None = None
-    run: Annotated[int, Field(ge=1, description="How often it was sent on its way")]
+    run: Annotated[int, Field(ge=1, description="1, and one more with every retry")]
     status: Status
     attempts: list[AttemptMade]
     next_attempt_at: Time | None
@@ -91,10 +123,10 @@ class Media(BaseModel):
 
 
 class Retried(BaseModel):
-    """How many were sent on, and how many were left alone because somebody else was at them."""
+    """How many were retried, and how many were skipped because another process works on them."""
 
-    retried: Annotated[int, Field(ge=0)]
-    skipped: Annotated[int, Field(ge=0)]
+    retried: Annotated[int, Field(ge=0, examples=[120])]
+    skipped: Annotated[int, Field(ge=0, examples=[0])]
 
 
 class Ready(BaseModel):

@@ -1,8 +1,7 @@
-"""How fast-server alone says no, with HTTP statuses; shared/web/refusals.py has the others."""
+"""What only fast-server refuses; shared/web/refusals.py has what both services do."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 from redis.exceptions import (
     AskError,
     BusyLoadingError,
@@ -16,9 +15,9 @@ from redis.exceptions import (
 
 from shared.contract import FAILURE_CODES
 from shared.spool import MediaBusy, MediaGone
-from shared.web import door, refusals
-from shared.web.problems import Problem, ProblemType
-from shared.web.refusals import RETRY_AFTER_S
+from shared.web import problems, refusals
+from shared.web.host_and_origin import SAFE_METHOD_REFUSALS, UNSAFE_METHOD_REFUSALS
+from shared.web.problems import RETRY_AFTER_S, Problem, ProblemType
 from upload_api import unsupported
 
 NOT_FOUND = ProblemType(
@@ -34,15 +33,16 @@ NOT_FAILED = ProblemType(
 NOT_FINISHED = ProblemType(
     "not_finished",
     409,
-    "The media is still in work",
+    "The media is still being processed",
     "Media 01KAP3V8Z4J5N6Q7R8S9T0VWXY is uploading. "
     "It can be removed once it is stored or has failed.",
 )
 MEDIA_BUSY = ProblemType(
     "media_busy",
     409,
-    "Somebody else is at this media",
-    "Somebody else is at media 01KAP3V8Z4J5N6Q7R8S9T0VWXY. Try again in a few seconds.",
+    "The media is busy",
+    "Another process works on media 01KAP3V8Z4J5N6Q7R8S9T0VWXY. Try again in a few seconds.",
+    RETRY_AFTER_S,
 )
 UNSUPPORTED_FORMAT = ProblemType(
     "unsupported_format",
@@ -69,16 +69,10 @@ UNKNOWN_PARAMETER = ProblemType(
     "cod is no parameter of this request; code is.",
 )
 UNKNOWN_CODE = ProblemType(
-    "unknown_code",
-    422,
-    "No failure has this code",
-    f"code is one of {', '.join(FAILURE_CODES)}.",
+    "unknown_code", 422, "No failure has this code", f"code is one of {', '.join(FAILURE_CODES)}."
 )
 BAD_REF = ProblemType(
-    "bad_ref",
-    422,
-    "The ref cannot be used",
-    "It is longer than 1,024 bytes. Send a shorter one.",
+    "bad_ref", 422, "The ref cannot be used", "It is longer than 1,024 bytes. Send a shorter one."
 )
 BAD_IDEMPOTENCY_KEY = ProblemType(
     "bad_idempotency_key",
@@ -98,12 +92,14 @@ REDIS_UNAVAILABLE = ProblemType(
     503,
     "The queue cannot be reached",
     "Redis does not answer. Nothing was taken; try again in a few seconds.",
+    RETRY_AFTER_S,
 )
 QUEUE_FULL = ProblemType(
     "queue_full",
     503,
     "Too much work is waiting",
     "100000 jobs are waiting, the most MAX_QUEUE_DEPTH allows. Try again later.",
+    RETRY_AFTER_S,
 )
 CENTRAL_UNREACHABLE = ProblemType(
     "central_unreachable",
@@ -111,10 +107,11 @@ CENTRAL_UNREACHABLE = ProblemType(
     "central-server cannot remove it",
     "Central (http://central-server:8003/media/01KAP3V8Z4J5N6Q7R8S9T0VWXY) gave no answer "
     "within 10 s. Nothing was removed.",
+    RETRY_AFTER_S,
 )
 _DISK = (refusals.STORAGE_UNAVAILABLE, refusals.DISK_FULL)
 UPLOAD_REFUSALS = (
-    *door.WRITE_REFUSALS,
+    *UNSAFE_METHOD_REFUSALS,
     *refusals.FORM_REFUSALS,
     UNSUPPORTED_FORMAT,
     UNREADABLE_HEADER,
@@ -125,12 +122,12 @@ UPLOAD_REFUSALS = (
     REDIS_UNAVAILABLE,
     QUEUE_FULL,
 )
-READY_REFUSALS = (*door.READ_REFUSALS, REDIS_UNAVAILABLE, QUEUE_FULL, *_DISK)
-READ_REFUSALS = (*door.READ_REFUSALS, NOT_FOUND, refusals.STORAGE_UNAVAILABLE)
-RETRY_REFUSALS = (*door.WRITE_REFUSALS, NOT_FOUND, NOT_FAILED, MEDIA_BUSY, *_DISK)
-RETRY_ALL_REFUSALS = (*door.WRITE_REFUSALS, UNKNOWN_PARAMETER, UNKNOWN_CODE, *_DISK)
-REMOVAL_REFUSALS = (
-    *door.WRITE_REFUSALS,
+READY_REFUSALS = (*SAFE_METHOD_REFUSALS, REDIS_UNAVAILABLE, QUEUE_FULL, *_DISK)
+READ_REFUSALS = (*SAFE_METHOD_REFUSALS, NOT_FOUND, refusals.STORAGE_UNAVAILABLE)
+RETRY_REFUSALS = (*UNSAFE_METHOD_REFUSALS, NOT_FOUND, NOT_FAILED, MEDIA_BUSY, *_DISK)
+RETRY_ALL_REFUSALS = (*UNSAFE_METHOD_REFUSALS, UNKNOWN_PARAMETER, UNKNOWN_CODE, *_DISK)
+DELETE_REFUSALS = (
+    *UNSAFE_METHOD_REFUSALS,
     NOT_FOUND,
     NOT_FINISHED,
     MEDIA_BUSY,
@@ -139,7 +136,7 @@ REMOVAL_REFUSALS = (
 )
 
 _CLUSTER = "It is a node of a cluster, whose keys lie on many: name one that is not in REDIS_URL"
-# What Redis says when it answers and takes no job, and what helps.
+# Errors with which Redis refuses a job, how their texts begin, and what to do.
 _REDIS_REFUSES: tuple[tuple[type[Exception], str, str], ...] = (
     (OutOfMemoryError, "", "It is full: raise its maxmemory, or let the workers make room"),
     (ReadOnlyError, "", "It is a read-only replica: name its primary in REDIS_URL, or promote it"),
@@ -147,7 +144,7 @@ _REDIS_REFUSES: tuple[tuple[type[Exception], str, str], ...] = (
     (NoPermissionError, "", "Its user may not write here: see its ACL"),
     (ResponseError, "MISCONF", "It cannot write to its disk: make room there, see its log"),
     (ResponseError, "WRONGTYPE", "A foreign key with a queue's name was put aside: try again"),
-    (AskError, "", _CLUSTER),  # and MovedError, which is one
+    (AskError, "", _CLUSTER),  # also its subclass MovedError
     (ClusterCrossSlotError, "", _CLUSTER),
     (ClusterDownError, "", _CLUSTER),
     (ResponseError, "NOREPLICAS", "It has too few replicas: see its min-replicas-to-write"),
@@ -155,27 +152,27 @@ _REDIS_REFUSES: tuple[tuple[type[Exception], str, str], ...] = (
 
 
 def redis_unavailable(error: Exception) -> Problem:
-    """What a fault of Redis means to a client: nothing was taken, and why."""
+    """The answer to a client after an error of Redis."""
     for kind, word, advice in _REDIS_REFUSES:
         if isinstance(error, kind) and str(error).startswith(word):
             said = str(error).strip().rstrip(".")
             detail = f"Redis takes no job: {said}. {advice}. Nothing was taken."
-            return Problem(REDIS_UNAVAILABLE, detail, RETRY_AFTER_S)
-    return Problem(REDIS_UNAVAILABLE, retry_after_s=RETRY_AFTER_S)
+            return Problem(REDIS_UNAVAILABLE, detail)
+    return Problem(REDIS_UNAVAILABLE)
 
 
 def not_found(media_id: str) -> Problem:
     return Problem(NOT_FOUND, f"There is no media {media_id}.")
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn what reading a form, using the disk and the spool may raise into Problems."""
-    try:
-        with refusals.translated():
-            yield
-    except MediaGone as error:
-        raise not_found(str(error)) from None
-    except MediaBusy as error:
-        detail = f"Somebody else is at media {error}. Try again in a few seconds."
-        raise Problem(MEDIA_BUSY, detail, RETRY_AFTER_S) from None
+def install(app: FastAPI) -> None:
+    """Answer what the spool raises as a problem document."""
+
+    @app.exception_handler(MediaGone)
+    async def _gone(request: Request, error: MediaGone) -> JSONResponse:
+        return problems.answer_to(request, not_found(str(error)))
+
+    @app.exception_handler(MediaBusy)
+    async def _busy(request: Request, error: MediaBusy) -> JSONResponse:
+        detail = f"Another process works on media {error}. Try again in a few seconds."
+        return problems.answer_to(request, Problem(MEDIA_BUSY, detail))

@@ -1,4 +1,4 @@
-"""What the environment says. Built at start-up, never at import."""
+"""The settings, from the environment. Built at start-up, never at import."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,12 +8,12 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from shared.central_address import CentralAddress
 from shared.contract import MIB
 from shared.jobs import RedisAddress
-from shared.web.door import DoorSettings
+from shared.web.host_and_origin import HttpSettings
 
 PositiveNumber = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(RedisAddress, CentralAddress, DoorSettings):
+class Settings(RedisAddress, CentralAddress, HttpSettings):
     """fast-server's settings; the README's table explains each."""
 
     upload_dir: Path = Path("uploads")

@@ -1,4 +1,4 @@
-"""What a file is that this service does not take, by its first bytes, and what to do with it."""
+"""Names a file of an unsupported format by its first bytes, and says what to do with it."""
 
 from shared import signatures
 
@@ -27,7 +27,7 @@ _SVG = b"<svg"
 
 
 def refusal(head: bytes, filename: str) -> str:
-    """A sentence or two for who sent it; head is what signatures.sniff said None to."""
+    """A sentence or two for the client. head: the first bytes, whose format sniff does not know."""
     taken = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]}"
     if what := _name(head):
         return f"{filename} is {what}. Convert it to JPEG or PNG; {taken} are taken."

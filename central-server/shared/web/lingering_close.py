@@ -1,4 +1,4 @@
-"""A refused client that is still sending hears the answer, and not a connection reset."""
+"""A refused client that is still sending gets the answer, and not a connection reset."""
 
 import asyncio
 from contextlib import suppress
@@ -9,11 +9,11 @@ _PAUSE_S = 5.0  # both as nginx has them: lingering_timeout and lingering_time
 _LONGEST_S = 30.0
 
 
-class Lingering:
-    """Middleware that answers at once, then reads on what the app left of the request's body.
+class LingeringClose:
+    """Middleware that answers at once, then reads what the app left of the request's body.
 
-    Without it a connection that ends with its answer (HTTP/1.0, Connection: close) is closed
-    over unread bytes: TCP then resets it, and most clients lose the answer with it.
+    Without it, a connection that ends with its answer (HTTP/1.0, Connection: close) is closed
+    over unread bytes: TCP then resets it, and most clients lose the answer.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -2,7 +2,7 @@
 
 from fastapi import Request, Response
 from starlette.routing import Match, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.web import problems
 from shared.web.problems import Problem, ProblemType
@@ -10,26 +10,27 @@ from shared.web.problems import Problem, ProblemType
 METHOD_NOT_ALLOWED = ProblemType("method_not_allowed", 405, "Method Not Allowed", "")
 
 
-class Methods:
-    """Middleware. A path's methods are those of all routes written as the first that fits it."""
+class HeadAndOptions:
+    """Middleware. uvicorn itself sends no body in answer to HEAD."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         methods = _methods(scope) if scope["type"] == "http" else set()
-        if not methods or scope["method"] in methods:
-            await self._app(scope, receive, send)
-        elif scope["method"] == "HEAD" and "GET" in methods:
-            headers = [header for header in scope["headers"] if header[0] != b"range"]  # GET's own
-            as_get = {**scope, "method": "GET", "headers": headers}
-            await self._app(as_get, receive, _without_body(send))
-        else:
-            await _refusal(Request(scope), methods)(scope, receive, send)
+        if methods and scope["method"] not in methods:
+            if scope["method"] != "HEAD" or "GET" not in methods:
+                await _answer_without_route(Request(scope), methods)(scope, receive, send)
+                return
+            headers = [
+                header for header in scope["headers"] if header[0] != b"range"
+            ]  # for GET only
+            scope = {**scope, "method": "GET", "headers": headers}
+        await self._app(scope, receive, send)
 
 
 def _methods(scope: Scope) -> set[str]:
-    """Those of the path's routes; none where there is no such path."""
+    """The methods of all routes with the path of the first that matches; empty if none does."""
     routes = [route for route in scope["app"].routes if isinstance(route, Route)]
     for route in routes:
         if route.matches(dict(scope))[0] is not Match.NONE:
@@ -38,20 +39,9 @@ def _methods(scope: Scope) -> set[str]:
     return set()
 
 
-def _refusal(request: Request, methods: set[str]) -> Response:
+def _answer_without_route(request: Request, methods: set[str]) -> Response:
     allow = ", ".join(sorted({*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())}))
     if request.method == "OPTIONS":
         return Response(status_code=204, headers={"Allow": allow})
     detail = f"{request.url.path} takes {allow}, and no {request.method[:20]}."
-    answer = problems.answer_to(request, Problem(METHOD_NOT_ALLOWED, detail))
-    answer.headers["Allow"] = allow
-    return answer
-
-
-def _without_body(send: Send) -> Send:
-    async def send_head(message: Message) -> None:
-        if message["type"] == "http.response.body":
-            message = {**message, "body": b""}
-        await send(message)
-
-    return send_head
+    return problems.answer_to(request, Problem(METHOD_NOT_ALLOWED, detail), {"Allow": allow})

@@ -1,4 +1,4 @@
-"""A multipart/form-data body read part by part as it arrives, nothing spooled."""
+"""A multipart/form-data body, read part by part as it arrives, without spooling."""
 
 import logging
 from collections import deque
@@ -10,20 +10,21 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from shared.web import disposition
+from shared.web.problems import Problem, ProblemType
+from shared.web.refusals import MALFORMED_FORM, NOT_MULTIPART
 
-logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of what it also raises
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its warnings repeat its exceptions
 
 _MAX_PARTS = 100  # each costs time, however small it is
 _IDENTITY = ("", "7bit", "8bit", "binary")
 Chunk = bytes | memoryview
 
 
-class FormError(ValueError):
-    """The body is not well-formed multipart/form-data (RFC 7578)."""
+class FormError(Problem):
+    """The request is not well-formed multipart/form-data (RFC 7578)."""
 
-
-class NotMultipart(FormError):
-    """The request's Content-Type is not multipart/form-data with a boundary."""
+    def __init__(self, detail: str, kind: ProblemType = MALFORMED_FORM) -> None:
+        super().__init__(kind, detail)
 
 
 @dataclass(frozen=True)
@@ -37,25 +38,26 @@ class Part:
 
 
 class FormStream:
-    """Iterate for the parts; within one, iterate data() for its bytes.
+    """Iterate over the parts, and over data() for the bytes of the current one.
 
-    Both raise FormError. What is not read of a part is skipped by the next one. Neither the text
-    before the first boundary (RFC 2046, 5.1.1) nor a file input that was left empty is a part.
+    Both raise FormError. The next part skips what was not read of the last. Text before the first
+    boundary (RFC 2046, 5.1.1) is skipped too, and so is a file input that was left empty.
     """
 
     def __init__(self, content_type: str, body: AsyncIterator[bytes]) -> None:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data":
-            raise NotMultipart("Send multipart/form-data, as curl -F does.")
+            raise FormError(NOT_MULTIPART.example, NOT_MULTIPART)
         if not boundary:
-            raise NotMultipart(
+            raise FormError(
                 "Content-Type has no boundary. Do not set it yourself: let FormData, axios or "
-                "requests do so."
+                "requests do so.",
+                NOT_MULTIPART,
             )
         self._part = Part("", None)
         self._delimiter = b"\r\n--" + boundary
-        self._preamble: bytes | None = b"\r\n"  # None once the first boundary is there
+        self._preamble: bytes | None = b"\r\n"  # None after the first boundary
         self._body = body
         self._events: deque[Part | Chunk | None] = deque()  # None ends a part
         self._complete = False
@@ -83,7 +85,7 @@ class FormStream:
     async def __aiter__(self) -> AsyncIterator[Part]:
         while await self._more():
             event = self._events.popleft()
-            if isinstance(event, Part) and not await self._is_unfilled(event):
+            if isinstance(event, Part) and not await self._is_empty_input(event):
                 self._part = event
                 yield event
         if self._preamble is not None and len(self._preamble) > 2:
@@ -93,7 +95,7 @@ class FormStream:
             raise FormError("The body ended before the form's closing boundary.")
 
     async def data(self) -> AsyncIterator[Chunk]:
-        """The bytes of the current part, in the pieces the network brought."""
+        """The bytes of the current part, in pieces as they arrive."""
         encoding = self._part.transfer_encoding
         if encoding not in _IDENTITY:
             raise FormError(
@@ -117,12 +119,12 @@ class FormStream:
                 raise FormError(f"A text field is longer than {max_bytes} bytes.")
         return disposition.decoded(value)
 
-    async def _is_unfilled(self, part: Part) -> bool:
-        """As browsers send a file input that nobody chose a file for."""
+    async def _is_empty_input(self, part: Part) -> bool:
+        """Whether it is a file input without a chosen file, as browsers send it."""
         return part.filename == "" and await self._more() and self._events[0] is None
 
     async def _more(self) -> bool:
-        """Read the body on until an event is there; False at its end."""
+        """Read on until there is an event; False at the end of the body."""
         while not self._events:
             try:
                 chunk = await anext(self._body)
@@ -170,7 +172,7 @@ class FormStream:
         self._events.append(Part(name, filename, *said))
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        # Nearly all of data in a large upload, which is not to be copied once more.
+        # A view: in a large upload this is nearly all of data, and a copy would cost.
         self._events.append(memoryview(data)[start:end])
 
     def _on_end(self) -> None:

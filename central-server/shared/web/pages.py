@@ -1,4 +1,4 @@
-"""GET / and /docs: pages for people, whole from this server, so that they work without internet."""
+"""GET / and /docs, pages for people. They load nothing from elsewhere and work offline."""
 
 from base64 import b64encode
 from hashlib import sha256
@@ -51,10 +51,10 @@ _HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 
 
 def install(app: FastAPI, command: str, links: dict[str, str]) -> None:
-    """Add both to an app that has no /docs of its own.
+    """Add both pages to an app whose own /docs is off.
 
-    command: what to type first; {url} in it is the service's address. links: paths, and what
-    one finds there.
+    command: what to type first; {url} in it is the service's address. links: paths, and what each
+    shows.
     """
 
     @app.get("/", include_in_schema=False)
@@ -84,7 +84,7 @@ def install(app: FastAPI, command: str, links: dict[str, str]) -> None:
     async def get_asset(asset: str, request: Request) -> Response:
         if asset not in _ASSETS:
             raise HTTPException(404)
-        answer = await _STATIC.get_response(asset, request.scope)  # 304 to whoever has it
+        answer = await _STATIC.get_response(asset, request.scope)  # or 304
         answer.headers.update(_HEADERS)
         return answer
 

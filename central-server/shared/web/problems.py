@@ -6,41 +6,46 @@ refusals.py lists those that both services have, each service's refusals.py its 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from shared import console, secrets
 
 MEDIA_TYPE = "application/problem+json"
-SCHEMAS: dict[str, Any] = {
-    "Problem": {
-        "description": "A failure, as in RFC 9457. code is for programs, detail for people.",
-        "type": "object",
-        "required": ["type", "title", "status", "detail", "code"],
-        "properties": {
-            "type": {"type": "string", "pattern": "^urn:problem:[a-z0-9_]+$"},
-            "title": {"type": "string"},
-            "status": {"type": "integer", "minimum": 400, "maximum": 599},
-            "detail": {"type": "string"},
-            "code": {"type": "string", "pattern": "^[a-z0-9_]+$"},
-        },
-    }
-}
+RETRY_AFTER_S = 5
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
+_CODE = "[a-z0-9_]+"
+
+
+class Document(BaseModel):
+    """A failure, as in RFC 9457. code is for programs, detail for people."""
+
+    model_config = ConfigDict(title="Problem")
+
+    type: Annotated[str, Field(pattern=f"^urn:problem:{_CODE}$")]
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str
+    code: Annotated[str, Field(pattern=f"^{_CODE}$")]
+
+
+SCHEMAS = {"Problem": Document.model_json_schema()}
 
 
 @dataclass(frozen=True)
 class ProblemType:
-    """One kind of failure: its stable code, HTTP status, title and an example sentence."""
+    """One kind of failure. The code is stable; retry_after_s is for the Retry-After header."""
 
     code: str
     status: int
     title: str
     example: str
+    retry_after_s: int | None = None
 
     def body(self, detail: str) -> dict[str, Any]:
         """The members of RFC 9457 section 3.1, and the code as an extension."""
@@ -58,22 +63,23 @@ OUT_OF_MEMORY = ProblemType(
     503,
     "The service is short of memory",
     "There is no memory for this just now. Try again in a few seconds.",
+    RETRY_AFTER_S,
+)
+_INTERNAL_ERROR = ProblemType(
+    "internal_error",
+    500,
+    "Something unexpected went wrong",
+    "This is a fault of the service; its log has the traceback.",
 )
 
 
 class Problem(Exception):
-    """Ends a request with a problem document: the kind's example, or a detail of this case.
+    """Ends a request with a problem document. The kind's example is the default detail."""
 
-    retry_after_s becomes a Retry-After header.
-    """
-
-    def __init__(
-        self, kind: ProblemType, detail: str | None = None, retry_after_s: int | None = None
-    ) -> None:
+    def __init__(self, kind: ProblemType, detail: str | None = None) -> None:
         self.kind = kind
         self.detail = kind.example if detail is None else detail
         super().__init__(self.detail)
-        self.retry_after_s = retry_after_s
 
 
 def responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
@@ -94,20 +100,23 @@ def responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
     return documented
 
 
-def answer_to(request: Request, problem: Problem) -> JSONResponse:
-    """The problem's document, logged."""
-    headers = None
-    if problem.retry_after_s is not None:
-        headers = {"Retry-After": str(problem.retry_after_s)}
-    cause = str(problem.__cause__ or "")  # for whoever runs the service, not for the client
-    return _answer(request, problem.kind, problem.detail, headers, cause)
-
-
-def answer_to_unexpected(request: Request) -> JSONResponse:
-    """Of any other exception, which goes on to the server's log."""
-    kind = ProblemType("internal_error", 500, "Something unexpected went wrong", "")
-    detail = "This is a fault of the service; its log has the traceback."
-    return _answer(request, kind, detail, None)
+def answer_to(
+    request: Request, problem: Problem, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """The problem's document. The problem is logged, with its cause, which clients do not see."""
+    kind, detail = problem.kind, secrets.masked(problem.detail)
+    cause = str(problem.__cause__ or "")
+    console.event(
+        console.REFUSED,
+        path=request.url.path,
+        status=int(kind.status),
+        code=kind.code,
+        detail=detail,
+        cause=None if cause in detail else cause,
+    )
+    if kind.retry_after_s is not None:
+        headers = {"Retry-After": str(kind.retry_after_s)}
+    return JSONResponse(kind.body(detail), kind.status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
@@ -122,17 +131,17 @@ def install(app: FastAPI) -> None:
         status = HTTPStatus(error.status_code)
         kind = ProblemType(status.name.lower(), status, status.phrase, "")
         detail = f"{request.method} {request.url.path}: {error.detail}"
-        return _answer(request, kind, detail, error.headers)
+        return answer_to(request, Problem(kind, detail), error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
         kind = ProblemType("invalid_request", 422, "The request is not valid", "")
         detail = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())
-        return _answer(request, kind, detail, None)
+        return answer_to(request, Problem(kind, detail))
 
     @app.exception_handler(MemoryError)
     async def _memory(request: Request, _: MemoryError) -> JSONResponse:
-        return answer_to(request, Problem(OUT_OF_MEMORY, retry_after_s=5))
+        return answer_to(request, Problem(OUT_OF_MEMORY))
 
     @app.exception_handler(RuntimeError)
     async def _thread(request: Request, error: RuntimeError) -> JSONResponse:
@@ -142,23 +151,4 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, _: Exception) -> JSONResponse:
-        return answer_to_unexpected(request)
-
-
-def _answer(
-    request: Request,
-    kind: ProblemType,
-    detail: str,
-    headers: Mapping[str, str] | None,
-    cause: str = "",
-) -> JSONResponse:
-    detail = secrets.masked(detail)
-    console.event(
-        console.REFUSED,
-        path=request.url.path,
-        status=int(kind.status),
-        code=kind.code,
-        detail=detail,
-        cause=None if cause in detail else cause,
-    )
-    return JSONResponse(kind.body(detail), kind.status, headers, MEDIA_TYPE)
+        return answer_to(request, Problem(_INTERNAL_ERROR))

@@ -1,14 +1,15 @@
-"""A request's body as a form: refused as early as it shows that it is too large, or too slow."""
+"""A request's body as a form. One that is too large or too slow is refused as soon as it shows."""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from shared.web.multipart import FormStream
 from shared.web.problems import Problem
+from shared.web.refusals import UPLOAD_ABORTED, UPLOAD_STALLED
 
 _FORM_OVERHEAD_BYTES = 64 * 1024  # what boundaries, headers and text fields may add to the file
 _LEAST_BYTES_A_SECOND = 1024
@@ -17,11 +18,9 @@ _TICK_S = 1.0
 
 
 def open_form(request: Request, max_file_bytes: int, too_large: Problem) -> FormStream:
-    """The form, still to be read.
+    """The form, still to be read. Opening it, and reading it, raises Problem.
 
-    Raises NotMultipart, or too_large where Content-Length says that it is. Reading it raises
-    too_large when more than that comes after all, TimeoutError when it comes too slowly,
-    ClientDisconnect when its end does not come.
+    That is too_large where Content-Length, or what has come so far, is over the limit.
     """
     length = request.headers.get("Content-Length", "")
     if length.isdecimal() and int(length) > max_file_bytes + _FORM_OVERHEAD_BYTES:
@@ -37,7 +36,7 @@ async def _limited(
     while more:
         message = await pace.next()
         if message["type"] == "http.disconnect":
-            raise ClientDisconnect
+            raise Problem(UPLOAD_ABORTED)
         chunk: bytes = message.get("body", b"")
         more = message.get("more_body", False)
         size += len(chunk)
@@ -47,7 +46,10 @@ async def _limited(
 
 
 class _Pace:
-    """Whether the body comes at 1 KB/s at least, over any 60 s that were spent waiting for it."""
+    """Receives a body that must come at 1 KB/s at least.
+
+    Only the time spent waiting for the body counts, and its last 60 s.
+    """
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -55,18 +57,20 @@ class _Pace:
         self._waited_s, self._bytes = 0.0, 0
 
     async def next(self) -> Message:
-        """The next message. Raises TimeoutError where the body is too slow."""
+        """The next message. Raises Problem where the body is too slow."""
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(None) as timeout:
-            self._wait_a_tick(loop, timeout)
-            try:
+        try:
+            async with asyncio.timeout(None) as timeout:
+                self._wait_a_tick(loop, timeout)
                 message = await self._receive()
-            finally:
-                self._timer.cancel()
-        # No longer than a tick: the rest of it this process was frozen.
+        except TimeoutError:
+            raise Problem(UPLOAD_STALLED) from None
+        finally:
+            self._timer.cancel()
+        # At most a tick: for the rest of a longer wait this process was frozen.
         waited_s = min(loop.time() - self._ticked_at, _TICK_S)
         if self._is_too_slow(waited_s, len(message.get("body", b""))):
-            raise TimeoutError
+            raise Problem(UPLOAD_STALLED)
         return message
 
     def _wait_a_tick(self, loop: asyncio.AbstractEventLoop, timeout: asyncio.Timeout) -> None:
@@ -79,7 +83,7 @@ class _Pace:
             timeout.reschedule(loop.time())
 
     def _is_too_slow(self, waited_s: float, size: int) -> bool:
-        """After another wait, and what came then."""
+        """Count another wait and the bytes that ended it, then compare the rate with the limit."""
         if self._waits and self._waits[-1][0] < _TICK_S:
             before_s, before = self._waits.pop()
             self._waits.append((before_s + waited_s, before + size))

@@ -1,4 +1,4 @@
-"""A part's Content-Disposition (RFC 7578, 4.2): its names, in each way that clients write them."""
+"""The names in a part's Content-Disposition (RFC 7578, 4.2), however clients encode them."""
 
 import re
 from email.errors import MessageError
@@ -12,21 +12,21 @@ _ENCODED_WORDS = re.compile(r"\s*(=\?[\w*-]+\?[bq]\?[^?]*\?=\s*)+", re.IGNORECAS
 
 
 def parse(value: bytes, *, follows_content_type: bool) -> tuple[str | None, str | None]:
-    """The part's name and its file's name; None for what the header does not have.
+    """The part's name and its file's name; None for one that is missing.
 
-    filename* (RFC 5987) comes before filename, which clients that write both send for readers
-    of an older kind. follows_content_type: whether the header stands behind the part's
-    Content-Type, as in aiohttp, which encodes all of a file name as in a URL.
+    filename* (RFC 5987) wins over filename, which clients add for older servers.
+    follows_content_type: whether the header comes after the part's Content-Type. That is how
+    aiohttp orders them, and aiohttp percent-encodes the whole file name.
     """
     message = Message()
     message[_HEADER] = decoded(value)
     plain: dict[str, str] = {}
     extended: dict[str, str] = {}
-    for name, said in message.get_params([], _HEADER):
-        if isinstance(said, tuple):
-            extended.setdefault(name.lower(), collapse_rfc2231_value(said))
+    for name, value_of in message.get_params([], _HEADER):
+        if isinstance(value_of, tuple):
+            extended.setdefault(name.lower(), collapse_rfc2231_value(value_of))
         else:
-            plain.setdefault(name.lower(), said)
+            plain.setdefault(name.lower(), value_of)
     filename = extended.get("filename")
     if filename is None and "filename" in plain:
         filename = _without_encoding(plain["filename"], follows_content_type)
@@ -34,21 +34,21 @@ def parse(value: bytes, *, follows_content_type: bool) -> tuple[str | None, str 
 
 
 def decoded(value: bytes) -> str:
-    """UTF-8, which browsers and curl send, else latin-1, which takes any byte."""
+    """value as UTF-8, as browsers and curl send it, else as latin-1, which decodes any byte."""
     try:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
 
 
-def _without_encoding(name: str, is_of_aiohttp: bool) -> str:
-    if _ENCODED_WORDS.fullmatch(name):  # RFC 2047, as .NET sends
+def _without_encoding(name: str, is_from_aiohttp: bool) -> str:
+    if _ENCODED_WORDS.fullmatch(name):  # RFC 2047, as .NET sends it
         try:
             return str(make_header(decode_header(name))) or name
         except (MessageError, LookupError, UnicodeError):
             return name
-    in_full = unquote(name)
-    if quote(in_full, "") == name and (is_of_aiohttp or not in_full.isascii()):
-        return in_full
-    # As browsers write these three (WHATWG HTML, multipart/form-data encoding algorithm).
+    unquoted = unquote(name)
+    if quote(unquoted, "") == name and (is_from_aiohttp or not unquoted.isascii()):
+        return unquoted
+    # Browsers encode only these three (WHATWG HTML, multipart/form-data encoding algorithm).
     return name.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")

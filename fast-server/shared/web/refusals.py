@@ -1,24 +1,21 @@
-"""How both services say no to a form, and what a disk that fails means to a client."""
+"""What both services refuse: forms that are wrong, and any request while the disk fails."""
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from starlette.requests import ClientDisconnect
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
 from shared.contract import MIB
-from shared.web.multipart import FormError, NotMultipart
-from shared.web.problems import Problem, ProblemType
+from shared.web import problems
+from shared.web.problems import RETRY_AFTER_S, Problem, ProblemType
 
-RETRY_AFTER_S = 5
-DISK_FULL_RETRY_AFTER_S = 30
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 UPLOAD_ABORTED = ProblemType(
     "upload_aborted",
     400,
     "The client went away",
-    "The connection closed before the file was whole.",
+    "The connection closed before all of the file had come.",
 )
 UPLOAD_STALLED = ProblemType(
     "upload_stalled",
@@ -56,12 +53,14 @@ STORAGE_UNAVAILABLE = ProblemType(
     503,
     "The disk cannot be used",
     "The disk cannot be used: Read-only file system.",
+    RETRY_AFTER_S,
 )
 DISK_FULL = ProblemType(
     "disk_full",
     507,
     "The disk is full",
     "Less than 512 MB (MIN_FREE_MB) are free. Nothing was taken.",
+    30,
 )
 FORM_REFUSALS = (
     UPLOAD_ABORTED,
@@ -87,22 +86,18 @@ def text_as_file() -> Problem:
     return Problem(FILE_MISSING, "The field file holds text; curl wants file=@path.")
 
 
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn what reading a form and using the disk may raise into Problems."""
-    try:
-        yield
-    except NotMultipart as error:
-        raise Problem(NOT_MULTIPART, str(error)) from error
-    except FormError as error:
-        raise Problem(MALFORMED_FORM, str(error)) from error
-    except ClientDisconnect as error:
-        raise Problem(UPLOAD_ABORTED) from error
-    except TimeoutError as error:  # an OSError, too
-        raise Problem(UPLOAD_STALLED) from error
-    except OSError as error:
+def install(app: FastAPI) -> None:
+    """Answer an OSError of app as a failure of the disk: routes raise it for nothing else."""
+
+    @app.exception_handler(OSError)
+    async def _disk(request: Request, error: OSError) -> JSONResponse:
+        if error.errno is None:  # no system call failed: a TimeoutError of asyncio, say
+            raise error
         if error.errno in NO_SPACE:
             detail = f"{error.strerror}. Nothing was taken; try again later."
-            raise Problem(DISK_FULL, detail, DISK_FULL_RETRY_AFTER_S) from error
-        detail = f"The disk cannot be used: {error.strerror}."
-        raise Problem(STORAGE_UNAVAILABLE, detail, RETRY_AFTER_S) from error
+            problem = Problem(DISK_FULL, detail)
+        else:
+            detail = f"The disk cannot be used: {error.strerror}."
+            problem = Problem(STORAGE_UNAVAILABLE, detail)
+        problem.__cause__ = error
+        return problems.answer_to(request, problem)

@@ -1,8 +1,8 @@
-"""Types of fields that an OpenAPI document describes more closely than Python's own do."""
+"""Types and parameters that an OpenAPI document describes more closely than FastAPI would."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from shared.contract import MEDIA_ID_PATTERN
 
@@ -15,8 +15,14 @@ Time = Annotated[
     Field(json_schema_extra={"format": "date-time"}, examples=["2026-01-15T14:30:45.123Z"]),
 ]
 
-
-class Alive(BaseModel):
-    """The process lives."""
-
-    status: Literal["ok"]
+MEDIA_ID_PARAMETER: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "media_id",
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "pattern": f"^{MEDIA_ID_PATTERN}$"},
+            "example": EXAMPLE_ID,
+        }
+    ]
+}

@@ -212,11 +212,12 @@ def test_want_of_memory_is_told_and_the_upload_may_come_again(
         assert fast.post("/media", files=FILE).status_code == 202
 
 
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), TimeoutError()])
 def test_a_fault_that_nobody_thought_of_is_told_as_one_of_the_service(
-    env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fail(*_: object) -> None:
-        raise RuntimeError("a bug")
+        raise error
 
     monkeypatch.setattr(image_header, "read_size", fail)
     with in_process("fast-server", env) as fast:

@@ -62,7 +62,7 @@ def test_without_a_ref_there_is_none(fast: Gateway) -> None:
         ("a\nb", "", "control character"),
         ("", "a\x00b", "control character"),
         ("", "a\u2028b", "control character"),
-        ("one", "two", "two that differ"),
+        ("one", "two", "two different refs"),
     ],
 )
 def test_a_ref_that_cannot_be_kept_is_refused(

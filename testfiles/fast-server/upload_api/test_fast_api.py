@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.web import door
 from shared.web import refusals as shared_refusals
+from shared.web.host_and_origin import UNSAFE_METHOD_REFUSALS
 from shared.web.problems import ProblemType
 from support.fast import RedisServer, assert_problem, redis_server
 from support.services import InProcess, Server, in_process
@@ -79,7 +79,7 @@ def test_the_documentation_has_a_file_to_choose(fast: InProcess) -> None:
         ("get", "/media/{media_id}", refusals.READ_REFUSALS),
         ("post", "/media/{media_id}/retry", refusals.RETRY_REFUSALS),
         ("post", "/media/retry", refusals.RETRY_ALL_REFUSALS),
-        ("delete", "/media/{media_id}", refusals.REMOVAL_REFUSALS),
+        ("delete", "/media/{media_id}", refusals.DELETE_REFUSALS),
         ("get", "/ready", refusals.READY_REFUSALS),
     ],
 )
@@ -102,7 +102,7 @@ def test_every_kind_of_refusal_is_one_of_those_that_are_shown() -> None:
     own, common = vars(refusals).items(), vars(shared_refusals).values()
     kinds = {each for each in (*dict(own).values(), *common) if isinstance(each, ProblemType)}
     shown = {kind for name, listed in own if name.endswith("_REFUSALS") for kind in listed}
-    assert kinds == shown - {*door.WRITE_REFUSALS}
+    assert kinds == shown - {*UNSAFE_METHOD_REFUSALS}
 
 
 def test_settings_that_cannot_be_used_are_all_named(tmp_path: Path) -> None:

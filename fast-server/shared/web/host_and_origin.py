@@ -1,8 +1,8 @@
-"""Who may speak to the service, by which name, and how it names itself: before any route.
+"""Checks of Host and Origin before any route, and PUBLIC_URL in the service's own links.
 
-Nothing here asks who somebody is. But a browser sends what any page tells it to, so the page must
-be the service's own, or one that the operator names. A name that somebody else's DNS answers for
-is not the service's either: such a page would be "its own" (DNS rebinding).
+There is no login. But a browser sends what any page asks it to, so the page must be the service's
+own, or of a site that the operator names. The Host must be the service's too: a page whose name
+somebody's DNS points here would count as its own otherwise (DNS rebinding).
 """
 
 import re
@@ -25,19 +25,19 @@ WRONG_HOST = ProblemType(
     421,
     "The service does not go by this name",
     "photos.example is no name of this service. Reach it by its IP address or by localhost, or "
-    "have whoever runs it set PUBLIC_URL or ALLOWED_HOSTS.",
+    "ask its operator to set PUBLIC_URL or ALLOWED_HOSTS.",
 )
 CROSS_SITE = ProblemType(
     "cross_site",
     403,
     "Another site's page sent this",
-    "A page of https://evil.example may not do this. Have whoever runs the service name it in "
+    "A page of https://evil.example may not do this. Ask the service's operator to name it in "
     "ALLOWED_ORIGINS.",
 )
-READ_REFUSALS = (WRONG_HOST, problems.OUT_OF_MEMORY)  # of GET
-WRITE_REFUSALS = (*READ_REFUSALS, CROSS_SITE)
-_HARMLESS = ("GET", "HEAD", "OPTIONS")  # a page cannot read what they answer
-_OWN_PAGE = (b"same-origin", b"none")  # of Sec-Fetch-Site; none: typed, or a bookmark
+SAFE_METHOD_REFUSALS = (WRONG_HOST, problems.OUT_OF_MEMORY)
+UNSAFE_METHOD_REFUSALS = (*SAFE_METHOD_REFUSALS, CROSS_SITE)
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")  # another site's page cannot read the answers
+_OWN_SITE = (b"same-origin", b"none")  # of Sec-Fetch-Site; none: typed, or a bookmark
 _HOST = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(:[0-9]+)?")
 _PREFIX = re.compile(r"[A-Za-z0-9._~/-]*")
@@ -46,29 +46,29 @@ _DOCKER_HOST = "host.docker.internal"
 _OWN_PATHS = ("media", "upload-final", "activity", "health", "ready", "docs", "redoc")
 
 
-def _listed(pattern: re.Pattern[str], example: str) -> BeforeValidator:
+def _comma_separated(pattern: re.Pattern[str], example: str) -> BeforeValidator:
     def parse(text: str | tuple[str, ...]) -> tuple[str, ...]:
         if isinstance(text, tuple):  # the default
             return text
         entries = tuple(e.strip().lower() for e in text.split(",") if e.strip())
         if wrong := [entry for entry in entries if not pattern.fullmatch(entry)]:
-            raise ValueError(f"{wrong[0]} is none; write it like {example}, commas between them")
+            raise ValueError(f"write {example} and not {wrong[0]}, with commas between several")
         return entries
 
     return BeforeValidator(parse)
 
 
-class DoorSettings(BaseSettings):
-    """What both services read of the environment; the README's table explains each."""
+class HttpSettings(BaseSettings):
+    """The settings that both services have; the README's table explains each."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
     public_url: AnyHttpUrl | None = None
     allowed_hosts: Annotated[
-        tuple[str, ...], NoDecode, _listed(_HOST, "photos.example or *.photos.example")
+        tuple[str, ...], NoDecode, _comma_separated(_HOST, "photos.example or *.photos.example")
     ] = ()
     allowed_origins: Annotated[
-        tuple[str, ...], NoDecode, _listed(_ORIGIN, "https://shop.example")
+        tuple[str, ...], NoDecode, _comma_separated(_ORIGIN, "https://shop.example")
     ] = ()
     max_connections: Annotated[int, Field(ge=1)] = 1000
 
@@ -76,41 +76,41 @@ class DoorSettings(BaseSettings):
     @classmethod
     def _is_an_address(cls, url: AnyHttpUrl | None) -> AnyHttpUrl | None:
         if url is not None and (url.username or url.password or url.query or url.fragment):
-            raise ValueError("a scheme, a host and a path are all that it has")
+            raise ValueError("it may have a scheme, a host and a path only")
         if url is not None and not _PREFIX.fullmatch(url.path or ""):
             raise ValueError("its path may have letters, digits, and . _ ~ - between slashes")
         if url is not None and (url.path or "/").split("/")[1] in _OWN_PATHS:
-            raise ValueError("its path must begin with something that no path here begins with")
+            raise ValueError("its path must not begin as a path of the service does")
         return url
 
 
-class Door:
-    """Middleware. The app's state has the settings once it has started."""
+class HostAndOriginCheck:
+    """Middleware. The app's state has the settings once the app has started."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._guard: _Guard | None = None
+        self._check: _Check | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         settings = scope["app"].state.settings
-        if self._guard is None or self._guard.settings is not settings:
-            self._guard = _Guard(self._app, settings)
-        guard, scope = self._guard, _in_origin_form(scope)
+        if self._check is None or self._check.settings is not settings:
+            self._check = _Check(self._app, settings)
+        check, scope = self._check, _in_origin_form(scope)
         try:
-            guard.check(scope)
+            check.refuse_foreign(scope)
         except Problem as problem:
             await problems.answer_to(Request(scope), problem)(scope, receive, send)
         else:
-            await guard.app(guard.as_public(scope), receive, send)
+            await check.app(check.as_public(scope), receive, send)
 
 
-class _Guard:
-    """The door as the settings have it."""
+class _Check:
+    """The check for one set of settings."""
 
-    def __init__(self, app: ASGIApp, settings: DoorSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: HttpSettings) -> None:
         self.settings = settings
         url = settings.public_url
         self._origins = set(settings.allowed_origins)
@@ -122,7 +122,7 @@ class _Guard:
             self._public = url.scheme, netloc.encode()
             self._prefix = (url.path or "").rstrip("/")
             self._origins.add(f"{url.scheme}://{netloc}")
-            self._names.add(bare(netloc))
+            self._names.add(without_port(netloc))
         self.app = app
         if settings.allowed_origins:
             self.app = CORSMiddleware(
@@ -133,36 +133,36 @@ class _Guard:
                 expose_headers=("Location", "Retry-After", "Idempotent-Replayed"),
             )
 
-    def check(self, scope: Scope) -> None:
-        """Raises Problem."""
+    def refuse_foreign(self, scope: Scope) -> None:
+        """Raises Problem for a wrong Host, or a page of another site."""
         headers: dict[bytes, bytes] = {}
-        for name, value in scope["headers"]:  # of two that differ, none is believed
+        for name, value in scope["headers"]:  # joined, two that differ match nothing
             headers[name] = headers[name] + b", " + value if name in headers else value
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if not self._is_own(bare(host)):
+        if not self._is_own_name(without_port(host)):
             raise Problem(
                 WRONG_HOST,
                 f"{host[:100]} is no name of this service. Reach it by its IP address or by "
-                "localhost, or have whoever runs it set PUBLIC_URL or ALLOWED_HOSTS.",
+                "localhost, or ask its operator to set PUBLIC_URL or ALLOWED_HOSTS.",
             )
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
         is_preflight = origin and b"access-control-request-method" in headers
-        if origin in self._origins or (scope["method"] in _HARMLESS and not is_preflight):
+        if origin in self._origins or (scope["method"] in _SAFE_METHODS and not is_preflight):
             return
         site = headers.get(b"sec-fetch-site")
         if site is None and origin in ("", f"http://{host}", f"https://{host}"):
             return
-        if site is None or site not in _OWN_PAGE:
+        if site is None or site not in _OWN_SITE:
             raise Problem(
                 CROSS_SITE,
-                f"A page of {origin[:100] or 'another site'} may not do this. Have whoever runs "
-                "the service name it in ALLOWED_ORIGINS.",
+                f"A page of {origin[:100] or 'another site'} may not do this. Ask the service's "
+                "operator to name it in ALLOWED_ORIGINS.",
             )
 
-    def _is_own(self, name: str) -> bool:
-        """A name that nobody else's DNS can answer for, or one that the operator has named."""
+    def _is_own_name(self, name: str) -> bool:
+        """Whether no foreign DNS can answer for the name, or the operator has given it."""
         if "." not in name or name.endswith(".localhost") or name in self._names:
-            return True  # none at all, too: HTTP/1.0
+            return True  # also without a Host, as in HTTP/1.0
         if any(name.endswith(n[1:]) for n in self._names if n.startswith("*.")):
             return True
         try:
@@ -171,7 +171,7 @@ class _Guard:
             return False
 
     def as_public(self, scope: Scope) -> Scope:
-        """The request as if it had come to PUBLIC_URL, whether or not a proxy cut its prefix."""
+        """The request as sent to PUBLIC_URL, whether or not a proxy has cut off its prefix."""
         headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
         if self._public is None:
             if (b"host", b"") not in headers:
@@ -193,7 +193,7 @@ class _Guard:
 
 
 def _in_origin_form(scope: Scope) -> Scope:
-    """A request whose target is a whole URL, which also names the host (RFC 9112, 3.2.2)."""
+    """The request with a path as its target and the host of an absolute one (RFC 9112, 3.2.2)."""
     absolute = _ABSOLUTE.fullmatch(scope["path"])
     if absolute is None:
         return scope
@@ -202,8 +202,8 @@ def _in_origin_form(scope: Scope) -> Scope:
     return {**scope, "headers": headers, "path": path, "raw_path": path.encode()}
 
 
-def bare(host: str) -> str:
-    """A Host header's name: without its port, brackets and the root's dot."""
+def without_port(host: str) -> str:
+    """The name in a Host header: no port, no brackets of IPv6, no dot of the DNS root."""
     name, colon, port = host.rpartition(":")
     if (
         colon

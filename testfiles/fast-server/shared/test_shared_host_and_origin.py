@@ -50,7 +50,7 @@ def fast(tmp_path: Path) -> Iterator[InProcess]:
 
 
 @pytest.fixture
-def open_door(tmp_path: Path) -> Iterator[InProcess]:
+def configured(tmp_path: Path) -> Iterator[InProcess]:
     settings = {
         "ALLOWED_HOSTS": "photos.example, *.cdn.example",
         "ALLOWED_ORIGINS": "https://shop.example, http://localhost:5173",
@@ -78,13 +78,13 @@ def test_a_foreign_name_is_refused_whatever_is_asked(either: InProcess) -> None:
 
 
 @pytest.mark.parametrize("host", ["photos.example", "photos.example:8000", "eu.cdn.example"])
-def test_a_name_that_the_operator_gave_is_the_services(open_door: InProcess, host: str) -> None:
-    assert open_door.get("/health", headers={"Host": host}).status_code == 200
+def test_a_name_that_the_operator_gave_is_the_services(configured: InProcess, host: str) -> None:
+    assert configured.get("/health", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["cdn.example", "xcdn.example", "www.photos.example"])
-def test_no_other_name_is(open_door: InProcess, host: str) -> None:
-    assert_problem(open_door.get("/health", headers={"Host": host}), 421, "wrong_host")
+def test_no_other_name_is(configured: InProcess, host: str) -> None:
+    assert_problem(configured.get("/health", headers={"Host": host}), 421, "wrong_host")
 
 
 @pytest.mark.parametrize(
@@ -133,16 +133,16 @@ def test_its_own_pages_and_programs_may(fast: InProcess, headers: dict[str, str]
 
 @pytest.mark.parametrize("origin", ["https://shop.example", "http://localhost:5173"])
 def test_a_page_that_the_operator_named_may_and_can_read_the_answer(
-    open_door: InProcess, origin: str
+    configured: InProcess, origin: str
 ) -> None:
     headers = {"Origin": origin, "Sec-Fetch-Site": "cross-site"}
     asked = {"Access-Control-Request-Method": "POST"}
     asked["Access-Control-Request-Headers"] = "idempotency-key"
-    preflight = open_door.options("/media", headers={**headers, **asked})
+    preflight = configured.options("/media", headers={**headers, **asked})
     assert preflight.status_code == 200
     assert preflight.headers["Access-Control-Allow-Origin"] == origin
     assert "Idempotency-Key" in preflight.headers["Access-Control-Allow-Headers"]
-    answer = open_door.post("/media", files=PHOTO, headers=headers)
+    answer = configured.post("/media", files=PHOTO, headers=headers)
     assert answer.status_code == 202
     assert answer.headers["Access-Control-Allow-Origin"] == origin
     assert {"Location", "Retry-After"} <= {
