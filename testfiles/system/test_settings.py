@@ -59,7 +59,7 @@ def test_a_locale_without_names_of_all_languages_is_refused_at_the_start(
         assert server.process.wait(60) != 0
     finally:
         server.process.kill()
-    assert "names in ascii" in server.console()
+    assert "sets file names to ascii" in server.console()
     assert "set PYTHONUTF8=1" in server.console()
     assert "Traceback" not in server.console()
 
