@@ -102,8 +102,8 @@ class _Upload:
         # Some clients leave out an empty file name: the file then looks like a text field.
         self._looks_like_text = client_name is None
         self._filename = safe_filename(client_name or "")
-        self._folder = spool.path(INCOMING, self._media_id)
-        self._path = f"{self._folder}/{self._filename}"
+        self._folder = spool.folder(INCOMING, self._media_id)
+        self._path = self._folder / self._filename
         self._hash = hashlib.sha256()
         self._size = 0
         self._batch: list[Chunk] = []  # large chunks are not joined, which would copy them
@@ -145,11 +145,11 @@ class _Upload:
             self._check_format()
         fd = self._write(self._batch)
         if self._pixel_size is None:
-            with open(self._path, "rb") as whole:
+            with self._path.open("rb") as whole:
                 self._check_size(whole, last_look=True)
         record = self._record(ref)
         # Created before the image's fsync, which then writes both names to the disk at once.
-        record_fd = os.open(f"{self._folder}/{MEDIA_RECORD}", os.O_WRONLY | os.O_CREAT, 0o666)
+        record_fd = os.open(self._folder / MEDIA_RECORD, os.O_WRONLY | os.O_CREAT, 0o666)
         try:
             durable.write_all(record_fd, [durable.as_json(record)])
             os.fsync(fd)
@@ -184,10 +184,10 @@ class _Upload:
     def _make_folder(self) -> None:
         try:
             durable.require_folder(self._spool.root / INCOMING)
-            os.mkdir(self._folder)
+            self._folder.mkdir()
         except FileNotFoundError:  # an operator removed incoming/
             self._spool.prepare()
-            os.mkdir(self._folder)
+            self._folder.mkdir()
 
     def _close(self) -> None:
         fd, self._fd = self._fd, None

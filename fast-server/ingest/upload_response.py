@@ -36,7 +36,7 @@ async def answer(request: Request, received: Received) -> Response:
     state, media_id = request.app.state, received.record["media_id"]
     spool: Spool = state.spool
     status: UploadStatus = Status.QUEUED
-    folder: Path | str | None = spool.path(PENDING, media_id)
+    folder: Path | None = spool.folder(PENDING, media_id)
     job: Job | None = (media_id, Stage.WATERMARK, 1)
     headers = {}
     if received.is_repeat:

@@ -6,7 +6,6 @@ import math
 import sys
 import time
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from shared import secrets
@@ -95,16 +94,9 @@ class RecurringNotice:
         self._pause_s = 0
 
 
-def _at(now: float) -> str:
-    """2026-01-15T14:30:45.123+01:00: local time, and how far from UTC that is."""
-    second, offset = _second(int(now))
-    return f"{second}.{int(now % 1 * 1000):03}{offset}"
-
-
-@lru_cache(maxsize=2)
-def _second(second: int) -> tuple[str, str]:
-    text = datetime.fromtimestamp(second).astimezone().isoformat()
-    return text[:19], text[19:]
+def _at(time_s: float) -> str:
+    """Local time with its offset from UTC: 2026-01-15T14:30:45.123+01:00"""
+    return datetime.fromtimestamp(time_s).astimezone().isoformat(timespec="milliseconds")
 
 
 def _value(value: object) -> str:

@@ -3,8 +3,8 @@
     incoming/  being received      pending/  accepted, in work
     failed/    kept for a retry    done/     stored by central, the original kept
 
-A move is one rename(2). Whoever changes a media's folder holds the flock on its .lock:
-it crosses containers on one volume, follows a rename and is freed by kill -9.
+A move is one rename(2). A process that changes a media's folder holds the flock on its .lock.
+That lock works across containers on one volume, follows a rename and is freed by kill -9.
 """
 
 import fcntl
@@ -28,11 +28,11 @@ from shared.records import new_progress, read_progress, read_record
 
 
 class MediaGone(Exception):
-    """No folder has this media any more."""
+    """The media is in no folder any more."""
 
 
 class MediaBusy(Exception):
-    """Somebody else holds the media's lock."""
+    """Another process holds the media's lock."""
 
 
 class HeldMedia:
@@ -58,34 +58,34 @@ class HeldMedia:
 
     @property
     def watermarked(self) -> Path:
-        """The output, once there is one; its extension may be another (OUTPUT_FORMAT)."""
+        """The output, once there is one; OUTPUT_FORMAT may have changed its extension."""
         output = self.progress["watermarked"]
         name = f"{WATERMARKED_PREFIX}{self.record['filename']}"
         return self.path / (output["name"] if output else name)
 
     def save(self) -> None:
-        """Replace progress.json. Not fsynced: in pending/ a torn one means stage 1 again."""
+        """Replace progress.json without an fsync: if a power cut tears it, stage 1 runs again."""
         self._write(fsync=False)
 
     def save_durably(self) -> None:
-        """The same, its bytes on the disk: for a record that a move relies on.
+        """Replace progress.json and fsync it, as a move that relies on it needs.
 
-        Its name needs no fsync of its own: file systems keep renames in their order.
+        Its name needs no fsync: file systems keep the order of renames.
         """
         self._write(fsync=True)
 
     def settle(self, state: str) -> None:
-        """Move it to where it ends, failed/ or done/, with its record on the disk before."""
+        """Save the record durably, then move the media to failed/ or done/."""
         self.save_durably()
         if state == DONE:
-            self.watermarked.unlink(missing_ok=True)  # central's now
+            self.watermarked.unlink(missing_ok=True)  # central has it
         self.move(state)
 
     def rerun(self) -> None:
-        """From failed/ back to pending/, its attempts counted anew.
+        """Move it from failed/ back to pending/, its attempts counted anew.
 
-        The record comes first: one in failed/ without a failure is moved to pending/ by the
-        reconciler, should this be cut short.
+        The record is saved first: after a crash the reconciler finds one without a failure in
+        failed/, and moves it to pending/.
         """
         run, watermarked = self.progress["run"], self.progress["watermarked"]
         self.progress = {**new_progress(), "run": run + 1, "watermarked": watermarked}
@@ -93,7 +93,7 @@ class HeldMedia:
         self.move(PENDING)
 
     def move(self, state: str) -> None:
-        """Give the media another state. The lock goes with the folder."""
+        """Give the media another state. The lock moves with the folder."""
         durable.tidy(self.path / PROGRESS_RECORD)
         target = self.path.parent.parent / state / self.path.name
         durable.require_folder(target.parent)
@@ -119,35 +119,31 @@ class Spool:
         durable.fsync_dir(self.root)
 
     def probe(self) -> None:
-        """Try what an upload and its move need. Missing folders come back."""
+        """Try what an upload and its move need. Missing folders are made again."""
         self.prepare()
         durable.probe(self.root / INCOMING, self.root / PENDING)
 
     def folder(self, state: str, media_id: str) -> Path:
-        return Path(self.path(state, media_id))
-
-    def path(self, state: str, media_id: str) -> str:
-        """The same as text: whoever joins many small paths pays for pathlib's."""
-        return f"{self.root}/{state}/{media_id}"
+        return self.root / state / media_id
 
     def commit(self, media_id: str) -> None:
-        """incoming/ to pending/, to stay: from here on the media is accepted."""
-        incoming = self.path(INCOMING, media_id)
+        """Move the media durably from incoming/ to pending/. From here on it is accepted."""
+        incoming, pending = self.folder(INCOMING, media_id), self.folder(PENDING, media_id)
         durable.fsync_dir(incoming)
         try:
-            durable.require_folder(f"{self.root}/{PENDING}")
-            os.rename(incoming, self.path(PENDING, media_id))
-        except FileNotFoundError:  # somebody made room with rm -r
+            durable.require_folder(pending.parent)
+            incoming.rename(pending)
+        except FileNotFoundError:  # an operator removed the folders
             self.prepare()
-            os.rename(incoming, self.path(PENDING, media_id))
-        durable.fsync_dir(f"{self.root}/{PENDING}")
+            incoming.rename(pending)
+        durable.fsync_dir(pending.parent)
 
     def find(self, media_id: str) -> Path:
         """The folder of an accepted media. Raises MediaGone.
 
-        Looks twice, for the folder may be moving from one state to the next meanwhile.
+        Looks twice, because the folder may be moving from one state to the next.
         """
-        if is_media_id(media_id):  # jobs, forms and addresses name it: nothing else gets a path
+        if is_media_id(media_id):  # it may come from a job or a URL, and must not lead elsewhere
             for _ in range(2):
                 for state in (PENDING, FAILED, DONE):
                     path = self.folder(state, media_id)
@@ -161,7 +157,7 @@ class Spool:
         for _ in range(2):
             path = self.find(media_id)
             record, progress = read_record(path), read_progress(path)
-            if durable.is_folder(path):  # else it moved on between the two looks
+            if durable.is_folder(path):  # else it moved between the two looks
                 return {**record, **progress, "filename": record["filename"]}
         raise MediaGone(media_id)
 
@@ -171,7 +167,7 @@ class Spool:
         path = self.find(media_id)
         try:
             fd = durable.open_own(path / ".lock")
-        except FileNotFoundError as error:  # moving right now: its holder has the lock
+        except FileNotFoundError as error:  # it is moving, so its lock is held
             raise MediaBusy(media_id) from error
         try:
             self._lock(fd, path, media_id)
@@ -182,7 +178,7 @@ class Spool:
     def _lock(self, fd: int, path: Path, media_id: str) -> None:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Moved or deleted between the open and the flock: this lock guards nothing.
+            # If it was moved or deleted between the open and the flock, this lock guards nothing.
             if not os.path.samestat(os.fstat(fd), (path / ".lock").stat()):
                 raise MediaBusy(media_id)
         except (BlockingIOError, FileNotFoundError) as error:

@@ -68,7 +68,6 @@ REF_FIELD = "ref"
 
 MIB = 1024 * 1024  # an MB of every setting
 MAX_NAME_BYTES = 255  # what common POSIX file systems take
-_to_json = json.JSONEncoder(default=repr).encode
 _HOSTILE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 # Letters and marks that are blank (Unicode's Default_Ignorable_Code_Point, and two more).
 _BLANK = re.compile(
@@ -162,7 +161,7 @@ def job_id(media_id: str, stage: Stage, run: int) -> str:
 
 
 def media_id_of(job: bytes) -> str | None:
-    """The media of a job id as it stands in Redis; None where it is none of ours."""
+    """The media of a job id as it stands in Redis; None for a foreign job id."""
     match = _JOB_ID.fullmatch(job)
     return match[1].decode() if match else None
 
@@ -170,9 +169,9 @@ def media_id_of(job: bytes) -> str | None:
 def serialize_job(payload: dict[str, Any]) -> bytes:
     """JSON, because arq's default, pickle, lets whoever writes to Redis run code.
 
-    arq also serializes the exception a job ended with, hence default=repr.
+    arq also serializes the exception that ended a job, hence default=repr.
     """
-    return _to_json(payload).encode()
+    return json.dumps(payload, default=repr).encode()
 
 
 def deserialize_job(payload: bytes) -> dict[str, Any]:
@@ -187,7 +186,7 @@ def is_media_id(text: str) -> bool:
 
 
 def is_file_name(text: str, max_bytes: int = MAX_NAME_BYTES) -> bool:
-    """Whether a file in one folder can have that name, and no other folder's file is meant."""
+    """Whether text can be a file's name, and leads to no other folder."""
     if text in ("", ".", "..") or "/" in text or "\0" in text:
         return False
     try:
@@ -207,17 +206,14 @@ def timestamp(at: datetime) -> str:
 
 
 def safe_line(text: str) -> str:
-    """The text in NFC without anything that could break, split or reorder a line of the log, or
-    that nobody would see in it."""
-    if text.isascii() and text.isprintable():  # as nearly all names are, and a fifth of the time
-        return text.replace("|", "_").strip()
+    """The text in NFC, without characters that break or reorder a line, or that are invisible."""
     kept = "".join(char for char in text if not is_hostile(char))
     kept = _JOINING_NOTHING.sub("", kept)
     return unicodedata.normalize("NFC", kept).replace("|", "_").strip()
 
 
 def safe_filename(name: str, max_bytes: int = MAX_FILENAME_BYTES) -> str:
-    """A name for one file in one folder, made of whatever a client sent.
+    """A safe file name, made of the name that a client sent.
 
     The base name (after both kinds of slash) without leading dots, cut to max_bytes of
     UTF-8 with its extension kept; "upload" where nothing is left. Never the name of a record.
@@ -226,15 +222,15 @@ def safe_filename(name: str, max_bytes: int = MAX_FILENAME_BYTES) -> str:
     stem, extension = splitext(base)
     if len(extension.encode()) > 32:
         stem, extension = base, ""
-    room = max_bytes - len(extension.encode())
-    base = safe_line(stem.encode()[:room].decode(errors="ignore") + extension)
+    most = max_bytes - len(extension.encode())
+    base = safe_line(stem.encode()[:most].decode(errors="ignore") + extension)
     # Some file systems take MEDIA.JSON and media.json for one name.
     is_record = base.casefold() in (MEDIA_RECORD, PROGRESS_RECORD)
     return f"upload_{base}" if is_record else base or "upload"
 
 
 def is_hostile(char: str) -> bool:
-    """What breaks a line, reorders it or is not seen; words and emoji need their joiners."""
+    """Whether char breaks or reorders a line, or is invisible. Words and emoji need joiners."""
     if char in _JOINERS:
         return False
     return unicodedata.category(char) in _HOSTILE or _BLANK.match(char) is not None

@@ -17,11 +17,9 @@ def timezone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Seven hours and a half west, in summer one less: POSIX has the sign the other way round."""
     monkeypatch.setenv("TZ", "HERE7:30THERE6:30,J1,J365")
     time.tzset()
-    console._second.cache_clear()
     yield
     monkeypatch.undo()
     time.tzset()
-    console._second.cache_clear()
 
 
 def test_its_time_is_local_and_says_how_far_from_utc_that_is(
@@ -45,20 +43,20 @@ def test_what_a_library_says_has_the_same_kind_of_time(capsys: pytest.CaptureFix
 
 
 class Hours:
-    """A clock, and a trouble that is met at each of its seconds; at which of them it was told."""
+    """A clock, and a fault at each of its seconds. reported says at which of them it was."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.now, self.trouble, self._capsys = 1000, RecurringNotice(), capsys
+        self.now, self.notice, self._capsys = 1000, RecurringNotice(), capsys
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
-    def told(self, seconds: int) -> list[int]:
-        start, told = self.now, []
+    def reported(self, seconds: int) -> list[int]:
+        start, seen = self.now, []
         while self.now < start + seconds:
-            self.trouble.report(detail="Redis does not answer")
+            self.notice.report(detail="Redis does not answer")
             if "Redis does not answer" in self._capsys.readouterr().out:
-                told.append(self.now - start)
+                seen.append(self.now - start)
             self.now += 1
-        return told
+        return seen
 
 
 @pytest.fixture
@@ -66,27 +64,27 @@ def hours(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return Hours(monkeypatch, capsys)
 
 
-def test_trouble_is_told_at_once_and_then_with_a_pause_that_doubles_up_to_a_minute(
+def test_a_fault_is_reported_at_once_and_then_with_a_pause_that_doubles_up_to_a_minute(
     hours: Hours,
 ) -> None:
-    assert hours.told(300) == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
+    assert hours.reported(300) == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
 
 
-def test_its_end_is_told_once_and_the_next_trouble_at_once(
+def test_its_end_is_reported_once_and_the_next_fault_at_once(
     hours: Hours, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hours.trouble.clear(detail="it answers")
+    hours.notice.clear(detail="it answers")
     assert capsys.readouterr().out == "", "there was none"
-    hours.told(40)
-    hours.trouble.clear(detail="it answers")
-    hours.trouble.clear(detail="it answers")
+    hours.reported(40)
+    hours.notice.clear(detail="it answers")
+    hours.notice.clear(detail="it answers")
     assert capsys.readouterr().out.count("it answers") == 1
-    assert hours.told(4) == [0, 1, 3]
+    assert hours.reported(4) == [0, 1, 3]
 
 
-def test_what_stayed_away_for_more_than_a_minute_is_told_at_once(hours: Hours) -> None:
-    hours.told(40)
+def test_what_stayed_away_for_more_than_a_minute_is_reported_at_once(hours: Hours) -> None:
+    hours.reported(40)
     hours.now += 30
-    assert hours.told(1) == [0], "it was due"
+    assert hours.reported(1) == [0], "it was due"
     hours.now += 61
-    assert hours.told(4) == [0, 1, 3]
+    assert hours.reported(4) == [0, 1, 3]
