@@ -1,6 +1,5 @@
 """Receiving an upload: streamed to the uploads volume, hashed, checked, committed."""
 
-import asyncio
 import fcntl
 import hashlib
 import os
@@ -17,7 +16,7 @@ from ulid import ULID
 from ingest import image_header, reference
 from ingest.idempotency_store import Claims
 from shared import clock, durable, signatures
-from shared.background import ended, in_thread, start_in_thread
+from shared.background import in_thread
 from shared.contract import (
     FILE_FIELD,
     INCOMING,
@@ -79,12 +78,9 @@ async def receive(
                 await upload.add(chunk)
         if upload is None:
             raise Problem(FILE_MISSING)
-        await upload.written()
         return await in_thread(partial(upload.commit, claims, ref))
     except BaseException:
         if upload is not None:
-            with suppress(Exception):  # another exception is under way already
-                await upload.written()
             await in_thread(upload.discard)
         raise
 
@@ -109,7 +105,6 @@ class _Upload:
         self._batch: list[Chunk] = []  # large chunks are not joined, which would copy them
         self._unwritten = 0
         self._fd: int | None = None
-        self._writing: asyncio.Future[int] | None = None
         self._content_type = ""
         self._pixel_size: tuple[int, int] | None = None
 
@@ -125,15 +120,8 @@ class _Upload:
         if not self._content_type and self._unwritten >= signatures.HEAD_BYTES:
             self._check_format()
         if self._unwritten >= _BATCH_BYTES:
-            await self.written()
             batch, self._batch, self._unwritten = self._batch, [], 0
-            self._writing = start_in_thread(partial(self._write, batch))
-
-    async def written(self) -> None:
-        """Wait for the batch that a thread writes and hashes. Raises Problem and OSError."""
-        if self._writing is not None:
-            await ended(self._writing)
-            self._writing = None
+            await in_thread(partial(self._write, batch))
 
     def commit(self, claims: Claims, ref: str | None) -> Received:
         """Check the file, fsync it and move it to pending/, unless it is a repeat."""

@@ -9,22 +9,14 @@ from shared import console
 Result = TypeVar("Result")
 
 
-def start_in_thread(step: Callable[[], Result]) -> asyncio.Future[Result]:
-    return asyncio.get_running_loop().run_in_executor(None, step)
-
-
-async def ended(step: asyncio.Future[Result]) -> Result:
-    """Wait for the step's end, even when cancelled: what it works on must stay locked."""
-    try:
-        return await asyncio.shield(step)
-    except asyncio.CancelledError:
-        await asyncio.gather(step, return_exceptions=True)
-        raise
-
-
 async def in_thread(step: Callable[[], Result]) -> Result:
-    """Run a step in a thread, to its end even when cancelled."""
-    return await ended(start_in_thread(step))
+    """Run a step in a thread, to its end even when cancelled: what it works on stays locked."""
+    running = asyncio.get_running_loop().run_in_executor(None, step)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.gather(running, return_exceptions=True)
+        raise
 
 
 async def repeat(what: str, step: Callable[[], Awaitable[object]], pause_s: float) -> None:
