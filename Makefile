@@ -50,7 +50,7 @@ bench: .venv/run.stamp ## how fast it is, beside what it could be; ARGS=--quick 
 retry-failed: ## send all that failed on again, as in make retry-failed CODE=central_unreachable
 	@curl --noproxy '*' --fail-with-body -sS -X POST "$(URL:/=)/media/retry$(if $(CODE),?code=$(CODE))" && echo
 
-test: .venv/dev.stamp ## the whole suite except what needs Docker; ARGS="-m 'not slow'" in two minutes
+test: .venv/dev.stamp ## the whole suite except what needs Docker; ARGS="-m 'not slow'" in a few minutes
 	@$(PY) -m pytest testfiles -m "not compose" $(ARGS)
 
 test-compose: .venv/dev.stamp ## the tests of the containers

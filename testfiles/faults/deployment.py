@@ -15,7 +15,7 @@ class FaultMissed(Exception):
 
 
 class Deployment(Protocol):
-    """Everything but start and close may raise FaultMissed."""
+    """Each of its methods may raise FaultMissed."""
 
     url: str
     central_url: str
