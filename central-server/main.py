@@ -169,4 +169,4 @@ async def get_ready(request: Request) -> Ready:
 
 
 def _not_found(media_id: str) -> Problem:
-    return Problem(refusals.NOT_FOUND, f"No image of media {media_id} is stored.")
+    return Problem(refusals.NOT_FOUND, media_id=media_id)

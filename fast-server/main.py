@@ -96,7 +96,7 @@ async def post_media(request: Request) -> Response:
     refs = reference.of_query(request.scope["query_string"])
     received = await upload.receive(form, state.spool, state.settings, state.claims, key, refs)
     upload_response.log(received, time.monotonic() - started)
-    return await upload_response.answer(request, received)
+    return await upload_response.queue_and_answer(request, received)
 
 
 @app.post(
@@ -110,12 +110,11 @@ async def post_retry(request: Request, code: openapi.FailureCode = None) -> Retr
     state = request.app.state
     unknown = [name for name in request.query_params if name != "code"]
     if unknown:  # a misspelt code must not mean all
-        detail = f"{unknown[0][:100]} is no parameter of this request; code is."
-        raise Problem(refusals.UNKNOWN_PARAMETER, detail)
+        raise Problem(refusals.UNKNOWN_PARAMETER, parameter=unknown[0][:100])
     if code is not None and code not in FAILURE_CODES:
         raise Problem(refusals.UNKNOWN_CODE)
     retried, skipped = await retry.rerun_all(state.spool, state.queues, code)
-    console.event(console.NOTICE, detail="sent on again", retried=retried, skipped=skipped)
+    console.event(console.NOTICE, detail="rerun", media=retried, skipped=skipped)
     return Retried(retried=retried, skipped=skipped)
 
 
@@ -143,7 +142,7 @@ async def post_media_retry(request: Request) -> Response:
     """Retry one that failed. Its attempts are counted anew."""
     state, media_id = request.app.state, _media_id(request)
     await retry.rerun(state.spool, state.queues, media_id)
-    console.event(console.NOTICE, media_id=media_id, detail="sent on again")
+    console.event(console.NOTICE, media_id=media_id, detail="rerun")
     described = await asyncio.to_thread(status.describe, state.spool, media_id)
     return JSONResponse(described, 202)
 

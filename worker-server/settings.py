@@ -16,11 +16,12 @@ from options import Metadata, Options, OutputFormat, Padding, Position
 from runtime import container_limits
 from shared.central_address import CentralAddress
 from shared.contract import MIB
+from shared.environment import PositiveNumber
 from shared.jobs import RedisAddress
+from shared.upload_settings import UploadSettings
 
 _PARENT_MB = 128  # the worker itself, and what its libraries share
 _LEAST_MB = 256
-PositiveNumber = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 Days = Annotated[float, Field(gt=0, le=36_500)]
 
 
@@ -38,10 +39,9 @@ def _share(value: object) -> float:
 Share = Annotated[float, BeforeValidator(_share)]
 
 
-class Settings(RedisAddress, CentralAddress):
+class Settings(RedisAddress, CentralAddress, UploadSettings):
     """worker-server's settings; the README's table explains each."""
 
-    upload_dir: Path = Path("uploads")
     worker_name: str | None = None
     hostname: str | None = None
     google_logo: str | None = None
@@ -55,7 +55,6 @@ class Settings(RedisAddress, CentralAddress):
     output_quality: Annotated[int, Field(ge=1, le=100)] | None = Options.output_quality
     metadata: Metadata = Options.metadata
     simulated_latency: str = "0"
-    max_megapixels: PositiveNumber = Options.max_pixels // 1_000_000
     max_total_megapixels: PositiveNumber = Options.max_total_pixels // 1_000_000
     watermark_processes: PositiveInt | None = None
     watermark_timeout_seconds: PositiveNumber = 30
@@ -103,7 +102,7 @@ class Settings(RedisAddress, CentralAddress):
             output_format=self.output_format,
             output_quality=self.output_quality,
             metadata=self.metadata,
-            max_pixels=int(self.max_megapixels * 1e6),
+            max_pixels=self.max_pixels,
             max_total_pixels=int(self.max_total_megapixels * 1e6),
         )
 

@@ -58,7 +58,7 @@ class ActivityLog:
             with self._open():
                 pass
 
-    def end(self) -> int:
+    def next_offset(self) -> int:
         """The offset of the next line. Ends the last line if its newline is missing."""
         with self._open() as fd:
             size = os.fstat(fd).st_size
@@ -67,7 +67,7 @@ class ActivityLog:
             return size
 
     def write_at(self, line: bytes, offset: int) -> bool:
-        """Have line in the log at offset, durably and once.
+        """Make sure that the log has line at offset, durably and once.
 
         False where that is no longer possible: the log was rotated or truncated, or something else
         was written there. A write that fails half way leaves nothing.

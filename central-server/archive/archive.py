@@ -38,24 +38,21 @@ class Archive:
 
     def __init__(self, folder: Path, log: ActivityLog) -> None:
         self.incoming = folder / ".incoming"
-        self._folder = folder
-        self._receipts = Receipts(folder)
-        self._tombstones = Tombstones(folder)
-        self._storage = Storage(folder, log, self._receipts, self._tombstones)
+        self._storage = Storage(folder, log, Receipts(folder), Tombstones(folder))
         # One thread is the one writer. A lock would not do: a cancelled request would release it
         # while its thread still works.
         self._writer = ThreadPoolExecutor(1, "archive")
 
     def open(self) -> None:
         """Lock the folder and finish what an earlier process has begun. Raises OSError."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self._folder / ".lock")
+        self._storage.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(self._storage.folder / ".lock")
         shutil.rmtree(self.incoming, ignore_errors=True)
         durable.make_folder(self.incoming)
-        self._receipts.prepare()
-        self._tombstones.prepare()
-        self._receipts.claim_all(path.name for path in self._folder.iterdir())
-        durable.fsync_dir(self._folder)
+        self._storage.receipts.prepare()
+        self._storage.tombstones.prepare()
+        self._storage.receipts.claim_all(path.name for path in self._storage.folder.iterdir())
+        durable.fsync_dir(self._storage.folder)
         storing.roll_forward(self._storage)
         deleting.roll_forward(self._storage)
 
@@ -66,9 +63,9 @@ class Archive:
 
     def check(self) -> None:
         """Try what storing needs. Raises OSError."""
-        durable.probe(self._folder)
+        durable.probe(self._storage.folder)
         durable.make_folder(self.incoming)
-        folders = (self._folder, self.incoming, *self._receipts.folders, self._tombstones.folder)
+        folders = (self._storage.folder, self.incoming, *self._storage.record_folders)
         for folder in folders:
             # It is not made again: that would hide the loss of what was in it.
             if not durable.is_folder(folder):
@@ -92,25 +89,28 @@ class Archive:
         return is_media_id(media_id) and await self._in_writer(delete)
 
     async def drop_receipts(self, older_than_s: float) -> int:
-        """Forget the media stored before that, but keep their images. Raises OSError.
+        """Forget media stored more than older_than_s seconds ago; keep their images.
 
-        Returns how many these were.
+        Returns their number. Raises OSError.
         """
-        return await self._drop_old(self._receipts.older_than, self._receipts.forget, older_than_s)
+        return await self._drop_old(self._storage.receipts, older_than_s)
 
     async def drop_tombstones(self, older_than_s: float) -> int:
-        """Forget the media deleted before that. Returns how many these were. Raises OSError."""
-        return await self._drop_old(self._tombstones.older_than, self._forget_deleted, older_than_s)
+        """Forget media deleted more than older_than_s seconds ago.
+
+        Returns their number. Raises OSError.
+        """
+        return await self._drop_old(self._storage.tombstones, older_than_s)
 
     def find(self, media_id: str) -> tuple[Path, str] | None:
         """The stored image and its content type.
 
         None where this media is unknown, not yet stored or was deleted.
         """
-        if not is_media_id(media_id) or self._tombstones.has(media_id):
+        if not is_media_id(media_id) or self._storage.tombstones.has(media_id):
             return None
-        receipt = self._receipts.stored(media_id)
-        if receipt is None or not durable.is_file(path := self._folder / receipt["name"]):
+        receipt = self._storage.receipts.stored(media_id)
+        if receipt is None or not durable.is_file(path := self._storage.folder / receipt["name"]):
             return None
         return path, image_type(receipt.get("content_type", ""), path.name)
 
@@ -118,14 +118,14 @@ class Archive:
         """The receipt of a stored media. Raises Problem where it was deleted."""
         if not is_media_id(media_id):
             return None
-        if self._tombstones.has(media_id):
+        if self._storage.tombstones.has(media_id):
             raise refusals.deleted(media_id)
-        return self._receipts.stored(media_id)
+        return self._storage.receipts.stored(media_id)
 
     def _require_folders(self) -> None:
         """Raises OSError where a link leads out of the storage folder."""
         durable.make_folder(self.incoming)  # an operator may have removed it
-        for folder in (*self._receipts.folders, self._tombstones.folder):
+        for folder in self._storage.record_folders:
             durable.require_folder(folder)
 
     async def _in_writer(self, write: Callable[[], Result]) -> Result:
@@ -135,23 +135,18 @@ class Archive:
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, checked)
 
-    async def _drop_old(
-        self, old: Callable[[float], list[str]], drop: Callable[[list[str]], None], age_s: float
-    ) -> int:
-        media_ids = await asyncio.to_thread(old, clock.now_s() - age_s)
+    async def _drop_old(self, records: Receipts | Tombstones, age_s: float) -> int:
+        media_ids = await asyncio.to_thread(records.older_than, clock.now_s() - age_s)
         for start in range(0, len(media_ids), _BATCH):
             batch = media_ids[start : start + _BATCH]
-            await self._in_writer(partial(self._drop_batch, drop, batch))
+            await self._in_writer(partial(self._drop_batch, records, batch))
         return len(media_ids)
 
-    def _drop_batch(self, drop: Callable[[list[str]], None], media_ids: list[str]) -> None:
+    def _drop_batch(self, records: Receipts | Tombstones, media_ids: list[str]) -> None:
         for media_id in media_ids:
             deleting.resume(self._storage, media_id)  # while a record still leads to its image
-        drop(media_ids)
-
-    def _forget_deleted(self, media_ids: list[str]) -> None:
-        self._receipts.retire(self._tombstones.names(media_ids))
-        self._tombstones.drop(media_ids)
+        self._storage.receipts.retire_names(records.names(media_ids))
+        records.drop(media_ids)
 
 
 def _lock(path: Path) -> BinaryIO:

@@ -2,7 +2,7 @@
 
     make the tombstone, fsync: from here on its uploads are refused   (tombstones.py)
     remove the image, fsync
-    erase its intent or receipt, then answer
+    drop its intent or receipt, then answer
 
 The next start, or the same DELETE again, goes on from there. A line in the log stays, and so the
 name stays taken.
@@ -50,10 +50,10 @@ def roll_forward(storage: Storage) -> None:
 def _finish(storage: Storage, media_id: str) -> None:
     """The intent or receipt goes last: only it leads to the image.
 
-    If a power cut brings it back, the next start finds the tombstone and erases it again.
+    If a power cut brings it back, the next start finds the tombstone and drops it again.
     """
     _remove_image(storage, media_id)
-    storage.receipts.erase(media_id)
+    storage.receipts.drop_records(media_id)
 
 
 def _remove_image(storage: Storage, media_id: str) -> None:

@@ -53,7 +53,7 @@ class Expiry:
             await repeat("dropping receipts", drop, _PAUSE_S)
 
     async def _drop(self, keep_s: float) -> None:
-        """Raises OSError."""
+        """Drop what is older, unless the clocks disagree. Raises OSError."""
         if not clock.may_delete():
             return
         started = time.monotonic()

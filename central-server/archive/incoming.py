@@ -79,7 +79,7 @@ async def _read(form: FormStream, file: "_TemporaryFile") -> Upload:
         raise Problem(FILE_MISSING)
     filename = safe_filename(filename, _MAX_FILENAME_BYTES)
     if file.size == 0:
-        raise Problem(FILE_EMPTY, f"{filename} has no bytes.")
+        raise Problem(FILE_EMPTY, filename=filename)
     worker, media_id = _worker(texts), _media_id(texts)
     sha256 = await asyncio.to_thread(file.finish)
     content_type = image_type(declared, filename)
@@ -97,7 +97,7 @@ def _media_id(texts: dict[str, str]) -> str:
     """The media id that was sent, or a new one, as for a plain curl."""
     media_id = texts.get(MEDIA_ID_FIELD, str(ULID()))
     if not is_media_id(media_id):
-        raise Problem(BAD_MEDIA_ID, f"{media_id[:40]!r} is not a ULID.")
+        raise Problem(BAD_MEDIA_ID, sent=media_id[:40])
     return media_id
 
 
@@ -131,7 +131,9 @@ class _TemporaryFile:
         """Opens the file anew: a thread may go on writing after its request was cancelled."""
         self.path.parent.mkdir(exist_ok=True)  # an operator may have removed it
         fd = os.open(self.path, self._flags, 0o666)
-        self._flags = os.O_WRONLY | os.O_APPEND  # made again it would lack its beginning
+        # Without O_CREAT: a file that was removed meanwhile must not be made again without its
+        # beginning.
+        self._flags = os.O_WRONLY | os.O_APPEND
         try:
             durable.write_all(fd, self._batch)
             if fsync:

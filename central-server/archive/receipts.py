@@ -75,7 +75,7 @@ class Receipts:
         durable.write_json(self._intents / f"{media_id}.json", intent, fsync=True)
         durable.fsync_dir(self._intents)
 
-    def settle(self, media_id: str) -> None:
+    def make_receipt(self, media_id: str) -> None:
         """Make the intent a receipt.
 
         The move needs no fsync. If a power cut undoes it, the intent is rolled forward and finds
@@ -85,15 +85,15 @@ class Receipts:
         durable.put_aside(self._stored / name)
         os.replace(self._intents / name, self._stored / name)
 
-    def drop(self, media_id: str) -> None:
-        """Forget an intent."""
+    def drop_intent(self, media_id: str) -> None:
+        """Drop the intent, if there is one."""
         path = self._intents / f"{media_id}.json"
         durable.put_aside(path)
         path.unlink(missing_ok=True)
 
-    def erase(self, media_id: str) -> None:
-        """Forget intent and receipt of a media that has a tombstone."""
-        self.drop(media_id)
+    def drop_records(self, media_id: str) -> None:
+        """Drop intent and receipt of a media that has a tombstone."""
+        self.drop_intent(media_id)
         (self._stored / f"{media_id}.json").unlink(missing_ok=True)
 
     def media_ids(self) -> set[str]:
@@ -104,10 +104,13 @@ class Receipts:
         """The media stored before that time, in any order."""
         return older_than(self._stored, before)
 
-    def forget(self, media_ids: list[str]) -> None:
-        """Drop receipts durably, and retire their names."""
+    def names(self, media_ids: list[str]) -> list[str]:
+        """The names of these media's images."""
         receipts = (self.stored(media_id) for media_id in media_ids)
-        self.retire([receipt["name"] for receipt in receipts if receipt is not None])
+        return [receipt["name"] for receipt in receipts if receipt is not None]
+
+    def drop(self, media_ids: list[str]) -> None:
+        """Drop receipts durably."""
         for media_id in media_ids:
             (self._stored / f"{media_id}.json").unlink(missing_ok=True)
         durable.fsync_dir(self._stored)
@@ -138,7 +141,7 @@ class Receipts:
         """Make the markers durable, before an image goes that has kept its name so far."""
         durable.fsync_dir(self._names)
 
-    def retire(self, names: list[str]) -> None:
+    def retire_names(self, names: list[str]) -> None:
         """Give names to nobody: the log has them, and their media may come again as new ones.
 
         This is durable before the records are dropped that say which names to retire.

@@ -19,6 +19,10 @@ class Storage:
     receipts: Receipts
     tombstones: Tombstones
 
+    @property
+    def record_folders(self) -> tuple[Path, ...]:
+        return *self.receipts.folders, self.tombstones.folder
+
     def has_image_of(self, intent: Receipt) -> bool:
         """Whether intent's name leads to its image, and not to another file. May raise OSError."""
         path = self.folder / intent["name"]

@@ -68,12 +68,13 @@ def _complete_or_forget(storage: Storage, media_id: str) -> Receipt | None:
     intent = storage.receipts.intent(media_id)
     if intent is not None and storage.has_image_of(intent):
         return _complete_interrupted(storage, media_id, intent)
-    storage.receipts.drop(media_id)
+    storage.receipts.drop_intent(media_id)
     return None
 
 
 def _write_intent(storage: Storage, upload: Upload) -> Receipt:
-    log_offset = storage.log.end()  # first: it creates the log, whose name no image may then take
+    # First, because it creates the log, whose name no image may then take.
+    log_offset = storage.log.next_offset()
     name = _take_name(storage, upload)
     timestamp = activity_log.now()
     intent: Receipt = {
@@ -109,9 +110,9 @@ def _complete(storage: Storage, media_id: str, intent: Receipt) -> Receipt:
     durable.fsync_dir(storage.folder)
     line = intent["line"].encode()
     while not storage.log.write_at(line, intent["log_offset"]):
-        intent["log_offset"] = storage.log.end()
+        intent["log_offset"] = storage.log.next_offset()
         storage.receipts.intend(media_id, intent)
-    storage.receipts.settle(media_id)
+    storage.receipts.make_receipt(media_id)
     return intent
 
 
@@ -119,5 +120,5 @@ def _complete_interrupted(storage: Storage, media_id: str, intent: Receipt) -> R
     if not storage.log.is_rotated_away(intent["line"].encode(), intent["log_offset"]):
         return _complete(storage, media_id, intent)
     durable.fsync_dir(storage.folder)
-    storage.receipts.settle(media_id)
+    storage.receipts.make_receipt(media_id)
     return intent

@@ -1,8 +1,8 @@
 """The time by Redis' clock, which decides when a job is due and what is old.
 
 A machine's own clock may be wrong by years, and may be set at any moment. So Redis' time is
-measured with every request to it, and time.monotonic() counts from there. central-server, which
-has no Redis, takes the time from the workers' requests.
+measured with every upload and every look of a reconciler, and time.monotonic() counts from there.
+central-server, which has no Redis, takes the time from the workers' requests.
 """
 
 import time

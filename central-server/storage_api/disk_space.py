@@ -17,5 +17,4 @@ def require_free_space(settings: Settings) -> None:
     )
     for folder, place in places:
         if shutil.disk_usage(folder).free < settings.min_free_mb * MIB:
-            detail = f"Less than {settings.min_free_mb} MB (MIN_FREE_MB) are free in {place}."
-            raise Problem(DISK_FULL, detail)
+            raise Problem(DISK_FULL, least_mb=settings.min_free_mb, place=place)

@@ -5,24 +5,18 @@ from shared.web.problems import Problem, ProblemType
 from shared.web.refusals import DISK_FULL, FORM_REFUSALS, STORAGE_UNAVAILABLE
 
 NOT_FOUND = ProblemType(
-    "media_not_found",
-    404,
-    "No such media",
-    "No image of media 01KA0000000000000000000000 is stored.",
+    "media_not_found", 404, "No such media", "No image of media {media_id} is stored."
 )
 MEDIA_DELETED = ProblemType(
-    "media_deleted",
-    410,
-    "The media was deleted",
-    "Media 01KA0000000000000000000000 was deleted.",
+    "media_deleted", 410, "The media was deleted", "Media {media_id} was deleted."
 )
 RANGE_NOT_SATISFIABLE = ProblemType(
-    "range_not_satisfiable", 416, "The image has no such range", "The image has 81234 bytes."
+    "range_not_satisfiable", 416, "The image has no such range", "The image has {size} bytes."
 )
 WORKER_MISSING = ProblemType(
     "worker_missing", 422, "No worker is named", "Say who sends it in the field worker_name."
 )
-BAD_MEDIA_ID = ProblemType("bad_media_id", 422, "Not a media id", "'photo-1' is not a ULID.")
+BAD_MEDIA_ID = ProblemType("bad_media_id", 422, "Not a media id", "{sent!r} is not a ULID.")
 INVALID_REQUEST = ProblemType(
     "invalid_request",
     422,
@@ -44,4 +38,4 @@ READY_REFUSALS = (*SAFE_METHOD_REFUSALS, STORAGE_UNAVAILABLE)
 
 
 def deleted(media_id: str) -> Problem:
-    return Problem(MEDIA_DELETED, f"Media {media_id} was deleted.")
+    return Problem(MEDIA_DELETED, media_id=media_id)

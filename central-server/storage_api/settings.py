@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field
 
 from shared.contract import MIB
+from shared.environment import PositiveNumber
 from shared.web.host_and_origin import HttpSettings
 
 
@@ -13,8 +14,7 @@ class Settings(HttpSettings):
 
     storage_dir: Path = Path("central_storage")
     activity_log: Path = Path("worker_activity.log")
-    max_store_mb: float = Field(default=200, gt=0, allow_inf_nan=False)
-    min_free_mb: NonNegativeInt = 512
+    max_store_mb: PositiveNumber = 200
     keep_receipts_days: float | None = Field(default=None, gt=0, le=36500)
 
     @property

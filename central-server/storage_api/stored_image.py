@@ -77,5 +77,5 @@ def _with_ranges(scope: Scope, ranges: list[str]) -> Scope:
 
 
 def _refusal(request: Request, size: int) -> Response:
-    problem = Problem(RANGE_NOT_SATISFIABLE, f"The image has {size} bytes.")
+    problem = Problem(RANGE_NOT_SATISFIABLE, size=size)
     return problems.answer_to(request, problem, {"Content-Range": f"bytes */{size}"})

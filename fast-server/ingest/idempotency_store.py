@@ -57,8 +57,8 @@ class Claims:
     def claiming(self, record: MediaRecord) -> Iterator[str | None]:
         """Encloses the commit of an upload with a key. Gives the media that it repeats, or None.
 
-        After None, the upload has the key once the block has ended without an exception. Raises
-        Problem where another upload has it.
+        If it gives None, the upload owns the key once the block ends without an exception. Raises
+        Problem where another upload owns it.
         """
         durable.make_folder(self._folder)
         with self._locked(record["idempotency_key"], os.O_CREAT) as fd:
@@ -71,9 +71,8 @@ class Claims:
             elif {**claim, "media_id": own["media_id"]} == own:
                 yield claim["media_id"]
             else:
-                detail = f"This key came with {claim['filename']}, now media {claim['media_id']}. "
-                detail += "Another image, file name or ref needs a key of its own."
-                raise Problem(IDEMPOTENCY_KEY_REUSED, detail)
+                filename, media_id = claim["filename"], claim["media_id"]
+                raise Problem(IDEMPOTENCY_KEY_REUSED, filename=filename, media_id=media_id)
 
     def free(self, key: str, media_id: str) -> None:
         """Free the key of a media that is being removed."""

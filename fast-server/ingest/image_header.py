@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import imagesize
 
-from shared import signatures
+from upload_api import signatures
 
 _MAX_READS = 20_000
 _MAX_BYTES = 256 * 1024  # some structures are read whole, however large they claim to be

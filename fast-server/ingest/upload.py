@@ -1,11 +1,19 @@
-"""Receiving an upload: streamed to the uploads volume, hashed, checked, committed."""
+"""Receiving an upload. A crash may come after any of these steps:
+
+    receive the file to incoming/<media_id>/ and check it
+    write media.json beside it, fsync both
+    write the claim of its Idempotency-Key, fsync               (idempotency_store.py)
+    fsync the folder, move it to pending/, fsync pending/, then answer
+
+An upload counts from the move on. The reconciler sweeps what is left in incoming/.
+"""
 
 import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Iterable
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -15,7 +23,7 @@ from ulid import ULID
 
 from ingest import image_header, reference
 from ingest.idempotency_store import Claims
-from shared import clock, durable, signatures
+from shared import clock, durable
 from shared.background import in_thread
 from shared.contract import (
     FILE_FIELD,
@@ -30,7 +38,7 @@ from shared.spool import Spool
 from shared.web.multipart import Chunk, FormStream
 from shared.web.problems import Problem
 from shared.web.refusals import FILE_EMPTY, FILE_MISSING, SECOND_FILE, text_as_file, too_large
-from upload_api import unsupported
+from upload_api import signatures, unsupported
 from upload_api.refusals import TOO_MANY_PIXELS, UNREADABLE_HEADER, UNSUPPORTED_FORMAT
 from upload_api.settings import Settings
 
@@ -128,15 +136,15 @@ class _Upload:
         if self._size == 0 and self._looks_like_text:
             raise text_as_file()
         if self._size == 0:
-            raise Problem(FILE_EMPTY, f"{self._filename} has no bytes.")
+            raise Problem(FILE_EMPTY, filename=self._filename)
         if not self._content_type:
             self._check_format()
         fd = self._write(self._batch)
         if self._pixel_size is None:
             with self._path.open("rb") as whole:
-                self._check_size(whole, last_look=True)
+                self._check_pixels(whole, last_look=True)
         record = self._record(ref)
-        # Created before the image's fsync, which then writes both names to the disk at once.
+        # Created before the image's fsync: one journal commit then writes both names.
         record_fd = os.open(self._folder / MEDIA_RECORD, os.O_WRONLY | os.O_CREAT, 0o666)
         try:
             durable.write_all(record_fd, [durable.as_json(record)])
@@ -145,7 +153,10 @@ class _Upload:
         finally:
             os.close(record_fd)
         self._close()
-        with claims.claiming(record) if self._key else nullcontext() as first:
+        claiming: AbstractContextManager[str | None] = nullcontext()
+        if self._key:
+            claiming = claims.claiming(record)
+        with claiming as first:
             if first is not None:
                 self.discard()
                 return Received({**record, "media_id": first}, is_repeat=True)
@@ -159,7 +170,7 @@ class _Upload:
 
     def _write(self, batch: list[Chunk]) -> int:
         if self._fd is None:
-            self._check_size(BytesIO(b"".join(batch)), last_look=False)
+            self._check_pixels(BytesIO(b"".join(batch)), last_look=False)
             self._make_folder()
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             # Held until it is closed: it keeps the reconciler's sweep of incoming/ away.
@@ -188,23 +199,21 @@ class _Upload:
         if content_type is None and self._looks_like_text:
             raise text_as_file()
         if content_type is None:
-            raise Problem(UNSUPPORTED_FORMAT, unsupported.refusal(head, self._filename))
+            raise Problem(UNSUPPORTED_FORMAT, unsupported.why_unsupported(head, self._filename))
         self._content_type = content_type
 
-    def _check_size(self, file: BinaryIO, *, last_look: bool) -> None:
+    def _check_pixels(self, file: BinaryIO, *, last_look: bool) -> None:
         """Check the pixel size. At an early look the header may still be incomplete."""
         try:
             self._pixel_size = image_header.read_size(file)
         except image_header.UnreadableHeader as error:
             if last_look:
-                detail = f"The header of {self._filename} cannot be read: {error}."
-                raise Problem(UNREADABLE_HEADER, detail) from error
+                raise Problem(UNREADABLE_HEADER, filename=self._filename, fault=error) from error
         if self._pixel_size is not None:
             width, height = self._pixel_size
             if width * height > self._settings.max_pixels:
-                limit = f"{self._settings.max_megapixels:g} megapixels"
-                detail = f"{width} x {height} pixels are more than {limit} (MAX_MEGAPIXELS)."
-                raise Problem(TOO_MANY_PIXELS, detail)
+                most = self._settings.max_megapixels
+                raise Problem(TOO_MANY_PIXELS, width=width, height=height, most_megapixels=most)
 
     def _record(self, ref: str | None) -> MediaRecord:
         width, height = self._pixel_size or (None, None)

@@ -10,8 +10,8 @@ from ingest.idempotency_key import REPLAYED_HEADER
 from ingest.upload import Received
 from shared import console
 from shared.contract import PENDING, Stage, Status
-from shared.jobs import Job
-from shared.records import next_stage, read_progress
+from shared.jobs import Job, next_job
+from shared.records import read_progress
 from shared.spool import MediaGone, Spool
 from upload_api.answers import Accepted, UploadStatus
 
@@ -31,8 +31,8 @@ def log(received: Received, seconds: float) -> None:
     )
 
 
-async def answer(request: Request, received: Received) -> Response:
-    """Queue the media, and a repeat's again if it still waits. Say where it is."""
+async def queue_and_answer(request: Request, received: Received) -> Response:
+    """Queue the media, and a repeat's again if it still waits. The answer says where it is."""
     state, media_id = request.app.state, received.record["media_id"]
     spool: Spool = state.spool
     status: UploadStatus = Status.QUEUED
@@ -73,5 +73,5 @@ def _whereabouts(spool: Spool, media_id: str) -> tuple[UploadStatus, Path | None
             progress = read_progress(folder)
     except MediaGone:
         return _NOT_KEPT, None, None
-    job = (media_id, next_stage(progress), progress["run"])
-    return Status(progress["status"]), folder, job if folder.parent.name == PENDING else None
+    job = next_job(media_id, progress) if folder.parent.name == PENDING else None
+    return Status(progress["status"]), folder, job

@@ -18,9 +18,9 @@ _CENTRAL_ANSWER_S = 10.0
 
 
 async def delete(media_id: str, spool: Spool, claims: Claims, central: CentralClient) -> None:
-    """Raises MediaGone where neither has it, MediaBusy, OSError and Problem.
+    """Remove the media at central, then here. It is locked meanwhile, so that nobody reruns it.
 
-    The media is locked meanwhile, so that nobody retries it.
+    Raises MediaGone where neither has it, MediaBusy, OSError and Problem.
     """
     with ExitStack() as held:
         try:
@@ -36,7 +36,10 @@ async def delete(media_id: str, spool: Spool, claims: Claims, central: CentralCl
 
 
 async def _delete_at_central(media_id: str, central: CentralClient) -> bool:
-    """Whether central had it. Raises Problem where central gives no clear answer."""
+    """Remove it there. Returns whether central had it.
+
+    Raises Problem where central gives no clear answer.
+    """
     path = f"media/{media_id}"
     try:
         answer = await central.ask("DELETE", path, _CENTRAL_ANSWER_S)
@@ -49,15 +52,12 @@ async def _delete_at_central(media_id: str, central: CentralClient) -> bool:
 
 
 def _unreachable(url: str, reason: str) -> Problem:
-    detail = f"Central ({url}) {reason}. Nothing was removed."
-    return Problem(CENTRAL_UNREACHABLE, detail)
+    return Problem(CENTRAL_UNREACHABLE, url=url, reason=reason)
 
 
 def _require_finished(media: HeldMedia) -> None:
     if media.state not in (FAILED, DONE):
-        detail = f"Media {media.path.name} is {media.progress['status']}. It can be removed once "
-        detail += "it is stored or has failed."
-        raise Problem(NOT_FINISHED, detail)
+        raise Problem(NOT_FINISHED, media_id=media.path.name, status=media.progress["status"])
 
 
 def _delete_here(media: HeldMedia, spool: Spool, claims: Claims) -> None:
@@ -69,8 +69,8 @@ def _delete_here(media: HeldMedia, spool: Spool, claims: Claims) -> None:
         claims.free(key, media.path.name)
     elif media.is_damaged:
         claims.free_key_of(media.path.name)
-    state = media.path.parent
+    old_folder = media.path.parent
     media.move(INCOMING)
     durable.fsync_dir(spool.root / INCOMING)
-    durable.fsync_dir(state)
+    durable.fsync_dir(old_folder)
     shutil.rmtree(media.path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Failed media retried: one, or all."""
+"""New runs of failed media: of one, or of all."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from contextlib import suppress
 from itertools import islice
 
 from shared.contract import FAILED, is_media_id
-from shared.jobs import Job
-from shared.records import next_stage, read_progress
+from shared.jobs import Job, next_job
+from shared.records import read_progress
 from shared.spool import HeldMedia, MediaBusy, MediaGone, Spool
 from shared.web.problems import Problem
 from upload_api.queues import Queues
@@ -17,15 +17,18 @@ _BATCH = 200
 
 
 async def rerun(spool: Spool, queues: Queues, media_id: str) -> None:
-    """Raises Problem where the media has not failed, MediaGone, MediaBusy, OSError."""
+    """Move a failed media back to pending/ and queue it.
+
+    Raises Problem where it has not failed, MediaGone, MediaBusy, OSError.
+    """
     job = await asyncio.to_thread(_rerun, spool, media_id)
     await queues.enqueue([job])
 
 
 async def rerun_all(spool: Spool, queues: Queues, code: str | None) -> tuple[int, int]:
-    """Of those that failed with this code, how many are retried, and how many could not be.
+    """Rerun all that failed, or all with this code. Returns how many were rerun, and were not.
 
-    Raises OSError; those before it are retried.
+    Raises OSError; those before it are rerun.
     """
     matching = _matching(spool, code)
     retried = skipped = 0
@@ -54,7 +57,7 @@ def _failed_with(spool: Spool, media_id: str) -> str | None:
 
 
 def _rerun_each(spool: Spool, media_ids: list[str]) -> list[Job]:
-    """The jobs of those that can be retried: not locked, not gone, and readable."""
+    """The jobs of those that can be rerun: not locked, not gone, and readable."""
     rerun = []
     for media_id in media_ids:
         with suppress(MediaBusy, MediaGone, Problem, OSError):
@@ -66,11 +69,10 @@ def _rerun(spool: Spool, media_id: str) -> Job:
     with spool.hold(media_id) as media:
         _require_failed(media)
         media.rerun()
-        return media_id, next_stage(media.progress), media.progress["run"]
+        return next_job(media_id, media.progress)
 
 
 def _require_failed(media: HeldMedia) -> None:
     if media.state != FAILED:
-        detail = f"Media {media.path.name} is {media.progress['status']} and lies in "
-        detail += f"{media.state}/. Only one that has failed can be retried."
-        raise Problem(NOT_FAILED, detail)
+        status = media.progress["status"]
+        raise Problem(NOT_FAILED, media_id=media.path.name, status=status, state=media.state)

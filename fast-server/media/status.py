@@ -13,7 +13,7 @@ _VERB = {Stage.WATERMARK: "watermark it", Stage.UPLOAD: "send it to central"}
 def describe(spool: Spool, media_id: str) -> dict[str, Any]:
     """Both records of a media as one, and what comes next. Raises MediaGone, OSError."""
     known = spool.describe(media_id)
-    known.pop("idempotency_key", None)  # a hash for the gateway's own use
+    known.pop("idempotency_key", None)  # a hash for fast-server's own use
     if known["format_version"] == 0:  # its media.json was lost
         known.update(content_type=None, size=None, sha256=None, received_at=None)
     progress: ProgressRecord = {key: known[key] for key in ProgressRecord.__annotations__}  # type: ignore[assignment]

@@ -16,7 +16,7 @@ _MOST_BYTES = 64 * 1024  # central-server's answers have a few hundred
 
 
 class NoAnswer(Exception):
-    """Central gave none; the text goes on where "Central" ends."""
+    """Central gave no answer. The text continues a sentence that begins with Central."""
 
 
 class TooLong(httpx.RequestError):
@@ -56,8 +56,8 @@ class CentralClient:
 
     def __init__(self, upload_url: str) -> None:
         self.upload_url = upload_url
-        # httpx's timeout is for each phase; whoever asks has a limit for the whole.
-        # uvicorn closes idle connections after 5 s, as httpx does: no request may meet that.
+        # The caller limits the whole request. uvicorn closes a connection that is idle for 5 s;
+        # httpx gives it up after 2 s, so none is used while it closes.
         self.http = httpx.AsyncClient(
             verify=tls.client_context(),
             timeout=None,  # noqa: S113
@@ -69,14 +69,14 @@ class CentralClient:
         return urljoin(self.upload_url, path)
 
     async def ask(self, method: str, path: str, timeout_s: float) -> CentralAnswer:
-        """Raises NoAnswer."""
+        """Send a request without a body. Raises NoAnswer."""
         request = self.http.build_request(method, self.address(path))
-        with no_answer_translated(timeout_s):
+        with raising_no_answer(timeout_s):
             async with asyncio.timeout(timeout_s):
                 return await self.send(request)
 
     async def send(self, request: httpx.Request) -> CentralAnswer:
-        """Raises httpx.RequestError."""
+        """Send the request and read all of the answer. Raises httpx.RequestError."""
         request.headers["Accept-Encoding"] = "identity"  # few bytes do not become many
         response = await self.http.send(request, stream=True)
         try:
@@ -94,8 +94,8 @@ class CentralClient:
 
 
 @contextmanager
-def no_answer_translated(timeout_s: float) -> Iterator[None]:
-    """Raises NoAnswer for a timeout and for a connection that fails."""
+def raising_no_answer(timeout_s: float) -> Iterator[None]:
+    """Turn a timeout, and a connection that fails, into NoAnswer."""
     try:
         yield
     except TimeoutError as error:

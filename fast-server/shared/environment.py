@@ -3,15 +3,16 @@
 import os
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 
 from shared import secrets
 
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+PositiveNumber = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 
 
 def load(settings: type[AnySettings]) -> AnySettings:

@@ -25,8 +25,8 @@ from shared.contract import (
     MEDIA_RECORD,
     PROGRESS_RECORD,
     RECORD_LOST,
-    TAKEN_UP_AGAIN,
-    TAKEN_UP_FOR,
+    RERUN_FOR,
+    RERUN_WHEN,
     WATERMARKED_PREFIX,
     ErrorRecord,
     FileRecord,
@@ -117,16 +117,16 @@ def next_stage(progress: ProgressRecord) -> Stage:
     return Stage.UPLOAD if progress["watermarked"] else Stage.WATERMARK
 
 
-def taken_up_until(path: Path) -> datetime:
-    """Until when a failed media is queued again by itself (TAKEN_UP_AGAIN)."""
-    return received_at(path) + TAKEN_UP_FOR
+def rerun_until(path: Path) -> datetime:
+    """Until when a failed media is queued again by itself (RERUN_WHEN)."""
+    return received_at(path) + RERUN_FOR
 
 
 def after_failure(path: Path, error: ErrorRecord | None) -> str:
     """What comes next for the media in path, which failed with this error, in a sentence."""
-    retry, until = f"POST /media/{path.name}/retry", taken_up_until(path)
-    if error and error["code"] in TAKEN_UP_AGAIN and clock.now() < until:
-        once = f"once {TAKEN_UP_AGAIN[error['code']]}, until {timestamp(until)}"
+    retry, until = f"POST /media/{path.name}/retry", rerun_until(path)
+    if error and error["code"] in RERUN_WHEN and clock.now() < until:
+        once = f"once {RERUN_WHEN[error['code']]}, until {timestamp(until)}"
         return f"It is queued again by itself {once}; {retry} does it now."
     return f"Nothing by itself: {retry} tries again, DELETE /media/{path.name} removes it."
 

@@ -1,4 +1,4 @@
-"""All of the HTTP API but its routes: settings, refusals, queues, documentation.
+"""All of the HTTP API but its routes: settings, refusals, queues, formats, documentation.
 
 Imports shared.
 """

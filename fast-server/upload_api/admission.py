@@ -13,8 +13,7 @@ from upload_api.settings import Settings
 async def admit(queues: Queues, settings: Settings) -> None:
     """Raises Problem and OSError where no upload can be taken now."""
     if await queues.depth() >= settings.max_queue_depth:
-        detail = f"{settings.max_queue_depth} jobs are waiting, the most MAX_QUEUE_DEPTH allows."
-        raise Problem(QUEUE_FULL, detail)
+        raise Problem(QUEUE_FULL, jobs=settings.max_queue_depth)
     if shutil.disk_usage(settings.upload_dir).free < settings.min_free_mb * MIB:
-        detail = f"Less than {settings.min_free_mb} MB are free (MIN_FREE_MB). Nothing was taken."
-        raise Problem(DISK_FULL, detail)
+        place = f"UPLOAD_DIR={settings.upload_dir}"
+        raise Problem(DISK_FULL, least_mb=settings.min_free_mb, place=place)

@@ -123,7 +123,7 @@ class Media(BaseModel):
 
 
 class Retried(BaseModel):
-    """How many were retried, and how many were skipped because another process works on them."""
+    """How many were rerun, and how many were not: busy, gone, unreadable or no longer failed."""
 
     retried: Annotated[int, Field(ge=0, examples=[120])]
     skipped: Annotated[int, Field(ge=0, examples=[0])]

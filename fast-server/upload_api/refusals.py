@@ -20,53 +20,49 @@ from shared.web.host_and_origin import SAFE_METHOD_REFUSALS, UNSAFE_METHOD_REFUS
 from shared.web.problems import RETRY_AFTER_S, Problem, ProblemType
 from upload_api import unsupported
 
-NOT_FOUND = ProblemType(
-    "media_not_found", 404, "No such media", "There is no media 01KA0000000000000000000000."
-)
+NOT_FOUND = ProblemType("media_not_found", 404, "No such media", "There is no media {media_id}.")
 NOT_FAILED = ProblemType(
     "not_failed",
     409,
     "The media has not failed",
-    "Media 01KAP3V8Z4J5N6Q7R8S9T0VWXY is queued and lies in pending/. "
-    "Only one that has failed can be retried.",
+    "Media {media_id} is {status} and lies in {state}/. Only one that has failed can be retried.",
 )
 NOT_FINISHED = ProblemType(
     "not_finished",
     409,
     "The media is still being processed",
-    "Media 01KAP3V8Z4J5N6Q7R8S9T0VWXY is uploading. "
-    "It can be removed once it is stored or has failed.",
+    "Media {media_id} is {status}. It can be removed once it is stored or has failed.",
 )
 MEDIA_BUSY = ProblemType(
     "media_busy",
     409,
     "The media is busy",
-    "Another process works on media 01KAP3V8Z4J5N6Q7R8S9T0VWXY. Try again in a few seconds.",
+    "Another process works on media {media_id}. Try again in a few seconds.",
     RETRY_AFTER_S,
 )
 UNSUPPORTED_FORMAT = ProblemType(
     "unsupported_format",
     415,
     "Not an image format this service takes",
-    unsupported.refusal(b"8BPS", "poster.jpg"),
+    unsupported.why_unsupported(b"8BPS", "poster.jpg"),
 )
 UNREADABLE_HEADER = ProblemType(
     "unreadable_header",
     422,
     "The image's header is damaged",
-    "The header of photo.png cannot be read: it ends early or contradicts itself.",
+    "The header of {filename} cannot be read: {fault}.",
 )
 TOO_MANY_PIXELS = ProblemType(
     "too_many_pixels",
     422,
     "The image has too many pixels",
-    "20000 x 20000 pixels are more than 100 megapixels.",
+    "{width} x {height} pixels are more than {most_megapixels:g} megapixels (MAX_MEGAPIXELS).",
 )
 UNKNOWN_PARAMETER = ProblemType(
     "unknown_parameter",
     422,
     "There is no such parameter",
-    "cod is no parameter of this request; code is.",
+    "{parameter} is no parameter of this request; code is.",
 )
 UNKNOWN_CODE = ProblemType(
     "unknown_code", 422, "No failure has this code", f"code is one of {', '.join(FAILURE_CODES)}."
@@ -84,7 +80,7 @@ IDEMPOTENCY_KEY_REUSED = ProblemType(
     "idempotency_key_reused",
     422,
     "The Idempotency-Key was used for another upload",
-    "This key came with photo.jpg, now media 01KAP3V8Z4J5N6Q7R8S9T0VWXY. "
+    "This key came with {filename}, now media {media_id}. "
     "Another image, file name or ref needs a key of its own.",
 )
 REDIS_UNAVAILABLE = ProblemType(
@@ -98,15 +94,14 @@ QUEUE_FULL = ProblemType(
     "queue_full",
     503,
     "Too much work is waiting",
-    "100000 jobs are waiting, the most MAX_QUEUE_DEPTH allows. Try again later.",
+    "{jobs} jobs are waiting, the most MAX_QUEUE_DEPTH allows. Try again later.",
     RETRY_AFTER_S,
 )
 CENTRAL_UNREACHABLE = ProblemType(
     "central_unreachable",
     503,
     "central-server cannot remove it",
-    "Central (http://central-server:8003/media/01KAP3V8Z4J5N6Q7R8S9T0VWXY) gave no answer "
-    "within 10 s. Nothing was removed.",
+    "Central ({url}) {reason}. Nothing was removed here; send the DELETE again.",
     RETRY_AFTER_S,
 )
 _DISK = (refusals.STORAGE_UNAVAILABLE, refusals.DISK_FULL)
@@ -162,7 +157,7 @@ def redis_unavailable(error: Exception) -> Problem:
 
 
 def not_found(media_id: str) -> Problem:
-    return Problem(NOT_FOUND, f"There is no media {media_id}.")
+    return Problem(NOT_FOUND, media_id=media_id)
 
 
 def install(app: FastAPI) -> None:
@@ -174,5 +169,4 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(MediaBusy)
     async def _busy(request: Request, error: MediaBusy) -> JSONResponse:
-        detail = f"Another process works on media {error}. Try again in a few seconds."
-        return problems.answer_to(request, Problem(MEDIA_BUSY, detail))
+        return problems.answer_to(request, Problem(MEDIA_BUSY, media_id=error))

@@ -1,6 +1,6 @@
 """Names a file of an unsupported format by its first bytes, and says what to do with it."""
 
-from shared import signatures
+from upload_api import signatures
 
 FORMATS = ("JPEG", "PNG", "GIF", "WebP", "TIFF", "BMP", "JPEG 2000", "AVIF", "HEIC")
 _SIGNATURES = (
@@ -26,7 +26,7 @@ _SEQUENCES = {b"hevc", b"hevx", b"hevm", b"hevs", b"msf1"}
 _SVG = b"<svg"
 
 
-def refusal(head: bytes, filename: str) -> str:
+def why_unsupported(head: bytes, filename: str) -> str:
     """A sentence or two for the client. head: the first bytes, whose format sniff does not know."""
     taken = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]}"
     if what := _name(head):

@@ -112,7 +112,7 @@ async def of_central(folder: Path, content: bytes, repeats: int) -> AsyncIterato
             "worker": "bench",
             "timestamp": now,
             "line": line,
-            "log_offset": log.end(),
+            "log_offset": log.next_offset(),
         }
         receipts.claim(name, media_id)
         receipts.intend(media_id, receipt)
@@ -122,7 +122,7 @@ async def of_central(folder: Path, content: bytes, repeats: int) -> AsyncIterato
         yield "fsync: its name"
         log.write_at(line.encode(), receipt["log_offset"])
         yield "fsync: the log's line"
-        receipts.settle(media_id)
+        receipts.make_receipt(media_id)
         yield "receipt settled"
         incoming.unlink()
         (folder / name).unlink()

@@ -12,7 +12,7 @@ from errors import CentralRefused, Unavailable
 from pipeline.attempts import LONGEST_RETRY_AFTER_S
 from runtime.deadlines import within
 from shared import clock, durable
-from shared.central_client import CentralAnswer, CentralClient, NoAnswer, no_answer_translated
+from shared.central_client import CentralAnswer, CentralClient, NoAnswer, raising_no_answer
 from shared.contract import (
     CENTRAL_FULL,
     CENTRAL_UNREACHABLE,
@@ -47,7 +47,7 @@ class DeliveryClient(CentralClient):
         Raises Unavailable or CentralRefused, and OSError where the file cannot be read.
         """
         try:
-            with no_answer_translated(self._timeout_s):
+            with raising_no_answer(self._timeout_s):
                 answer = await within(self._timeout_s, self._post(path, media_id, content_type))
         except NoAnswer as error:
             raise self._unavailable(str(error)) from error

@@ -32,19 +32,19 @@ from shared.contract import (
     CENTRAL_UNREACHABLE,
     FAILED,
     LOGO_UNAVAILABLE,
+    PASSED_KEY,
     PENDING,
-    TAKEN_UP_AGAIN,
+    RERUN_WHEN,
     UPLOAD_QUEUE,
     WATERMARK_QUEUE,
     is_media_id,
     media_id_of,
     timestamp,
 )
-from shared.jobs import Job
-from shared.records import next_stage, read_progress, taken_up_until
+from shared.jobs import Job, next_job
+from shared.records import read_progress, rerun_until
 from shared.spool import MediaBusy, MediaGone, Spool
 
-PASSED_KEY = "media-processor:reconciled-at"
 _LOOK_S = 2.0
 Result = TypeVar("Result")
 _BATCH = 200  # media handled at once, so that the worker's own jobs go on in between
@@ -172,8 +172,7 @@ class Reconciler:
         return sorted(missing), [job for job, media_id in media_ids.items() if media_id is None]
 
     def _next_job(self, media_id: str) -> Job:
-        progress = read_progress(self._spool.folder(PENDING, media_id))
-        return media_id, next_stage(progress), progress["run"]
+        return next_job(media_id, read_progress(self._spool.folder(PENDING, media_id)))
 
     async def _rerun_what_waits(self) -> None:
         """Queue again what failed because central or the logo was not there, if it is now."""
@@ -182,8 +181,8 @@ class Reconciler:
         failed = [media_id for media_id, code in waiting.items() if code in there]
         await self._queue_each(failed, self._rerun)
         if failed:
-            once = " and ".join(sorted({TAKEN_UP_AGAIN[code] for code in there}))
-            detail = f"{once}: taken up what had failed for want of that"
+            once = " and ".join(sorted({RERUN_WHEN[code] for code in there}))
+            detail = f"{once}: reran what had failed for want of that"
             console.event(console.NOTICE, detail=detail, media=len(failed))
 
     def _waiting(self) -> list[tuple[str, str]]:
@@ -192,17 +191,17 @@ class Reconciler:
 
     def _if_waiting(self, media_id: str) -> tuple[str, str] | None:
         path = self._spool.folder(FAILED, media_id)
-        if clock.now() >= taken_up_until(path):
+        if clock.now() >= rerun_until(path):
             return None
         error = read_progress(path)["error"]
-        return (media_id, error["code"]) if error and error["code"] in TAKEN_UP_AGAIN else None
+        return (media_id, error["code"]) if error and error["code"] in RERUN_WHEN else None
 
     def _rerun(self, media_id: str) -> Job | None:
         # Busy or gone: somebody retries or deletes it right now.
         with suppress(MediaBusy, MediaGone), self._spool.hold(media_id) as media:
             if media.state == FAILED:
                 media.rerun()
-                return media_id, next_stage(media.progress), media.progress["run"]
+                return next_job(media_id, media.progress)
         return None
 
     async def _queue_each(self, media_ids: list[str], job: Callable[[str], Job | None]) -> None:

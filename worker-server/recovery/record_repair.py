@@ -23,8 +23,8 @@ from pipeline.delivery import DeliveryClient
 from shared import clock, console, durable
 from shared.background import in_thread
 from shared.contract import FAILED, PROGRESS_RECORD, is_media_id
-from shared.jobs import Job
-from shared.records import is_in_order, next_stage
+from shared.jobs import Job, next_job
+from shared.records import is_in_order
 from shared.spool import MediaBusy, MediaGone, Spool
 
 _SLICE = 500  # records looked at in a row; then the worker's jobs get as much time
@@ -138,12 +138,12 @@ class RecordRepair:
                 return []
             if rerun:
                 media.rerun()
-                outcome = "sent on again: central stores nothing twice"
+                outcome = "run again: central stores nothing twice"
             else:  # read_progress has what its folder proves
                 media.progress["stored"] = receipt
                 await asyncio.to_thread(media.save_durably)
                 outcome = f"{media.progress['status']}: it lies in {self._state}/"
-            job = media_id, next_stage(media.progress), media.progress["run"]
+            job = next_job(media_id, media.progress)
         console.event(console.NOTICE, media_id=media_id, lost_record=outcome)
         return [job] if rerun else []
 

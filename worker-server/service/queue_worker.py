@@ -17,7 +17,14 @@ from arq.jobs import deserialize_job_raw
 from arq.worker import JobExecutionFailed, Retry, Worker, logger
 
 from shared import jobs
-from shared.contract import JOB_TTL_MS, WATERMARK_QUEUE, Stage, deserialize_job, serialize_job
+from shared.contract import (
+    JOB_TTL_MS,
+    WAKE_KEY,
+    WATERMARK_QUEUE,
+    Stage,
+    deserialize_job,
+    serialize_job,
+)
 from shared.jobs import Job
 
 _LOOK_S = 0.25  # for jobs that became due, were freed, or that another program's arq queued
@@ -78,7 +85,7 @@ class QueueWorker(Worker):
             return
         keys, least_due_ms, wanted = [self.queue_name], 0, free
         if self._has_wake_ups:
-            keys.append(jobs.WAKE_KEY)
+            keys.append(WAKE_KEY)
         elif own := min(free, self._queued.qsize()):
             for _ in range(own):
                 self._queued.get_nowait()
@@ -150,7 +157,7 @@ class QueueWorker(Worker):
             return  # a job has just ended, and a long queue has fewer wake-ups than jobs
         elif self._has_wake_ups:
             # Redis wakes the worker that has waited longest: idle workers share what comes.
-            blpop = self.pool.blpop([jobs.WAKE_KEY], timeout=_LOOK_S)  # type: ignore[arg-type]
+            blpop = self.pool.blpop([WAKE_KEY], timeout=_LOOK_S)  # type: ignore[arg-type]
             await cast(Awaitable[Any], blpop)
         else:
             with suppress(TimeoutError):

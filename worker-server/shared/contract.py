@@ -11,11 +11,13 @@ from enum import StrEnum
 from os.path import splitext
 from typing import Any, NotRequired, TypedDict
 
-# Redis: every name in it that this project chooses
+# Redis: the names that this project chooses; worker-server/service/health.py has each worker's keys
 WATERMARK_QUEUE = "arq:watermark"
 UPLOAD_QUEUE = "arq:upload"
 WATERMARK_TASK = "watermark_image_task"
 UPLOAD_TASK = "upload_to_central_task"
+WAKE_KEY = "media-processor:wake"
+PASSED_KEY = "media-processor:reconciled-at"
 JOB_TTL_MS = 30 * 86_400_000  # arq drops a job's payload after a day otherwise
 
 # uploads/<state>/<media_id>/
@@ -28,12 +30,12 @@ PROGRESS_RECORD = "progress.json"
 CENTRAL_UNREACHABLE = "central_unreachable"
 CENTRAL_FULL = "central_full"
 LOGO_UNAVAILABLE = "logo_unavailable"
-TAKEN_UP_AGAIN = {  # failures that are queued again by themselves, and what must be so first
+RERUN_WHEN = {  # failures that are queued again by themselves, and the condition for it
     CENTRAL_UNREACHABLE: "central answers",
     CENTRAL_FULL: "central answers",
     LOGO_UNAVAILABLE: "there is a logo that works",
 }
-TAKEN_UP_FOR = timedelta(hours=24)  # from the reception
+RERUN_FOR = timedelta(hours=24)  # from the reception
 RECORD_LOST = "record_lost"
 FAILURE_CODES = (  # of progress.json's error
     CENTRAL_FULL,
@@ -75,12 +77,13 @@ _BLANK = re.compile(
     "\ufffe\uffff\U00016fe4\U000e0000-\U000e0fff]"
 )
 _JOINERS = "\u200c\u200d\ufe0e\ufe0f"
-# They change what stands beside them, in scripts and in emoji: nothing beside ASCII, but keycaps.
+# Joiners change their neighbours in scripts and emoji. Beside ASCII they do nothing, except in
+# keycaps.
 _JOINING_NOTHING = re.compile(
     "(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])|(?<=[\u200c\u200d])[\u200c\u200d]"
     "|(?<![^\x00-\x7f])[\ufe0e\ufe0f](?!\u20e3)|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]"
 )
-# Those that begin with 7 are of years that no datetime has.
+# An id that begins with 7 has a year beyond datetime's.
 MEDIA_ID_PATTERN = "[0-6][0-9A-HJKMNP-TV-Z]{25}"
 _MEDIA_ID = re.compile(MEDIA_ID_PATTERN)
 _JOB_ID = re.compile(f"({MEDIA_ID_PATTERN}):(?:watermark|upload):[0-9]+".encode())

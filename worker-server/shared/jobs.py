@@ -1,4 +1,4 @@
-"""arq behind one module: Redis' address, a client for it, and the two kinds of job."""
+"""Redis' address, a client for it, and how the two kinds of job are queued for arq."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -21,13 +21,16 @@ from shared.contract import (
     JOB_TTL_MS,
     UPLOAD_QUEUE,
     UPLOAD_TASK,
+    WAKE_KEY,
     WATERMARK_QUEUE,
     WATERMARK_TASK,
+    ProgressRecord,
     Stage,
     deserialize_job,
     job_id,
     serialize_job,
 )
+from shared.records import next_stage
 
 Job = tuple[str, Stage, int]  # media id, stage, run
 QUEUE_AND_TASK = {
@@ -35,9 +38,6 @@ QUEUE_AND_TASK = {
     Stage.UPLOAD: (UPLOAD_QUEUE, UPLOAD_TASK),
 }
 
-# Wake-ups for workers that wait for an image, one each. Uploads need none: the worker that
-# watermarked an image uploads it as well, or another one does half a second later.
-WAKE_KEY = "media-processor:wake"
 _TYPES = {WATERMARK_QUEUE: b"zset", UPLOAD_QUEUE: b"zset", WAKE_KEY: b"list"}
 _ENQUEUE = Path(__file__).with_name("enqueue.lua").read_text()
 
@@ -101,8 +101,15 @@ async def enqueue(redis: ArqRedis, wanted: Iterable[Job]) -> None:
     facts = [fact for job in wanted for fact in encoded(job)]
     asked_at = time.monotonic()
     script = redis.register_script(_ENQUEUE)
+    # Wake-ups for workers that wait for an image, one each. Uploads need none: the worker that
+    # watermarked an image uploads it as well, or another one does half a second later.
     keys = [WATERMARK_QUEUE, WAKE_KEY]
     measure(await script(keys=keys, args=[JOB_TTL_MS, *facts]), asked_at)
+
+
+def next_job(media_id: str, progress: ProgressRecord) -> Job:
+    """The job of a pending media's next stage."""
+    return media_id, next_stage(progress), progress["run"]
 
 
 def encoded(job: Job) -> tuple[str, str, bytes]:

@@ -3,8 +3,9 @@
     incoming/  being received      pending/  accepted, in work
     failed/    kept for a retry    done/     stored by central, the original kept
 
-A move is one rename(2). A process that changes a media's folder holds the flock on its .lock.
-That lock works across containers on one volume, follows a rename and is freed by kill -9.
+A move is one rename(2). A process that changes a media's folder holds the flock on its .lock, in
+incoming/ on the image. That lock works across containers on one volume, follows a rename and is
+freed by kill -9.
 """
 
 import fcntl

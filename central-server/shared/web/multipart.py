@@ -48,7 +48,7 @@ class FormStream:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data":
-            raise FormError(NOT_MULTIPART.example, NOT_MULTIPART)
+            raise FormError(NOT_MULTIPART.sentence, NOT_MULTIPART)
         if not boundary:
             raise FormError(
                 "Content-Type has no boundary. Do not set it yourself: let FormData, axios or "

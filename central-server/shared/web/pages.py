@@ -45,8 +45,8 @@ _START = """SwaggerUIBundle({
 """
 _ASSETS = ("swagger-ui-bundle.js", "swagger-ui.css")
 _STATIC = StaticFiles(packages=[("fastapi_offline", "static")])
-_NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-_OWN = "script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
+_BASE_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+_DOCS_POLICY = "script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
 _HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 
 
@@ -74,7 +74,7 @@ def install(app: FastAPI, command: str, links: dict[str, str]) -> None:
     @app.get("/docs", include_in_schema=False)
     def get_docs(request: Request) -> HTMLResponse:
         page = _DOCS.format(title=escape(app.title), root=request.scope.get("root_path", ""))
-        return _page(page, _OWN)
+        return _page(page, _DOCS_POLICY)
 
     @app.get("/docs/start.js", include_in_schema=False)
     def get_start() -> Response:
@@ -90,5 +90,5 @@ def install(app: FastAPI, command: str, links: dict[str, str]) -> None:
 
 
 def _page(html: str, policy: str) -> HTMLResponse:
-    headers = {**_HEADERS, "Content-Security-Policy": f"{_NOTHING}; {policy}"}
+    headers = {**_HEADERS, "Content-Security-Policy": f"{_BASE_POLICY}; {policy}"}
     return HTMLResponse(html, headers=headers)

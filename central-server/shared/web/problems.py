@@ -15,11 +15,35 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from shared import console, secrets
+from shared.web.schemas import EXAMPLE_ID
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _CODE = "[a-z0-9_]+"
+_EXAMPLES = {
+    "error": "Read-only file system",
+    "fault": "it ends early or contradicts itself",
+    "filename": "photo.jpg",
+    "height": 20_000,
+    "host": "photos.example",
+    "jobs": 100_000,
+    "least_mb": 512,
+    "media_id": EXAMPLE_ID,
+    "most_mb": 50,
+    "most_megapixels": 100,
+    "parameter": "cod",
+    "place": "UPLOAD_DIR=uploads",
+    "reason": "gave no answer within 10 s",
+    "sent": "photo-1",
+    "setting": "MAX_UPLOAD_MB",
+    "site": "https://evil.example",
+    "size": 81_234,
+    "state": "pending",
+    "status": "uploading",
+    "url": f"http://central-server:8003/media/{EXAMPLE_ID}",
+    "width": 20_000,
+}
 
 
 class Document(BaseModel):
@@ -39,13 +63,21 @@ SCHEMAS = {"Problem": Document.model_json_schema()}
 
 @dataclass(frozen=True)
 class ProblemType:
-    """One kind of failure. The code is stable; retry_after_s is for the Retry-After header."""
+    """One kind of failure. The code is stable; retry_after_s is for the Retry-After header.
+
+    sentence is the usual detail. /docs shows it with _EXAMPLES in its {fields}.
+    """
 
     code: str
     status: int
     title: str
-    example: str
+    sentence: str
     retry_after_s: int | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those of every answer of this kind."""
+        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
 
     def body(self, detail: str) -> dict[str, Any]:
         """The members of RFC 9457 section 3.1, and the code as an extension."""
@@ -74,11 +106,11 @@ _INTERNAL_ERROR = ProblemType(
 
 
 class Problem(Exception):
-    """Ends a request with a problem document. The kind's example is the default detail."""
+    """Ends a request with a problem document. Its detail is the kind's sentence or another one."""
 
-    def __init__(self, kind: ProblemType, detail: str | None = None) -> None:
+    def __init__(self, kind: ProblemType, detail: str | None = None, **fields: object) -> None:
         self.kind = kind
-        self.detail = kind.example if detail is None else detail
+        self.detail = kind.sentence.format(**fields) if detail is None else detail
         super().__init__(self.detail)
 
 
@@ -95,7 +127,7 @@ def responses(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
         )
         response["content"][MEDIA_TYPE]["examples"][kind.code] = {
             "summary": kind.title,
-            "value": kind.body(kind.example),
+            "value": kind.body(kind.sentence.format_map(_EXAMPLES)),
         }
     return documented
 
@@ -114,8 +146,7 @@ def answer_to(
         detail=detail,
         cause=None if cause in detail else cause,
     )
-    if kind.retry_after_s is not None:
-        headers = {"Retry-After": str(kind.retry_after_s)}
+    headers = {**(headers or {}), **kind.headers}
     return JSONResponse(kind.body(detail), kind.status, headers, MEDIA_TYPE)
 
 

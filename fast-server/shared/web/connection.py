@@ -2,9 +2,9 @@
 
     uvicorn main:app --http shared.web.connection:Connection
 
-Request line and headers together may have 64 KB, 100 lines and 15 s, and so may trailers. A client
-that does not read its answer for a minute is disconnected. Time in which this process was frozen
-does not count.
+Request line and headers together may have 64 KB, 100 lines and 15 s. Trailers may take 15 s, and
+64 KB may wait for their end. A client that does not read its answer for a minute is disconnected.
+Time in which this process was frozen does not count.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from shared import console, environment
 from shared.web.host_and_origin import HttpSettings
-from shared.web.problems import MEDIA_TYPE, OUT_OF_MEMORY, ProblemType
+from shared.web.problems import MEDIA_TYPE, OUT_OF_MEMORY, RETRY_AFTER_S, ProblemType
 
 _HEAD_S = 15
 _HEAD_BYTES = 64 * 1024
@@ -31,7 +31,9 @@ _FILES_OF_EACH = 4  # an upload's socket, file, folder and lock
 _OTHER_FILES = 128
 _MOST_FILES = 65_536
 
-TOO_MANY_CONNECTIONS = ProblemType("too_many_connections", 503, "Too many connections", "")
+TOO_MANY_CONNECTIONS = ProblemType(
+    "too_many_connections", 503, "Too many connections", "", RETRY_AFTER_S
+)
 HEAD_TOO_LARGE = ProblemType("headers_too_large", 431, "The headers are too large", "")
 HEAD_TOO_SLOW = ProblemType("request_timeout", 408, "The request did not arrive in time", "")
 MALFORMED = ProblemType("malformed_request", 400, "This is not an HTTP request", "")
@@ -67,6 +69,8 @@ class Connection(H11Protocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # uvicorn's takes only 16 KB of a head that comes in pieces.
+        self.conn = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
         self._head, self._unread = _Countdown(self.loop), _Countdown(self.loop)
         self._is_refused = False
 
@@ -94,7 +98,7 @@ class Connection(H11Protocol):
         try:
             super().data_received(data)
         except MemoryError:
-            self._refuse(OUT_OF_MEMORY, OUT_OF_MEMORY.example)
+            self._refuse(OUT_OF_MEMORY, OUT_OF_MEMORY.sentence)
         if self.conn.their_state is h11.IDLE or self._is_in_trailers():
             self._head.start(_HEAD_S, self._time_out)
         else:
@@ -102,8 +106,9 @@ class Connection(H11Protocol):
 
     def handle_events(self) -> None:
         """uvicorn calls it when data has come, and for each pipelined request."""
-        if self.conn.their_state is h11.IDLE and (refusal := _refusal(self.conn.trailing_data[0])):
-            self._refuse(*refusal)
+        received = self.conn.trailing_data[0]
+        if self.conn.their_state is h11.IDLE and (refused := _kind_and_detail(received)):
+            self._refuse(*refused)
         else:
             super().handle_events()
 
@@ -150,7 +155,7 @@ class Connection(H11Protocol):
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             body = json.dumps(kind.body(detail)).encode()
             headers = [("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(body)))]
-            headers += [("Connection", "close")]
+            headers += [("Connection", "close"), *kind.headers.items()]
             answer = h11.Response(status_code=kind.status, headers=headers)
             for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
@@ -167,11 +172,11 @@ class Connection(H11Protocol):
 
 _TOO_LARGE = (
     HEAD_TOO_LARGE,
-    f"Request line and headers, and trailers, may have {_HEAD_BYTES} bytes, {_HEAD_LINES} lines.",
+    f"Request line and headers may have {_HEAD_BYTES} bytes and {_HEAD_LINES} lines.",
 )
 
 
-def _refusal(received: bytes) -> tuple[ProblemType, str] | None:
+def _kind_and_detail(received: bytes) -> tuple[ProblemType, str] | None:
     """Why to refuse a request without parsing its head, which may be incomplete; None if fine."""
     end = received.find(b"\r\n\r\n")
     head = received if end < 0 else received[:end]

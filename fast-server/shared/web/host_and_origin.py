@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Annotated, Any
 
-from pydantic import AnyHttpUrl, BeforeValidator, Field, field_validator
+from pydantic import AnyHttpUrl, BeforeValidator, Field, NonNegativeInt, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -24,15 +24,14 @@ WRONG_HOST = ProblemType(
     "wrong_host",
     421,
     "The service does not go by this name",
-    "photos.example is no name of this service. Reach it by its IP address or by localhost, or "
-    "ask its operator to set PUBLIC_URL or ALLOWED_HOSTS.",
+    "{host} is no name of this service. Reach it by its IP address or by localhost, or ask its "
+    "operator to set PUBLIC_URL or ALLOWED_HOSTS.",
 )
 CROSS_SITE = ProblemType(
     "cross_site",
     403,
     "Another site's page sent this",
-    "A page of https://evil.example may not do this. Ask the service's operator to name it in "
-    "ALLOWED_ORIGINS.",
+    "A page of {site} may not do this. Ask the service's operator to name it in ALLOWED_ORIGINS.",
 )
 SAFE_METHOD_REFUSALS = (WRONG_HOST, problems.OUT_OF_MEMORY)
 UNSAFE_METHOD_REFUSALS = (*SAFE_METHOD_REFUSALS, CROSS_SITE)
@@ -71,6 +70,7 @@ class HttpSettings(BaseSettings):
         tuple[str, ...], NoDecode, _comma_separated(_ORIGIN, "https://shop.example")
     ] = ()
     max_connections: Annotated[int, Field(ge=1)] = 1000
+    min_free_mb: NonNegativeInt = 512
 
     @field_validator("public_url")
     @classmethod
@@ -140,11 +140,7 @@ class _Check:
             headers[name] = headers[name] + b", " + value if name in headers else value
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if not self._is_own_name(without_port(host)):
-            raise Problem(
-                WRONG_HOST,
-                f"{host[:100]} is no name of this service. Reach it by its IP address or by "
-                "localhost, or ask its operator to set PUBLIC_URL or ALLOWED_HOSTS.",
-            )
+            raise Problem(WRONG_HOST, host=host[:100])
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
         is_preflight = origin and b"access-control-request-method" in headers
         if origin in self._origins or (scope["method"] in _SAFE_METHODS and not is_preflight):
@@ -153,11 +149,7 @@ class _Check:
         if site is None and origin in ("", f"http://{host}", f"https://{host}"):
             return
         if site is None or site not in _OWN_SITE:
-            raise Problem(
-                CROSS_SITE,
-                f"A page of {origin[:100] or 'another site'} may not do this. Ask the service's "
-                "operator to name it in ALLOWED_ORIGINS.",
-            )
+            raise Problem(CROSS_SITE, site=origin[:100] or "another site")
 
     def _is_own_name(self, name: str) -> bool:
         """Whether no foreign DNS can answer for the name, or the operator has given it."""

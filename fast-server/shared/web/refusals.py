@@ -27,7 +27,7 @@ TOO_LARGE = ProblemType(
     "upload_too_large",
     413,
     "The file is larger than the limit",
-    "The file is larger than 50 MB. Send a smaller one, or raise MAX_UPLOAD_MB.",
+    "The file is larger than {most_mb:g} MB. Send a smaller one, or raise {setting}.",
 )
 NOT_MULTIPART = ProblemType(
     "not_multipart",
@@ -44,7 +44,7 @@ MALFORMED_FORM = ProblemType(
 FILE_MISSING = ProblemType(
     "file_missing", 422, "The form has no file", "Send the image as the form's part named file."
 )
-FILE_EMPTY = ProblemType("file_empty", 422, "The file is empty", "photo.jpg has no bytes.")
+FILE_EMPTY = ProblemType("file_empty", 422, "The file is empty", "{filename} has no bytes.")
 SECOND_FILE = ProblemType(
     "second_file", 422, "The form has more than one file", "Send one image a request."
 )
@@ -52,14 +52,14 @@ STORAGE_UNAVAILABLE = ProblemType(
     "storage_unavailable",
     503,
     "The disk cannot be used",
-    "The disk cannot be used: Read-only file system.",
+    "The disk cannot be used: {error}.",
     RETRY_AFTER_S,
 )
 DISK_FULL = ProblemType(
     "disk_full",
     507,
     "The disk is full",
-    "Less than 512 MB (MIN_FREE_MB) are free. Nothing was taken.",
+    "Less than {least_mb} MB (MIN_FREE_MB) are free in {place}. Nothing was taken.",
     30,
 )
 FORM_REFUSALS = (
@@ -77,9 +77,7 @@ FORM_REFUSALS = (
 
 
 def too_large(max_bytes: int, setting: str) -> Problem:
-    limit = f"{max_bytes / MIB:g} MB"
-    detail = f"The file is larger than {limit}. Send a smaller one, or raise {setting}."
-    return Problem(TOO_LARGE, detail)
+    return Problem(TOO_LARGE, most_mb=max_bytes / MIB, setting=setting)
 
 
 def text_as_file() -> Problem:
@@ -97,7 +95,6 @@ def install(app: FastAPI) -> None:
             detail = f"{error.strerror}. Nothing was taken; try again later."
             problem = Problem(DISK_FULL, detail)
         else:
-            detail = f"The disk cannot be used: {error.strerror}."
-            problem = Problem(STORAGE_UNAVAILABLE, detail)
+            problem = Problem(STORAGE_UNAVAILABLE, error=error.strerror)
         problem.__cause__ = error
         return problems.answer_to(request, problem)

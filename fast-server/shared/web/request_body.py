@@ -13,7 +13,7 @@ from shared.web.refusals import UPLOAD_ABORTED, UPLOAD_STALLED
 
 _FORM_OVERHEAD_BYTES = 64 * 1024  # what boundaries, headers and text fields may add to the file
 _LEAST_BYTES_A_SECOND = 1024
-_OVER_S = 60.0
+_WINDOW_S = 60.0
 _TICK_S = 1.0
 
 
@@ -48,7 +48,7 @@ async def _limited(
 class _Pace:
     """Receives a body that must come at 1 KB/s at least.
 
-    Only the time spent waiting for the body counts, and its last 60 s.
+    Only time spent waiting for the body counts: the last 60 s of it.
     """
 
     def __init__(self, receive: Receive) -> None:
@@ -91,8 +91,8 @@ class _Pace:
             self._waits.append((waited_s, size))
         self._waited_s += waited_s
         self._bytes += size
-        while self._waited_s - self._waits[0][0] >= _OVER_S:
+        while self._waited_s - self._waits[0][0] >= _WINDOW_S:
             first_s, first = self._waits.popleft()
             self._waited_s -= first_s
             self._bytes -= first
-        return self._waited_s >= _OVER_S and self._bytes < _LEAST_BYTES_A_SECOND * _OVER_S
+        return self._waited_s >= _WINDOW_S and self._bytes < _LEAST_BYTES_A_SECOND * _WINDOW_S

@@ -11,9 +11,8 @@ import pytest
 from PIL import Image
 
 from ingest import image_header
-from shared import signatures
 from support import images
-from upload_api import unsupported
+from upload_api import signatures, unsupported
 
 SIZE = (321, 123)
 MIB = 1024 * 1024
@@ -216,7 +215,7 @@ def test_anything_else_is_no_image_we_take_and_named_where_it_is_known(
     head: bytes, sentence: str
 ) -> None:
     assert signatures.sniff(head) is None
-    assert unsupported.refusal(head, "x").startswith(sentence)
+    assert unsupported.why_unsupported(head, "x").startswith(sentence)
 
 
 def test_the_size_is_the_stored_one_whatever_the_orientation(tmp_path: Path) -> None:

@@ -58,6 +58,16 @@ def answer_to(server: Server, *pieces: bytes) -> bytes:
         return read_all(connection)
 
 
+def answer_in_pieces(server: Server, request: bytes) -> bytes:
+    """The answer to a request whose pieces are read one by one."""
+    with dial(server) as connection:
+        with suppress(ConnectionError):  # it may answer, and close, before all is sent
+            for start in range(0, len(request), 20_000):
+                connection.sendall(request[start : start + 20_000])
+                assert is_up(server)  # the piece has been read by now
+        return read_all(connection)
+
+
 def read_all(connection: socket.socket) -> bytes:
     received = b""
     with suppress(ConnectionResetError):
@@ -124,6 +134,7 @@ def test_what_never_ends_is_cut_off(server: Server, endless: list[bytes]) -> Non
 )
 def test_a_head_that_is_whole_and_too_large_is_refused(server: Server, head: bytes) -> None:
     assert problem_in(answer_to(server, head)) == (431, "headers_too_large")
+    assert problem_in(answer_in_pieces(server, head)) == (431, "headers_too_large")
     small = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     assert answer_to(server, small + head).count(b"HTTP/1.1 ") == 2  # pipelined, too
 
@@ -171,7 +182,9 @@ def test_a_request_that_was_answered_before_its_body_came_is_over_soon(server: S
 
 def test_a_head_of_60_kb_is_taken(server: Server) -> None:
     request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: %b\r\n\r\n"
-    assert b"200 OK" in answer_to(server, request % (b"a" * 60_000))
+    request %= b"a" * 60_000
+    assert b"200 OK" in answer_to(server, request)
+    assert b"200 OK" in answer_in_pieces(server, request)
 
 
 def test_what_is_no_http_is_told_so(server: Server) -> None:
@@ -223,6 +236,7 @@ def test_connections_are_bounded(folder: str, tmp_path: Path) -> None:
         for connection in held[:-1]:  # none but the last has asked yet
             connection.sendall(request[:10])
         until(lambda: problem_in(answer_to(server)) == (503, "too_many_connections"))
+        assert b"retry-after: 5" in answer_to(server).lower()
         held[0].sendall(request[10:])
         assert b"200 OK" in read_all(held[0])
         assert is_up(server)
@@ -242,7 +256,7 @@ def test_more_connections_than_descriptors_do_no_harm(folder: str, tmp_path: Pat
 HASTY = (
     "-c",
     "import runpy; from shared.web import connection, request_body;"
-    "request_body._OVER_S = 2; connection._HEAD_S = 3;"
+    "request_body._WINDOW_S = 2; connection._HEAD_S = 3;"
     "runpy.run_module('uvicorn', run_name='__main__')",
 )
 

@@ -10,7 +10,7 @@ from arq.constants import in_progress_key_prefix
 from redis.exceptions import RedisError
 
 from shared import contract, jobs
-from shared.contract import Stage
+from shared.contract import WAKE_KEY, Stage
 from support.fast import RedisServer, redis_server
 from support.queue import SLOTS, Done, connected, enqueue, until, workers
 
@@ -61,11 +61,11 @@ def test_no_wake_up_outlives_the_jobs_it_tells_of(redis: RedisServer) -> None:
 
     async def scenario() -> None:
         await enqueue(redis, 1200)
-        assert redis.client.llen(jobs.WAKE_KEY) == 1000
+        assert redis.client.llen(WAKE_KEY) == 1000
         async with workers(redis, "a", work):
             await until(lambda: done["a"] == 1200)
             await until(lambda: not redis.client.keys("arq:*"))
-            assert not redis.client.exists(jobs.WAKE_KEY)
+            assert not redis.client.exists(WAKE_KEY)
 
     asyncio.run(scenario())
 
@@ -79,7 +79,7 @@ def test_a_long_queue_is_worked_through_without_a_wake_up_for_each(redis: RedisS
 
     async def scenario() -> None:
         await enqueue(redis, 500)
-        redis.client.delete(jobs.WAKE_KEY)
+        redis.client.delete(WAKE_KEY)
         redis.client.config_resetstat()
         async with workers(redis, "a", work):
             await until(lambda: done["a"] == 500)

@@ -36,7 +36,7 @@ def sniff(head: bytes) -> str | None:
         return None if is_camera_raw(head) else "image/tiff"
     if _is_bmp(head):
         return "image/bmp"
-    return _iso_media_type(brands(head))
+    return _iso_media_type(head)
 
 
 def is_of_an_iphone_app(head: bytes) -> bool:
@@ -49,9 +49,10 @@ def is_tiff(head: bytes) -> bool:
 
 
 def is_camera_raw(head: bytes) -> bool:
-    """Whether a TIFF is a camera's: CR2, DNG, or else with a preview first and the photo inside.
+    """Whether a TIFF is a camera's: CR2, DNG, or a TIFF whose first picture is a preview.
 
-    Those look at the first directory, as far as it lies in the head (TIFF 6.0 section 2).
+    The latter two are told by the first directory (TIFF 6.0 section 2), as far as it lies in the
+    head.
     """
     if head.startswith(_CANON_RAW, 8):
         return True
@@ -68,13 +69,14 @@ def brands(head: bytes) -> list[bytes]:
     return [head[8:12], *(head[start : start + 4] for start in range(16, end, 4))]
 
 
-def _iso_media_type(brands: list[bytes]) -> str | None:
-    for brand in brands:
+def _iso_media_type(head: bytes) -> str | None:
+    found = brands(head)
+    for brand in found:
         if brand in _AVIF:
             return "image/avif"
         if brand in _HEIC:
             return "image/heic"
-    return "image/heif" if _HEIF.intersection(brands) else None
+    return "image/heif" if _HEIF.intersection(found) else None
 
 
 def _is_bmp(head: bytes) -> bool:
