@@ -23,11 +23,13 @@ from shared.contract import (
     UPLOAD_TASK,
     WATERMARK_QUEUE,
     WATERMARK_TASK,
+    ProgressRecord,
     Stage,
     deserialize_job,
     job_id,
     serialize_job,
 )
+from shared.records import next_stage
 
 Job = tuple[str, Stage, int]  # media id, stage, run
 QUEUE_AND_TASK = {
@@ -118,6 +120,11 @@ def measure(redis_time: Sequence[int | str | bytes], asked_at: float) -> None:
     """Set the clock by Redis' answer to TIME: seconds, and microseconds."""
     seconds, microseconds = map(int, redis_time)
     clock.measure(seconds + microseconds / 1e6, asked_at)
+
+
+def next_job(media_id: str, progress: ProgressRecord) -> Job:
+    """The job of a pending media's next stage."""
+    return media_id, next_stage(progress), progress["run"]
 
 
 async def put_aside_foreign_keys(redis: ArqRedis) -> None:
