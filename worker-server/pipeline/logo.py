@@ -15,10 +15,10 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from drawing import compositing
+from drawing.logo_file import normalise_logo
 from errors import ImageRejected, LogoUnusable, StageError, Unavailable
 from runtime import container_limits
-from runtime.decoder_processes import PixelProcesses
+from runtime.decoder_processes import DecoderProcesses
 from shared import console, durable, tls
 from shared.contract import LOGO_UNAVAILABLE, MIB
 
@@ -35,10 +35,10 @@ _MOUNTED = "LOGO_FILE in .env mounts a file of the host there, which that uid mu
 class Logo:
     """The logo at source (http, https, file:// or a path; None for the default) as a file."""
 
-    def __init__(self, source: str | None, folder: Path, pixels: PixelProcesses) -> None:
+    def __init__(self, source: str | None, folder: Path, decoders: DecoderProcesses) -> None:
         self._source = source
         self._folder = folder
-        self._pixels = pixels
+        self._decoders = decoders
         self._lock = asyncio.Lock()
         self._path: Path | None = None
         self._downloaded = b""
@@ -112,7 +112,7 @@ class Logo:
     async def _bundled(self) -> Path:
         try:
             return await self._normalised(BUNDLED.read_bytes())
-        except StageError as error:  # a child that was killed, say
+        except StageError as error:  # a decoder process that was killed, say
             raise Unavailable(LOGO_UNAVAILABLE, f"The bundled logo: {error.detail}") from error
 
     async def _load(self) -> Path:
@@ -160,13 +160,13 @@ class Logo:
             return content
 
     async def _normalised(self, content: bytes) -> Path:
-        """A file named after its content, so that a child's cache never shows an old logo."""
+        """A file named after its content, so that a decoder's cache never shows an old logo."""
         name = hashlib.sha256(content).hexdigest()[:16]
         raw, drawn, target = (self._folder / f"{name}.{step}" for step in ("raw", "new", "png"))
         self._folder.mkdir(exist_ok=True)
         if not target.exists():
             raw.write_bytes(content)
-            await self._pixels.run(compositing.normalise_logo, raw, drawn)
+            await self._decoders.run(normalise_logo, raw, drawn)
             drawn.replace(target)
         return target
 

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from drawing import compositing
+from drawing.logo_file import normalise_logo
 from support import images
 from support.marks import distance
 from support.profiles import ADOBE_RGB, DISPLAY_P3, LINEAR_GREY
@@ -158,7 +159,7 @@ def test_a_logo_with_a_profile_of_its_own_is_brought_to_srgb(tmp_path: Path) -> 
     source, target = tmp_path / "logo", tmp_path / "logo.png"
     green = Image.new("RGBA", (4, 4), (0, 200, 0, 90))
     source.write_bytes(images.encode(green, "PNG", icc_profile=ADOBE_RGB))
-    compositing.normalise_logo(source, target)
+    normalise_logo(source, target)
     with Image.open(target) as normalised:
         expected = images.pixel(in_srgb(Image.new("RGB", (1, 1), (0, 200, 0)), ADOBE_RGB), (0, 0))
         assert normalised.getpixel((0, 0)) == (*expected, 90)
@@ -167,7 +168,7 @@ def test_a_logo_with_a_profile_of_its_own_is_brought_to_srgb(tmp_path: Path) -> 
 def normalised(folder: Path, content: bytes) -> Image.Image:
     source, target = folder / "logo", folder / "logo.png"
     source.write_bytes(content)
-    compositing.normalise_logo(source, target)
+    normalise_logo(source, target)
     with Image.open(target) as image:
         return image.copy()
 

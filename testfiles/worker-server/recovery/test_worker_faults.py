@@ -130,7 +130,7 @@ def test_two_workers_share_a_queue(uploads: Path, redis: Redis, central: Web) ->
 def at_work(
     service: tuple[Service, Redis], central: Web, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Worker]:
-    """A worker with one pixel process for the tests below, which leave it at work."""
+    """A worker with one decoder process for the tests below, which leave it at work."""
     uploads = tmp_path_factory.mktemp("at-work") / "uploads"
     with running_worker(uploads, service[1], central.url, WATERMARK_PROCESSES="1") as worker:
         yield worker
