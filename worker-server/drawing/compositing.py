@@ -5,7 +5,7 @@ from io import BytesIO
 
 from PIL import Image, ImageCms, ImageMath
 
-from drawing import masks, palette
+from drawing import masks, palette, placement
 from drawing.signalled_colour import SignalledColour
 from errors import ImageRejected
 
@@ -127,8 +127,7 @@ def _with_alpha(colours: Image.Image, alpha: Image.Image) -> Image.Image:
 
 
 def _region(image: Image.Image, logo: Image.Image, corner: tuple[int, int]) -> Image.Image:
-    left, top = corner
-    return image.crop((left, top, left + logo.width, top + logo.height))
+    return image.crop(placement.box_at(corner, logo.size))
 
 
 def _in_many_levels(
@@ -149,7 +148,7 @@ def blended(
 ) -> Image.Image:
     """Ink (0 to 255) over an F image by weight (F, 0 to 1). levels: the plane's black and white."""
     black, white = levels
-    blended: Image.Image = ImageMath.lambda_eval(
+    result: Image.Image = ImageMath.lambda_eval(
         lambda of: (
             of["plane"] + (of["ink"] * ((white - black) / 255) + black - of["plane"]) * of["weight"]
         ),
@@ -157,7 +156,7 @@ def blended(
         ink=ink.convert("F"),
         weight=weight,
     )
-    return blended
+    return result
 
 
 def _range(image: Image.Image) -> tuple[float, float]:

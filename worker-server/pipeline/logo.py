@@ -2,7 +2,8 @@
 
 An image never goes out unmarked, or with another logo than the one that was asked for. The bundled
 logo is used only where none was asked for and Google's cannot be fetched.
-A logo that cannot work as it is fails images at once; one that cannot be had now has retries.
+A logo that cannot work as it is fails images at once. For one that cannot be had now there are
+retries.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ REFRESH_S = 3600.0
 _FETCH_S = 5
 _FAILURE_KEPT_S = 5  # jobs that wait for a logo do not each try on their own
 _MAX_BYTES = 10 * MIB
-_PASSING = (408, 425, 429)  # and every 5xx; any other refusal is meant
+_PASSING = (408, 425, 429)  # and every 5xx; any other refusal is final
 _MOUNTED = "LOGO_FILE in .env mounts a file of the host there, which that uid must be able to read"
 
 
@@ -63,9 +64,9 @@ class Logo:
             return self._path
 
     async def unhealthy_reason(self) -> str | None:
-        """Why the logo that was asked for cannot work; None where it does, or may do soon.
+        """Why the logo that was asked for cannot work; None where it works or may work soon.
 
-        It is looked for again if the last time was a while ago.
+        The logo is looked for again if the last time was a while ago.
         """
         try:
             await self.path()
@@ -187,7 +188,7 @@ def _read(path: Path) -> bytes:
 
 
 def _where() -> str:
-    """The machine and the user that this process looks for a file as."""
+    """On which machine, and as which user, this process looks for a file."""
     host, uid = socket.gethostname(), os.getuid()
     if container_limits.is_container():
         return f"inside the container {host}, for uid {uid}. {_MOUNTED}"

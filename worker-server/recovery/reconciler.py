@@ -183,7 +183,7 @@ class Reconciler:
         await self._queue_each(failed, self._rerun)
         if failed:
             once = " and ".join(sorted({TAKEN_UP_AGAIN[code] for code in there}))
-            detail = f"{once}: rerun of what had failed for want of that"
+            detail = f"{once}: reran what had failed for want of that"
             console.event(console.NOTICE, detail=detail, media=len(failed))
 
     def _waiting(self) -> list[tuple[str, str]]:

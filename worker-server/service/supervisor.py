@@ -143,9 +143,9 @@ async def _work(
         asyncio.create_task(reconciler.run()),
         asyncio.create_task(stop.wait()),
     ]
-    telling = asyncio.create_task(_tell_when_over(stages, workers, trouble))
+    clearing = asyncio.create_task(_clear_when_over(stages, workers, trouble))
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-    telling.cancel()
+    clearing.cancel()
     for worker in workers:
         worker.allow_pick_jobs = False
     await asyncio.sleep(_TAKING_S)  # jobs that are being taken right now still start
@@ -155,7 +155,7 @@ async def _work(
             raise outcome
 
 
-async def _tell_when_over(
+async def _clear_when_over(
     stages: Stages, workers: list[QueueWorker], trouble: console.RecurringNotice
 ) -> None:
     for worker in workers:

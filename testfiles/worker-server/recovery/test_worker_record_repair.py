@@ -139,7 +139,7 @@ def test_in_done_the_folder_is_the_proof(
 @pytest.mark.parametrize(
     ("is_remembered", "days", "age_days"), [(True, 1, 9), (False, None, 999), (False, 10, 9)]
 )
-def test_in_failed_it_is_sent_on_again_where_central_would_know_it(
+def test_in_failed_it_is_rerun_where_central_would_know_it(
     uploads: Path,
     damage: Callable[[Path], None],
     is_remembered: bool,

@@ -246,7 +246,7 @@ def test_the_check_says_whether_it_is_at_work(bench: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_a_logo_that_cannot_work_is_told_at_once_and_taken_up_once_it_does(
+def test_a_logo_that_cannot_work_fails_images_at_once_and_they_are_rerun_once_it_does(
     tmp_path: Path,
 ) -> None:
     logo, uploads = tmp_path / "logo.png", tmp_path / "uploads"

@@ -112,7 +112,7 @@ class _AvifFrame(Image.Image):
         samples = bytearray(self._decoder.get_frame(self._number)[0])
         del self._decoder
         picture = RawPicture(samples, self.size, self.mode, len(self.mode) * self.width)
-        picture.put_on(self._stamp, self._orientation, self._profile)
+        picture.mark_with(self._stamp, self._orientation, self._profile)
         return bytes(samples)
 
 
