@@ -1,4 +1,4 @@
-"""worker-server: watermarks what fast-server accepted and ships it to central-server.
+"""worker-server: watermarks what fast-server accepted and delivers it to central-server.
 
     python worker.py           work until SIGTERM or SIGINT, then finish what runs
     python worker.py --check   exit 0 if this worker is at work, else say so

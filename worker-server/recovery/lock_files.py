@@ -36,4 +36,5 @@ def noted(fd: int, number: Callable[[bytes], Number]) -> Number:
 
 
 def note(fd: int, time: float) -> None:
+    """Put a time into the file, in place of the one before."""
     os.pwrite(fd, f"{time:32}".encode(), 0)

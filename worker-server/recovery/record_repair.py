@@ -33,7 +33,7 @@ _SHARE = 100  # a look that took a second is followed by a pause of 100
 
 
 class ClocksDisagree(Exception):
-    """Redis' clock and this machine's are too far apart to know how old a media is."""
+    """Redis' clock and this machine's disagree, or Redis does not answer."""
 
 
 class RecordRepair:

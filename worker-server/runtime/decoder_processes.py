@@ -1,4 +1,4 @@
-"""Decoder processes: all pixels are decoded in children, with a memory and a time limit."""
+"""The processes in which all pixels are decoded, with a memory and a time limit."""
 
 import ctypes
 import faulthandler

@@ -60,7 +60,7 @@ def still_there(pid: int) -> bool:
     ],
     ids=["segfault", "abort", "kill -9"],
 )
-def test_a_child_that_dies_fails_that_call_alone(
+def test_a_process_that_dies_fails_that_call_alone(
     death: tuple[Any, ...], code: str, said: str
 ) -> None:
     async def scenario(processes: DecoderProcesses) -> tuple[StageError, int]:
@@ -73,7 +73,7 @@ def test_a_child_that_dies_fails_that_call_alone(
     assert said in raised.detail
 
 
-def test_children_that_were_killed_while_they_were_idle_cost_no_image_an_attempt() -> None:
+def test_processes_that_were_killed_while_they_were_idle_cost_no_image_an_attempt() -> None:
     async def scenario(processes: DecoderProcesses) -> int:
         others = set(children())
         await processes.warm_up(Image.init)
@@ -95,7 +95,7 @@ def test_a_call_beside_one_that_crashes_is_not_disturbed() -> None:
     assert crash.code == "decoder_crashed"
 
 
-def test_an_idle_child_that_is_killed_is_replaced() -> None:
+def test_an_idle_process_that_is_killed_is_replaced() -> None:
     async def scenario(processes: DecoderProcesses) -> tuple[int, int]:
         first = await processes.run(os.getpid)
         os.kill(first, signal.SIGKILL)
@@ -106,14 +106,14 @@ def test_an_idle_child_that_is_killed_is_replaced() -> None:
     assert first != second
 
 
-def test_a_child_is_used_again() -> None:
+def test_a_process_is_used_again() -> None:
     async def scenario(processes: DecoderProcesses) -> set[int]:
         return {await processes.run(os.getpid) for _ in range(5)}
 
     assert len(with_processes(scenario)) == 1
 
 
-def test_a_call_that_takes_too_long_is_ended_with_its_child() -> None:
+def test_a_call_that_takes_too_long_is_ended_with_its_process() -> None:
     async def scenario(processes: DecoderProcesses) -> tuple[str, int, int]:
         pid = await processes.run(os.getpid)
         processes._timeout_s = 0.2
@@ -128,7 +128,7 @@ def test_a_call_that_takes_too_long_is_ended_with_its_child() -> None:
     assert first != second
 
 
-def test_a_stopped_child_is_ended_as_well() -> None:
+def test_a_stopped_process_is_ended_as_well() -> None:
     async def scenario(processes: DecoderProcesses) -> str:
         await processes.warm_up(Image.init)
         processes._timeout_s = 0.2
@@ -151,17 +151,17 @@ def test_memory_beyond_the_limit_is_refused() -> None:
     assert "300 MB" in detail
 
 
-def test_what_earlier_images_left_in_a_child_is_no_fault_of_the_next() -> None:
+def test_what_earlier_images_left_in_a_process_is_no_fault_of_the_next() -> None:
     async def scenario(processes: DecoderProcesses) -> bool:
         await processes.run(exec, "import sys; sys.left = bytearray(300_000_000)")
         pid = await processes.run(os.getpid)
         await processes.run(exec, "bytearray(300_000_000)")
         return pid == await processes.run(os.getpid)
 
-    assert not with_processes(scenario, memory_mb=600), "the same child has no room for it"
+    assert not with_processes(scenario, memory_mb=600), "the same process lacks the memory for it"
 
 
-def test_a_child_gives_back_what_a_large_image_took() -> None:
+def test_a_process_gives_back_what_a_large_image_took() -> None:
     # In pieces that malloc keeps; the last stays allocated, with the free pages in front of it.
     leave = "import sys; sys.left = [bytes([1]) * 100_000 for _ in range(5000)][-1]"
 
@@ -205,7 +205,7 @@ def test_a_decoder_that_complains_much_does_not_hang() -> None:
     assert with_processes(scenario) == 2**20
 
 
-def test_warming_up_starts_all_children() -> None:
+def test_warming_up_starts_all_processes() -> None:
     others = set(children())  # of the stack that other tests use
 
     async def scenario(processes: DecoderProcesses) -> tuple[set[int], set[int]]:
@@ -283,7 +283,7 @@ def status_of(pid: str = "self") -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process may do")
-def test_a_child_gains_no_rights_and_has_limits() -> None:
+def test_a_process_gains_no_rights_and_has_limits() -> None:
     async def scenario(processes: DecoderProcesses) -> str:
         return await processes.run(status_of)
 
@@ -298,7 +298,7 @@ def test_a_child_gains_no_rights_and_has_limits() -> None:
         assert re.search(rf"{limit}\s+{most}\s+{most}", said), limit
 
 
-def test_a_file_larger_than_a_child_may_write_is_the_images_fault(
+def test_a_file_larger_than_a_process_may_write_is_the_images_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logo, source = tmp_path / "logo.png", tmp_path / "photo.png"
