@@ -27,7 +27,7 @@ from rich.progress import track
 
 import options
 import watermark
-from drawing import compositing
+from drawing.logo_file import normalise_logo
 from formats import registry
 from local_stack.stack import ROOT
 from support import images, profiles
@@ -159,7 +159,7 @@ def write(folder: Path) -> Path:
     body = []
     with tempfile.TemporaryDirectory() as temporary:
         logo = Path(temporary, "logo.png")
-        compositing.normalise_logo(ROOT / "worker-server" / "bundled_logo.png", logo)
+        normalise_logo(ROOT / "worker-server" / "bundled_logo.png", logo)
         steps = iter(track(range(total), "marking", console=Console(stderr=True), total=total))
         for title, samples in chosen:
             figures = [_figure(folder, next(steps), sample, logo) for sample in samples]

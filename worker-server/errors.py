@@ -37,13 +37,13 @@ class ImageRejected(StageError):
 
 
 class DecoderFailed(StageError):
-    """The child process that decoded the image crashed, or did not end in time."""
+    """The decoder process crashed, or did not end in time."""
 
     attempts = 2
 
 
 class DecoderKilled(StageError):
-    """The child process that decoded the image got SIGKILL, so its decoder is not at fault."""
+    """The decoder process got SIGKILL, so the decoder is not at fault."""
 
     attempts = 10
     backoff_factor = 0.1

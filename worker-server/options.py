@@ -1,4 +1,4 @@
-"""The settings of the logo and the output, and their defaults. Passed to the child process."""
+"""The settings of the logo and the output, and their defaults. Passed to the decoder processes."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -92,7 +92,7 @@ class Settings(RedisAddress, CentralAddress, UploadSettings):
 
     @property
     def options(self) -> Options:
-        """What a child process needs to know."""
+        """What a decoder process needs to know."""
         return Options(
             position=self.logo_position,
             scale=self.logo_scale,
@@ -114,7 +114,7 @@ class Settings(RedisAddress, CentralAddress, UploadSettings):
 
     @property
     def memory_mb(self) -> int:
-        """A child process' limit: less than is asked for where the container has less."""
+        """A decoder process' limit: less than is asked for where the container has less."""
         available_mb = container_limits.memory_bytes() // MIB - _PARENT_MB
         return min(self.watermark_memory_mb, max(_LEAST_MB, available_mb))
 

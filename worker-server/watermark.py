@@ -1,4 +1,4 @@
-"""What happens to one image, step by step. Runs in a child process, or as a command:
+"""What happens to one image, step by step. Runs in a decoder process, or as a command:
 
 python watermark.py photo.jpg logo.png watermarked_photo.jpg
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-from drawing import compositing
+from drawing.logo_file import normalise_logo
 from drawing.stamp import Stamp
 from errors import ImageRejected
 from formats import registry
@@ -133,7 +133,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         normalised = Path(folder, "logo.png")
         try:
-            compositing.normalise_logo(logo, normalised)
+            normalise_logo(logo, normalised)
         except ValueError as error:
             raise SystemExit(f"the logo {logo}: {error}") from None
         try:

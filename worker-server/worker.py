@@ -1,9 +1,9 @@
-"""worker-server: watermarks what fast-server accepted and ships it to central-server.
+"""worker-server: watermarks what fast-server accepted and delivers it to central-server.
 
     python worker.py           work until SIGTERM or SIGINT, then finish what runs
     python worker.py --check   exit 0 if this worker is at work, else say so
 
-Nothing is imported at the top: every pixel process executes this file once more
+Nothing is imported at the top: every decoder process executes this file once more
 (anyio.to_process), and needs neither arq nor httpx.
 """
 

@@ -13,8 +13,8 @@ from drawing import animation
 from formats.gif import file as gif_file
 from formats.png import apng as apng_file
 from formats.png import apng_pixels, chunks
-from formats.webp import file as webp_file
 from formats.webp import picture as webp_picture
+from formats.webp import riff
 from support import images
 
 KEEP, CLEAR, RESTORE = 1, 2, 3
@@ -113,17 +113,17 @@ def apng(shots: list[Shot], size: tuple[int, int] = SIZE, plays: int = 3) -> byt
 def webp(shots: list[Shot], size: tuple[int, int] = SIZE, **how: object) -> bytes:
     sides = b"".join((side - 1).to_bytes(3, "little") for side in size)
     parts = [
-        webp_file.Chunk(b"VP8X", bytes([0x12, 0, 0, 0]) + sides),
-        webp_file.Chunk(b"ANIM", bytes([1, 2, 3, 4, 5, 0])),
+        riff.Chunk(b"VP8X", bytes([0x12, 0, 0, 0]) + sides),
+        riff.Chunk(b"ANIM", bytes([1, 2, 3, 4, 5, 0])),
     ]
     for shot in shots:
         file = images.encode(shot.picture, "WEBP", **{"lossless": True, "exact": True, **how})
-        bitstream = [c for c in webp_file.parsed(file).chunks if c.name in webp_picture.BITSTREAM]
+        bitstream = [c for c in riff.parsed(file).chunks if c.name in webp_picture.BITSTREAM]
         flags = 2 * (not shot.over) + (shot.disposal == CLEAR)
         frame = animation.Frame(shot.box)
         duration = shot.duration_ms.to_bytes(3, "little")
-        parts.append(webp_file.AnmfFrame(frame, duration, flags, bitstream).to_chunk())
-    return webp_file.riff(parts)
+        parts.append(riff.AnmfFrame(frame, duration, flags, bitstream).to_chunk())
+    return riff.assemble(parts)
 
 
 def gif_shots(content: bytes, path: Path) -> list[Shot]:
@@ -155,9 +155,9 @@ def apng_shots(content: bytes) -> list[Shot]:
 
 def webp_shots(content: bytes) -> list[Shot]:
     shots = []
-    for name, data in webp_file.parsed(content).chunks:
+    for name, data in riff.parsed(content).chunks:
         if name == b"ANMF":
-            one = webp_file.anmf_frame(data)
+            one = riff.anmf_frame(data)
             left, top, right, bottom = one.frame.box
             picture = webp_picture.decoded(one.chunks, (right - left, bottom - top))
             disposal = CLEAR if one.flags & 1 else KEEP

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image, ImageChops, ImageFile, ImageStat
 
 import watermark
-from drawing import compositing
+from drawing.logo_file import normalise_logo
 from drawing.stamp import Stamp
 from options import Options
 from support.worker import FOLDER
@@ -31,7 +31,7 @@ class Marked:
 def bundled_logo(folder: Path) -> Path:
     """The logo that is used when none can be fetched, normalised."""
     path = folder / "logo.png"
-    compositing.normalise_logo(FOLDER / "bundled_logo.png", path)
+    normalise_logo(FOLDER / "bundled_logo.png", path)
     return path
 
 

@@ -46,7 +46,7 @@ async def workers(
             redis_pool=connected(redis, stage),
             max_jobs=SLOTS,
             ctx={"name": name},
-            queued=asyncio.Queue(),
+            own_uploads=asyncio.Semaphore(0),
             health_check_key=f"health-{name}",
         )
         for name in names

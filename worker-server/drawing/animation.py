@@ -32,7 +32,7 @@ class Frame:
 
 
 class Change(NamedTuple):
-    """What a frame must draw so that the canvas shows the logo over what it showed without it."""
+    """What a frame must draw so that the canvas looks as before, with the logo on it."""
 
     box: PixelBox  # the frame's new one, which also covers all pixels to be drawn
     corner: tuple[int, int]  # of the pixels, from the top left of that box
@@ -75,16 +75,16 @@ def part(image: Image.Image, box: PixelBox, area: PixelBox) -> Image.Image:
 
 def enlarged(image: Image.Image, box: PixelBox, larger: PixelBox, fill: int) -> Image.Image:
     """The image of a frame whose box becomes larger; fill is the value of the new pixels."""
-    enlarged = Image.new(image.mode, size_of(larger), fill)
-    enlarged.paste(image, moved(box, larger[:2]))
-    return enlarged
+    result = Image.new(image.mode, size_of(larger), fill)
+    result.paste(image, moved(box, larger[:2]))
+    return result
 
 
 def redrawn(image: Image.Image, box: PixelBox, change: Change) -> Image.Image:
     """A frame's image with its change, as RGBA; box is the frame's."""
-    redrawn = enlarged(image.convert("RGBA"), box, change.box, 0)
-    redrawn.paste(change.pixels, change.corner, change.mask)
-    return redrawn
+    result = enlarged(image.convert("RGBA"), box, change.box, 0)
+    result.paste(change.pixels, change.corner, change.mask)
+    return result
 
 
 def whole_canvases(
@@ -103,7 +103,7 @@ def whole_canvases(
 
 
 class Canvas:
-    """The RGBA pixels shown in one area of an animation's canvas."""
+    """The RGBA pixels that an animation shows in one area of its canvas."""
 
     def __init__(self, area: PixelBox) -> None:
         self.area = area

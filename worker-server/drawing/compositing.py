@@ -2,56 +2,20 @@
 
 from functools import lru_cache
 from io import BytesIO
-from pathlib import Path
 
-from PIL import Image, ImageCms, ImageMath, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageMath
 
-from drawing import masks, palette
+from drawing import masks, palette, placement
 from drawing.signalled_colour import SignalledColour
 from errors import ImageRejected
 
 # An image's colour space: an ICC profile, or signalled by numbers
 Profile = bytes | SignalledColour
 
-LOGO_FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
-
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
 # The colour space in a profile for each mode (ICC.1:2022, table 19)
 _COLOUR_SPACE = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab "}
-
-
-def normalise_logo(source: Path, target: Path) -> None:
-    """Write a logo as an upright RGBA PNG in sRGB. Raises ValueError where it cannot be used."""
-    try:
-        with Image.open(source, formats=LOGO_FORMATS) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):  # 16 bits
-                image = image.convert("I").point(lambda level: level / 257).convert("L")
-            rgba = image.convert("RGBA")
-            if into_srgb := transform(image.info.get("icc_profile"), "RGB", to_srgb=True):
-                alpha = rgba.getchannel("A")
-                rgba = into_srgb.apply(rgba.convert("RGB")).convert("RGBA")
-                rgba.putalpha(alpha)
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow raises any kind, even SyntaxError
-        raise ValueError(_reason(source, error)) from None
-    if rgba.getchannel("A").getbbox() is None:
-        raise ValueError("it is transparent everywhere")
-    rgba.save(target, "PNG", compress_level=1)
-
-
-def _reason(source: Path, error: Exception) -> str:
-    kinds = "PNG, JPEG, WebP or GIF"
-    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
-        return f"it cannot be read: {error.strerror}"
-    with source.open("rb") as file:
-        if b"<svg" in file.read(1024):
-            return f"SVG logos are not taken: export it as a {kinds}, larger than you need it"
-    if isinstance(error, UnidentifiedImageError):
-        return f"it is not an image of the kinds that are taken: {kinds}"
-    return f"it is not an image: it is damaged ({error})"
 
 
 def resized(logo: Image.Image, size: tuple[int, int], opacity: float) -> Image.Image:
@@ -163,8 +127,7 @@ def _with_alpha(colours: Image.Image, alpha: Image.Image) -> Image.Image:
 
 
 def _region(image: Image.Image, logo: Image.Image, corner: tuple[int, int]) -> Image.Image:
-    left, top = corner
-    return image.crop((left, top, left + logo.width, top + logo.height))
+    return image.crop(placement.box_at(corner, logo.size))
 
 
 def _in_many_levels(
@@ -185,7 +148,7 @@ def blended(
 ) -> Image.Image:
     """Ink (0 to 255) over an F image by weight (F, 0 to 1). levels: the plane's black and white."""
     black, white = levels
-    blended: Image.Image = ImageMath.lambda_eval(
+    result: Image.Image = ImageMath.lambda_eval(
         lambda of: (
             of["plane"] + (of["ink"] * ((white - black) / 255) + black - of["plane"]) * of["weight"]
         ),
@@ -193,7 +156,7 @@ def blended(
         ink=ink.convert("F"),
         weight=weight,
     )
-    return blended
+    return result
 
 
 def _range(image: Image.Image) -> tuple[float, float]:

@@ -35,7 +35,9 @@ class Pixels(NamedTuple):
     white: float
 
 
-def put_on(samples: array[Any], kind: Pixels, logo: Image.Image, profile: Profile | None) -> None:
+def composite(
+    samples: array[Any], kind: Pixels, logo: Image.Image, profile: Profile | None
+) -> None:
     """Put an RGBA logo over samples of the same size, in place."""
     inks = compositing.inks(logo, kind.mode, profile)
     cover = logo.getchannel("A")
@@ -50,8 +52,8 @@ def put_on(samples: array[Any], kind: Pixels, logo: Image.Image, profile: Profil
         inks.append(Image.new("L", logo.size, 255))
     levels = kind.black, kind.white
     blended = [
-        compositing.blended(plane, ink, weight, levels)
-        for plane, ink, weight in zip(planes, inks, weights, strict=True)
+        compositing.blended(plane, ink, ink_weight, levels)
+        for plane, ink, ink_weight in zip(planes, inks, weights, strict=True)
     ]
     covered = cover.tobytes()
     for number, plane in enumerate(blended):
@@ -59,7 +61,8 @@ def put_on(samples: array[Any], kind: Pixels, logo: Image.Image, profile: Profil
         new = _numbers(plane, samples.typecode)
         pixels = zip(covered, new, old, strict=True)
         samples[number :: kind.channels] = array(
-            samples.typecode, [after if alpha else before for alpha, after, before in pixels]
+            samples.typecode,
+            [after if is_covered else before for is_covered, after, before in pixels],
         )
 
 
@@ -69,7 +72,10 @@ def _plane(samples: array[Any], number: int, kind: Pixels, size: tuple[int, int]
 
 
 def _share_of_ink(weight: Image.Image, alpha: Image.Image, white: float) -> Image.Image:
-    """Of a pixel's colour, which is ink of this weight over a plane of straight alpha."""
+    """How much of a pixel's new colour is ink.
+
+    Ink of this weight covers a colour with straight alpha.
+    """
     share: Image.Image = ImageMath.lambda_eval(
         lambda of: of["ink"] / of["max"](of["ink"] + of["alpha"] / white * (1 - of["ink"]), 1e-9),
         ink=weight,

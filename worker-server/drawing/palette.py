@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image, ImageChops
 
-from drawing import masks
+from drawing import masks, placement
 
 Colour = tuple[int, int, int]
 _OPAQUE = 255
@@ -23,7 +23,7 @@ def composite(image: Image.Image, logo: Image.Image, corner: tuple[int, int], co
     if max(colours, len(_entries(image))) > FEW:
         _composite(image, logo, corner, colours, Image.Dither.NONE)
         return
-    box = (*corner, corner[0] + logo.width, corner[1] + logo.height)
+    box = placement.box_at(corner, logo.size)
     logo, under = logo.copy(), image.crop(box).tobytes()
     logo.putalpha(hardened(logo.getchannel("A")))
     for dither in dithers(logo.getchannel("A")):
@@ -39,9 +39,7 @@ def _composite(
     colours: int,
     dither: Image.Dither,
 ) -> None:
-    left, top = corner
-    under = image.crop((left, top, left + logo.width, top + logo.height))
-    shown = under.convert("RGBA")
+    shown = image.crop(placement.box_at(corner, logo.size)).convert("RGBA")
     shown.alpha_composite(logo)
     drawn = masks.of_alpha(logo, 1)
     opaque = ImageChops.darker(drawn, masks.of_alpha(shown, _HALF))

@@ -33,7 +33,12 @@ TO_STORED = {
 }
 
 
-def upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+def box_at(corner: tuple[int, int], size: tuple[int, int]) -> PixelBox:
+    left, top = corner
+    return left, top, left + size[0], top + size[1]
+
+
+def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
     """The size of a stored image as a person sees it."""
     return (size[1], size[0]) if orientation in (5, 6, 7, 8) else size
 
@@ -48,18 +53,21 @@ def fit(logo: tuple[int, int], image: tuple[int, int], options: Options) -> tupl
     return size if min(size) >= 1 else None
 
 
-def corner(mark: tuple[int, int], image: tuple[int, int], options: Options) -> tuple[int, int]:
-    """Left and top of the mark on the image as seen; padding shrinks where there is no space."""
+def corner(logo: tuple[int, int], image: tuple[int, int], options: Options) -> tuple[int, int]:
+    """Left and top of the fitted logo on the upright image.
+
+    Padding shrinks where there is no space.
+    """
     across, down = _ALIGNED[options.position]
     return (
-        _along(across, mark[0], image[0], options.padding),
-        _along(down, mark[1], image[1], options.padding),
+        _start(across, logo[0], image[0], options.padding),
+        _start(down, logo[1], image[1], options.padding),
     )
 
 
-def _along(end: Align, mark: int, side: int, padding: Padding) -> int:
-    """The mark's start along a side of the image."""
-    free = side - mark
+def _start(end: Align, length: int, side: int, padding: Padding) -> int:
+    """Where the logo's length starts along a side of the image."""
+    free = side - length
     if end is Align.MIDDLE:
         return free // 2
     distance = min(padding.pixels(side), free)
@@ -67,12 +75,15 @@ def _along(end: Align, mark: int, side: int, padding: Padding) -> int:
 
 
 def stored_place(
-    place: tuple[int, int, int, int], seen: tuple[int, int], orientation: int
+    place: tuple[int, int, int, int], upright: tuple[int, int], orientation: int
 ) -> tuple[int, int, int, int]:
-    """A place (left, top, width, height) in the image as seen of size seen, in the stored one."""
+    """Where place (left, top, width, height) lies in the stored image.
+
+    It is given in the image as a person sees it, whose size is upright.
+    """
     left, top, width, height = place
-    right, bottom = seen[0] - left - width, seen[1] - top - height
-    corner = {
+    right, bottom = upright[0] - left - width, upright[1] - top - height
+    stored_corner = {
         2: (right, top),
         3: (right, bottom),
         4: (left, bottom),
@@ -81,4 +92,4 @@ def stored_place(
         7: (bottom, right),
         8: (bottom, left),
     }.get(orientation, (left, top))
-    return *corner, *upright((width, height), orientation)
+    return *stored_corner, *upright_size((width, height), orientation)

@@ -27,7 +27,7 @@ class RawPicture:
     stride: int  # bytes from one row to the next
     is_16bit: bool = False
 
-    def put_on(self, stamp: Stamp, orientation: int = 1, profile: Profile | None = None) -> None:
+    def mark_with(self, stamp: Stamp, orientation: int = 1, profile: Profile | None = None) -> None:
         """Composite the logo in place. profile is the image's own."""
         overlay = stamp.overlay(self.size, orientation)
         if overlay is None:
@@ -44,7 +44,7 @@ class RawPicture:
         """The region's samples with the logo."""
         if self.is_16bit:
             samples = array("H", region)
-            high_bit_depth.put_on(samples, self._kind, overlay.logo, profile)
+            high_bit_depth.composite(samples, self._kind, overlay.logo, profile)
             return samples.tobytes()
         image = Image.frombytes(self.mode, overlay.logo.size, region).convert(self.mode.upper())
         compositing.composite(image, overlay.logo, (0, 0), profile)

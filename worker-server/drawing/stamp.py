@@ -24,7 +24,7 @@ class Overlay(NamedTuple):
     @property
     def box(self) -> PixelBox:
         """In the stored image."""
-        return self.left, self.top, self.left + self.logo.width, self.top + self.logo.height
+        return placement.box_at((self.left, self.top), self.logo.size)
 
 
 class Stamp:
@@ -36,12 +36,12 @@ class Stamp:
         self._noted: list[str] = []
         self._unmarked = ""
         self._is_marked = False
-        self._is_seen = False
+        self._is_visible = False
 
     @property
     def notes(self) -> list[str]:
         notes = [*self._noted]
-        if self._is_marked and not self._is_seen:
+        if self._is_marked and not self._is_visible:
             notes.append(_INVISIBLE)
         if self._unmarked and self._is_marked:
             notes.append("Some of its pictures are too small for the logo: not marked.")
@@ -59,25 +59,25 @@ class Stamp:
 
         If they do in none of the file's images, there is a note.
         """
-        self._is_seen = self._is_seen or _seen(before) != _seen(after)
+        self._is_visible = self._is_visible or _visible(before) != _visible(after)
 
     def overlay(self, size: tuple[int, int], orientation: int = 1) -> Overlay | None:
         """The logo for an image stored at size (width, height) with this EXIF orientation.
 
         None, and a note, where the image is too small to be marked.
         """
-        seen, smallest = placement.upright(size, orientation), self.options.min_image
-        if min(seen) < smallest:
+        upright, smallest = placement.upright_size(size, orientation), self.options.min_image
+        if min(upright) < smallest:
             self._unmarked = f"Not marked: its short side is below LOGO_MIN_IMAGE={smallest}."
             return None
-        overlay = _overlay(self._logo, seen, orientation, self.options)
+        overlay = _overlay(self._logo, upright, orientation, self.options)
         if overlay is None:
             self._unmarked = "Not marked: the logo would be less than a pixel wide or high."
         else:
             self._is_marked = True
         return overlay
 
-    def put_on(
+    def mark(
         self,
         image: Image.Image,
         orientation: int = 1,
@@ -98,7 +98,7 @@ class Stamp:
         return overlay
 
 
-def _seen(pixels: Image.Image | bytes) -> bytes:
+def _visible(pixels: Image.Image | bytes) -> bytes:
     """The pixels without what is invisible: colours of transparent ones, numbers of entries."""
     if isinstance(pixels, bytes):
         return pixels
@@ -114,15 +114,15 @@ def _logo(path: Path) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _overlay(
-    path: Path, seen: tuple[int, int], orientation: int, options: Options
+    path: Path, upright: tuple[int, int], orientation: int, options: Options
 ) -> Overlay | None:
     logo = _logo(path)
-    size = placement.fit(logo.size, seen, options)
+    size = placement.fit(logo.size, upright, options)
     if size is None:
         return None
     resized = compositing.resized(logo, size, options.opacity)
-    left, top = placement.corner(size, seen, options)
-    stored_left, stored_top, *_ = placement.stored_place((left, top, *size), seen, orientation)
+    left, top = placement.corner(size, upright, options)
+    stored_left, stored_top, *_ = placement.stored_place((left, top, *size), upright, orientation)
     turn = placement.TO_STORED.get(orientation)
     turned = resized if turn is None else resized.transpose(turn)
     return Overlay(turned, stored_left, stored_top)

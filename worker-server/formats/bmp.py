@@ -23,7 +23,7 @@ def mark_bmp(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     content = bytearray(path.read_bytes())
     tile = image.tile[0]  # type: ignore[attr-defined]
     image.load()
-    overlay = stamp.put_on(image, profile=_profile(content), colours=_most_colours(content))
+    overlay = stamp.mark(image, profile=_profile(content), colours=_most_colours(content))
     if overlay is None:
         return bytes(content)
     raw_mode = tile.args[0]

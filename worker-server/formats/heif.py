@@ -80,7 +80,7 @@ def _add(writer: CtxEncode, opened: HeifImage, stamp: Stamp, *, is_primary: bool
         opened.stride,
         is_16bit=bool(bits),
     )
-    picture.put_on(stamp, profile=_profile(info))
+    picture.mark_with(stamp, profile=_profile(info))
     writer.add_image(
         picture.size,
         opened.mode,

@@ -60,7 +60,7 @@ def mark_jpeg2000(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     elif coding.bits not in (8, 16):
         stamp.note(f"It had {coding.bits} bits a pixel; it has {image.mode[2:] or 8} now.")
     # A JP2's palette is in its header, which stays: no new entries.
-    is_marked = stamp.put_on(image, profile=_profile(boxes), colours=0) is not None
+    is_marked = stamp.mark(image, profile=_profile(boxes), colours=0) is not None
     new = _encoded(image, coding, len(stream)) if is_marked else stream
     new = _with_comments(new, b"" if policy is Metadata.STRIP else stream)
     if is_bare:

@@ -19,7 +19,7 @@ from shared.spool import HeldMedia
 
 LONGEST_RETRY_AFTER_S = 3600.0
 _MAX_UNENDED = 10
-_ROUNDED_S = 1.0
+_ROUNDING_SLACK_S = 1.0
 _BEGUN = {
     Stage.WATERMARK: (Status.WATERMARKING, console.WATERMARKING),
     Stage.UPLOAD: (Status.UPLOADING, console.UPLOADING),
@@ -43,27 +43,27 @@ class Postponed(Exception):
 def attempt(
     media: HeldMedia, stage: Stage, worker: str, backoff_s: float
 ) -> Iterator["StageAttempt"]:
-    """The body is one attempt: it calls begin before its work and end after it.
+    """The body is one attempt. It may end early; else it calls begin before its work and end after.
 
-    What goes wrong in it is charged, but not a fault of the disk (raised again) or the worker's
-    stop. Raises Postponed where another attempt follows. Where none does, the media has failed.
+    Errors are charged. A fault of the disk and the worker's stop are not, and are raised again.
+    Raises Postponed if another attempt follows; otherwise the media has failed.
     """
-    this = StageAttempt(media, stage, worker)
+    current = StageAttempt(media, stage, worker)
     try:
-        yield this
+        yield current
     except Postponed:
         raise
     except StageError as error:
-        this.charge(error, backoff_s)
+        current.charge(error, backoff_s)
     except OSError as error:
-        this.excuse("disk_fault", str(error))
+        current.excuse("disk_fault", str(error))
         raise
     except asyncio.CancelledError:
-        this.excuse("interrupted", "The worker had to stop meanwhile.")
+        current.excuse("interrupted", "The worker had to stop meanwhile.")
         raise
     except Exception as error:
         _logger.exception("%s of %s", stage, media.record["media_id"])
-        this.charge(Unforeseen(error), backoff_s)
+        current.charge(Unforeseen(error), backoff_s)
 
 
 class StageAttempt:
@@ -99,7 +99,8 @@ class StageAttempt:
     def charge(self, error: StageError, backoff_s: float) -> None:
         """Count the attempt as failed. Raises Postponed unless it was the last one.
 
-        The n-th retry waits n times backoff_s, or what the other side asked for if longer.
+        Retries are counted for each error code. The n-th waits n times backoff_s, or what the other
+        side asked for if longer.
         """
         failure: ErrorRecord = {"code": error.code, "detail": error.detail}
         if not self._is_open():
@@ -158,8 +159,8 @@ class StageAttempt:
 def wait_s(media: HeldMedia, longest_s: float) -> float:
     """Seconds until the next attempt is due.
 
-    0 if it is due now, or if more seconds are left than it was put off for: the clock was wrong
-    when that was noted, and has been set back since.
+    0 if it is due now. Also 0 if it is further away than it was put off for: then the clock was
+    wrong and has been set back.
     """
     due = media.progress["next_attempt_at"]
     if due is None:
@@ -167,7 +168,7 @@ def wait_s(media: HeldMedia, longest_s: float) -> float:
     due_at, put_off_s = datetime.fromisoformat(due), longest_s
     with suppress(IndexError, TypeError, ValueError):  # no attempt has ended, or nobody knows when
         ended_at = datetime.fromisoformat(media.progress["attempts"][-1]["ended_at"] or "")
-        put_off_s = min(longest_s, (due_at - ended_at).total_seconds() + _ROUNDED_S)
+        put_off_s = min(longest_s, (due_at - ended_at).total_seconds() + _ROUNDING_SLACK_S)
     left_s = (due_at - clock.now()).total_seconds()
     return left_s if 0 < left_s <= put_off_s else 0
 

@@ -1,4 +1,4 @@
-"""Shipping a watermarked image to central-server: one attempt, and what its outcome means."""
+"""One attempt to deliver a watermarked image to central-server, and what the answer means."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from shared.contract import (
 )
 
 _ABOUT_THE_IMAGE = (410, 413, 415, 422)  # central would answer the same again
-_TRY_LATER = (408, 429)  # and every 5xx
+_WITHOUT_HINT = (408, 429)  # and every 5xx: its address is right if central itself says so
 _DISK_FULL = "disk_full"  # central's code
 _SHA256 = re.compile("[0-9a-f]{64}")
 _HINT = "If that is no central-server, or a proxy before it, see CENTRAL_SERVER_URL."
@@ -66,9 +66,9 @@ class DeliveryClient(CentralClient):
             return self._file_record(answer)
         if answer.own_code in ("media_not_found", "media_deleted"):
             return None
-        raise self._unavailable(f"answered {answer.status}: {answer.reason}")
+        raise self._unavailable(_answered(answer))
 
-    async def keeps_receipts_days(self) -> float | None:
+    async def receipts_kept_days(self) -> float | None:
         """How long central keeps receipts; None for ever. Raises Unavailable."""
         answer = await self._get("ready")
         days = answer.fields.get("keep_receipts_days", "unsaid")
@@ -115,19 +115,23 @@ class DeliveryClient(CentralClient):
 
     def _refusal(self, answer: CentralAnswer) -> Unavailable | CentralRefused:
         status, code = answer.status, answer.own_code
-        said = f"answered {status}: {answer.reason}"
+        said = _answered(answer)
         if code and status in _ABOUT_THE_IMAGE:
             return CentralRefused("central_refused", f"Central ({self.upload_url}) {said}")
         wait_s = _retry_after_s(answer.headers)
         if code == _DISK_FULL:
             return Unavailable(CENTRAL_FULL, f"Central ({self.upload_url}) {said}", wait_s)
-        is_central = code and (status >= 500 or status in _TRY_LATER)
-        return self._unavailable(said if is_central else f"{said.rstrip('.')}. {_HINT}", wait_s)
+        is_central = code and (status >= 500 or status in _WITHOUT_HINT)
+        return self._unavailable(said if is_central else f"{said} {_HINT}", wait_s)
 
     def _unavailable(self, what: str, retry_after_s: float = 0) -> Unavailable:
-        return Unavailable(
-            CENTRAL_UNREACHABLE, f"Central ({self.upload_url}) {what}", retry_after_s
-        )
+        detail = f"Central ({self.upload_url}) {what.rstrip('.')}."
+        return Unavailable(CENTRAL_UNREACHABLE, detail, retry_after_s)
+
+
+def _answered(answer: CentralAnswer) -> str:
+    reason = answer.reason.strip().rstrip(".")
+    return f"answered {answer.status}: {reason}." if reason else f"answered {answer.status}."
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:

@@ -2,7 +2,8 @@
 
 An image never goes out unmarked, or with another logo than the one that was asked for. The bundled
 logo is used only where none was asked for and Google's cannot be fetched.
-A logo that cannot work as it is fails images at once; one that cannot be had now has retries.
+A logo that cannot work as it is fails images at once. For one that cannot be had now there are
+retries.
 """
 
 import asyncio
@@ -15,10 +16,10 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from drawing import compositing
+from drawing.logo_file import normalise_logo
 from errors import ImageRejected, LogoUnusable, StageError, Unavailable
 from runtime import container_limits
-from runtime.decoder_processes import PixelProcesses
+from runtime.decoder_processes import DecoderProcesses
 from shared import console, durable, tls
 from shared.contract import LOGO_UNAVAILABLE, MIB
 
@@ -28,17 +29,17 @@ REFRESH_S = 3600.0
 _FETCH_S = 5
 _FAILURE_KEPT_S = 5  # jobs that wait for a logo do not each try on their own
 _MAX_BYTES = 10 * MIB
-_PASSING = (408, 425, 429)  # and every 5xx; any other refusal is meant
+_PASSING = (408, 425, 429)  # and every 5xx; any other refusal is final
 _MOUNTED = "LOGO_FILE in .env mounts a file of the host there, which that uid must be able to read"
 
 
 class Logo:
     """The logo at source (http, https, file:// or a path; None for the default) as a file."""
 
-    def __init__(self, source: str | None, folder: Path, pixels: PixelProcesses) -> None:
+    def __init__(self, source: str | None, folder: Path, decoders: DecoderProcesses) -> None:
         self._source = source
         self._folder = folder
-        self._pixels = pixels
+        self._decoders = decoders
         self._lock = asyncio.Lock()
         self._path: Path | None = None
         self._downloaded = b""
@@ -63,9 +64,9 @@ class Logo:
             return self._path
 
     async def unhealthy_reason(self) -> str | None:
-        """Why the logo that was asked for cannot work; None where it does, or may do soon.
+        """Why the logo that was asked for cannot work; None where it works or may work soon.
 
-        It is looked for again if the last time was a while ago.
+        The logo is looked for again if the last time was a while ago.
         """
         try:
             await self.path()
@@ -112,7 +113,7 @@ class Logo:
     async def _bundled(self) -> Path:
         try:
             return await self._normalised(BUNDLED.read_bytes())
-        except StageError as error:  # a child that was killed, say
+        except StageError as error:  # a decoder process that was killed, say
             raise Unavailable(LOGO_UNAVAILABLE, f"The bundled logo: {error.detail}") from error
 
     async def _load(self) -> Path:
@@ -160,13 +161,13 @@ class Logo:
             return content
 
     async def _normalised(self, content: bytes) -> Path:
-        """A file named after its content, so that a child's cache never shows an old logo."""
+        """A file named after its content, so that a decoder's cache never shows an old logo."""
         name = hashlib.sha256(content).hexdigest()[:16]
         raw, drawn, target = (self._folder / f"{name}.{step}" for step in ("raw", "new", "png"))
         self._folder.mkdir(exist_ok=True)
         if not target.exists():
             raw.write_bytes(content)
-            await self._pixels.run(compositing.normalise_logo, raw, drawn)
+            await self._decoders.run(normalise_logo, raw, drawn)
             drawn.replace(target)
         return target
 
@@ -187,7 +188,7 @@ def _read(path: Path) -> bytes:
 
 
 def _where() -> str:
-    """The machine and the user that this process looks for a file as."""
+    """On which machine, and as which user, this process looks for a file."""
     host, uid = socket.gethostname(), os.getuid()
     if container_limits.is_container():
         return f"inside the container {host}, for uid {uid}. {_MOUNTED}"

@@ -17,7 +17,7 @@ from pipeline import attempts
 from pipeline.attempts import Postponed, StageAttempt, attempt
 from pipeline.delivery import DeliveryClient
 from pipeline.logo import Logo
-from runtime.decoder_processes import PixelProcesses
+from runtime.decoder_processes import DecoderProcesses
 from settings import Settings
 from shared import console, durable
 from shared.background import in_thread
@@ -41,19 +41,19 @@ _ENDS = {Status.STORED: DONE, Status.FAILED: FAILED}
 
 @dataclass(frozen=True)
 class Stages:
-    """What the stages work with, opened at start-up."""
+    """The two stages, and what they work with."""
 
     settings: Settings
     worker: str
     spool: Spool
-    pixels: PixelProcesses
+    decoders: DecoderProcesses
     logo: Logo
     central: DeliveryClient
 
-    async def run(self, media_id: str, stage: Stage, run: int) -> Job | None:
-        """Do one job. The job to queue next, if any, needs the media's lock, which is free then.
+    async def do_job(self, media_id: str, stage: Stage, run: int) -> Job | None:
+        """Do one job. Returns the job to queue next, if any.
 
-        Raises Postponed.
+        The media's lock is free by then, for that job needs it. Raises Postponed.
         """
         try:
             with self.spool.hold(media_id) as media:
@@ -71,13 +71,13 @@ class Stages:
         return (media_id, following, run) if following else None
 
     async def advance(self, media: HeldMedia, stage: Stage) -> Stage | None:
-        """Run stage on a media that is held and pending; the stage to queue next, if any.
+        """Run stage on a media that is held and pending. Returns the stage to queue next, if any.
 
         Raises Postponed, and OSError where the disk is at fault.
         """
         if await self._settle(media):  # its worker died before it moved
             return None
-        with attempt(media, stage, self.worker, self.settings.retry_backoff_seconds) as this:
+        with attempt(media, stage, self.worker, self.settings.retry_backoff_seconds) as current:
             output = await self._output(media)
             if output and stage is Stage.WATERMARK:
                 return Stage.UPLOAD
@@ -86,11 +86,11 @@ class Stages:
             wait_s = attempts.wait_s(media, attempts.longest_wait_s(self.settings))
             if wait_s > 0:
                 raise Postponed(wait_s)
-            this.begin()
+            current.begin()
             if output:
-                await self._upload(media, output, this)
+                await self._upload(media, output, current)
             else:
-                await self._watermark(media, this)
+                await self._watermark(media, current)
         await self._settle(media)
         return Stage.UPLOAD if media.progress["status"] == Status.WATERMARKED else None
 
@@ -102,8 +102,8 @@ class Stages:
         is_whole = await asyncio.to_thread(_is_whole, media.watermarked, output)
         return output if is_whole else None
 
-    async def _watermark(self, media: HeldMedia, this: StageAttempt) -> None:
-        """Stage 1: the logo onto the image, in a child process."""
+    async def _watermark(self, media: HeldMedia, current: StageAttempt) -> None:
+        """Stage 1: the logo onto the image, in a decoder process."""
         if media.is_damaged:
             raise ImageRejected("record_damaged", f"{MEDIA_RECORD} is missing or damaged.")
         if not durable.is_file(media.original):
@@ -114,10 +114,10 @@ class Stages:
         temporary = media.path / ".watermarked.new"
         temporary.unlink(missing_ok=True)  # it may be a link
         try:
-            async with self.pixels.slots:
+            async with self.decoders.slots:
                 latency_s = random.uniform(*self.settings.simulated_latency_s)  # noqa: S311
                 await asyncio.sleep(latency_s)
-                output, notes = await self.pixels.run(
+                output, notes = await self.decoders.run(
                     watermark.watermark_file, media.original, logo, temporary, options
                 )
             temporary.replace(media.path / name)
@@ -129,9 +129,9 @@ class Stages:
             "content_type": registry.content_type(media.record["content_type"], options),
             "notes": notes,
         }
-        this.end(note=" ".join(notes) or None)
+        current.end(note=" ".join(notes) or None)
 
-    async def _upload(self, media: HeldMedia, output: FileRecord, this: StageAttempt) -> None:
+    async def _upload(self, media: HeldMedia, output: FileRecord, current: StageAttempt) -> None:
         """Stage 2: the watermarked image to central."""
         media.progress["stored"] = stored = await self.central.deliver(
             media.watermarked,
@@ -139,10 +139,13 @@ class Stages:
             output.get("content_type", media.record["content_type"]),
             output["sha256"],
         )
-        this.end(name=stored["name"])
+        current.end(name=stored["name"])
 
     async def _settle(self, media: HeldMedia) -> bool:
-        """Move a media that is at its end to done/ or failed/; whether it was at its end."""
+        """Move a media that is stored or has failed to done/ or failed/.
+
+        Returns whether it was one.
+        """
         state = _ENDS.get(media.progress["status"])
         if state is None:
             return False

@@ -1,4 +1,4 @@
-"""What no job leads to: media without a job, jobs without a worker, files past their time.
+"""Finds media without a job, jobs without a worker, and files past their time.
 
 Imports pipeline, settings, errors and shared.
 """

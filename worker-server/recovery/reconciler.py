@@ -1,12 +1,11 @@
 """The disk is the truth: what lies in pending/ without a job gets one.
 
-Every worker has a reconciler. A look, every two seconds, is cheap: does no worker hold a job that
-runs, has Redis lost everything? A pass over the volume is made when Redis has, at the start, and
-every RECONCILE_SECONDS; uploads/.reconcile.lock says when any worker's last one began.
+Every worker has a reconciler. Every two seconds it looks, cheaply, for jobs that run without a lock
+and for an empty Redis. It passes over the volume if Redis is empty, at the start, and every
+RECONCILE_SECONDS. uploads/.reconcile.lock says when any worker's last pass began.
 """
 
 import asyncio
-import fcntl
 import math
 import os
 import time
@@ -21,11 +20,12 @@ from redis.exceptions import RedisError
 from pipeline import attempts
 from pipeline.delivery import DeliveryClient
 from pipeline.logo import Logo
+from recovery import lock_files
 from recovery.record_repair import RecordRepair
 from recovery.retention import Retention
 from recovery.stalled_jobs import StalledJobs
 from settings import Settings
-from shared import clock, console, durable, jobs
+from shared import clock, console, jobs
 from shared.background import repeat
 from shared.contract import (
     CENTRAL_FULL,
@@ -130,13 +130,14 @@ class Reconciler:
         The lock is not held during a pass: two at once do no harm, but a frozen worker would keep
         all others from theirs.
         """
-        path = self._spool.root / ".reconcile.lock"
         try:
-            fd = durable.open_own(path)
-            try:
-                return _note_turn(fd, least_s)
-            finally:
-                os.close(fd)
+            with lock_files.opened(self._spool.root / ".reconcile.lock") as fd:
+                lock_files.lock(fd)
+                ago_s = clock.now_s() - lock_files.noted(fd, float)
+                if 0 <= ago_s < 0.9 * least_s:  # negative: the clock was set back
+                    return False
+                lock_files.note(fd, clock.now_s())
+                return True
         except BlockingIOError:
             return False
         except OSError:  # the disk is full, or the folder is gone, which a pass makes
@@ -175,7 +176,7 @@ class Reconciler:
         return next_job(media_id, read_progress(self._spool.folder(PENDING, media_id)))
 
     async def _rerun_what_waits(self) -> None:
-        """Queue again what failed because central or the logo was not there, if it is now."""
+        """Rerun what failed because central or the logo was not there, if it is now."""
         waiting = dict(await asyncio.to_thread(self._waiting))
         there = {code for code in {*waiting.values()} if await self._is_there[code]()}
         failed = [media_id for media_id, code in waiting.items() if code in there]
@@ -186,7 +187,7 @@ class Reconciler:
             console.event(console.NOTICE, detail=detail, media=len(failed))
 
     def _waiting(self) -> list[tuple[str, str]]:
-        """The media that are still queued again by themselves, and the code each failed with."""
+        """The media that are still to be rerun once they can be, and the code each failed with."""
         return _of_each(self._media_in(FAILED), self._if_waiting)
 
     def _if_waiting(self, media_id: str) -> tuple[str, str] | None:
@@ -197,7 +198,7 @@ class Reconciler:
         return (media_id, error["code"]) if error and error["code"] in RERUN_WHEN else None
 
     def _rerun(self, media_id: str) -> Job | None:
-        # Busy or gone: somebody retries or deletes it right now.
+        # Busy or gone: somebody reruns or deletes it right now.
         with suppress(MediaBusy, MediaGone), self._spool.hold(media_id) as media:
             if media.state == FAILED:
                 media.rerun()
@@ -229,20 +230,3 @@ def _of_each(media_ids: Iterable[str], do: Callable[[str], Result | None]) -> li
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir(follow_symlinks=False)
-
-
-def _note_turn(fd: int, least_s: float) -> bool:
-    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    ago_s = clock.now_s() - _number(os.pread(fd, 32, 0))
-    if 0 <= ago_s < 0.9 * least_s:  # negative: the clock was set back
-        return False
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, str(clock.now_s()).encode(), 0)
-    return True
-
-
-def _number(text: bytes) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0

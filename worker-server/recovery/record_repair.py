@@ -8,7 +8,6 @@ would have kept one, so that it is stored only once. Otherwise it has failed as 
 """
 
 import asyncio
-import fcntl
 import os
 import time
 from collections.abc import AsyncGenerator, Generator, Iterator
@@ -20,7 +19,9 @@ from ulid import ULID
 
 from errors import Unavailable
 from pipeline.delivery import DeliveryClient
-from shared import clock, console, durable
+from recovery import lock_files
+from recovery.retention import DAY_S
+from shared import clock, console
 from shared.background import in_thread
 from shared.contract import FAILED, PROGRESS_RECORD, is_media_id
 from shared.jobs import Job, next_job
@@ -29,7 +30,10 @@ from shared.spool import MediaBusy, MediaGone, Spool
 
 _SLICE = 500  # records looked at in a row; then the worker's jobs get as much time
 _SHARE = 100  # a look that took a second is followed by a pause of 100
-_DAY_S = 86_400
+
+
+class ClocksDisagree(Exception):
+    """Redis' clock and this machine's disagree, or Redis does not answer."""
 
 
 class RecordRepair:
@@ -52,24 +56,27 @@ class RecordRepair:
         if time.monotonic() < self._not_before:
             return []
         self._looking_s = 0.0
-        fd = durable.open_own(self._lock)
         try:
-            return await self._look_over(fd)
+            with lock_files.opened(self._lock) as fd:
+                return await self._look_over(fd)
         except BlockingIOError:  # another worker is at it
             return []
         except Unavailable as error:
-            self._wait_for_central(error)
+            self._say_that_they_wait(f"central: {error.detail}")
+            return []
+        except ClocksDisagree:
+            self._say_that_they_wait("Redis' clock and this machine's to agree on their age.")
             return []
         finally:
-            os.close(fd)
             self._not_before = time.monotonic() + _SHARE * self._looking_s
 
     async def _look_over(self, fd: int) -> list[Job]:
         """fd is the lock's file; it says when the last look began. Raises BlockingIOError."""
         self._started_ns = self._started_ns or _now_ns(fd)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_files.lock(fd)
         now_ns, queued, is_all = _now_ns(fd), [], True
-        if self._started_ns <= (looked_ns := _number(fd)) <= now_ns:  # by another worker meanwhile
+        looked_ns = lock_files.noted(fd, int)
+        if self._started_ns <= looked_ns <= now_ns:  # by another worker meanwhile
             self._looked_ns = max(self._looked_ns, looked_ns)
         if self._looked_ns > now_ns:  # the clock was set back
             self._looked_ns = 0
@@ -79,7 +86,7 @@ class RecordRepair:
                     queued += await self._put_right(media_id)
                 except MediaGone:
                     pass
-                except Unavailable:
+                except (Unavailable, ClocksDisagree):
                     raise
                 except Exception as error:  # no reason to leave the others
                     is_all = False
@@ -87,7 +94,7 @@ class RecordRepair:
                         console.event(console.NOTICE, media_id=media_id, detail=repr(error))
         if is_all:
             self._looked_ns, self._is_waiting = now_ns, False
-            os.pwrite(fd, f"{now_ns:32}".encode(), 0)
+            lock_files.note(fd, now_ns)
         return queued
 
     async def _out_of_order(self) -> AsyncGenerator[str]:
@@ -128,7 +135,7 @@ class RecordRepair:
             return False
 
     async def _put_right(self, media_id: str) -> list[Job]:
-        """Raises Unavailable, MediaBusy, MediaGone, OSError."""
+        """Raises Unavailable, ClocksDisagree, MediaBusy, MediaGone, OSError."""
         receipt = await self._central.receipt(media_id)
         rerun = self._state == FAILED and (
             receipt is not None or await self._would_have_a_receipt(media_id)
@@ -138,7 +145,7 @@ class RecordRepair:
                 return []
             if rerun:
                 media.rerun()
-                outcome = "run again: central stores nothing twice"
+                outcome = "rerun: central stores nothing twice"
             else:  # read_progress has what its folder proves
                 media.progress["stored"] = receipt
                 await asyncio.to_thread(media.save_durably)
@@ -148,26 +155,22 @@ class RecordRepair:
         return [job] if rerun else []
 
     async def _would_have_a_receipt(self, media_id: str) -> bool:
-        """Whether central still has a receipt of this media if it stored it. Raises Unavailable."""
-        days = await self._central.keeps_receipts_days()
+        """Whether central still has a receipt of this media if it stored it.
+
+        Raises Unavailable and ClocksDisagree.
+        """
+        days = await self._central.receipts_kept_days()
         if days is None:
             return True
         if not clock.may_delete():
-            raise Unavailable("clock_unsure", "Two clocks disagree on how old it is.")
-        return clock.now_s() - ULID.from_str(media_id).timestamp < days * _DAY_S
+            raise ClocksDisagree
+        return clock.now_s() - ULID.from_str(media_id).timestamp < days * DAY_S
 
-    def _wait_for_central(self, error: Unavailable) -> None:
+    def _say_that_they_wait(self, what_for: str) -> None:
         if not self._is_waiting:
-            detail = f"records in {self._state}/ that were lost wait for central: {error.detail}"
+            detail = f"records in {self._state}/ that were lost wait for {what_for}"
             console.event(console.NOTICE, detail=detail)
         self._is_waiting = True
-
-
-def _number(fd: int) -> int:
-    try:
-        return int(os.pread(fd, 32, 0))
-    except ValueError:
-        return 0
 
 
 def _now_ns(fd: int) -> int:

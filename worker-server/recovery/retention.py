@@ -21,7 +21,8 @@ from shared.records import read_progress
 from shared.spool import MediaBusy, MediaGone, Spool
 
 _UNFINISHED_KEPT_S = 3600
-_DAY_S = 86_400
+DAY_S = 86_400
+_TIME_CHARS = 10  # of a ULID's 26
 
 
 class Retention:
@@ -51,7 +52,7 @@ class Retention:
         if self._keep_failed_days is not None:
             for path in self._received_before(FAILED, self._keep_failed_days):
                 with suppress(OSError):  # no reason to leave the others
-                    if min(_age_s(path), _failed_ago_s(path)) > self._keep_failed_days * _DAY_S:
+                    if min(_age_s(path), _failed_ago_s(path)) > self._keep_failed_days * DAY_S:
                         self._remove(path.name, FAILED)
 
     def _probes(self) -> Iterator[Path]:
@@ -60,7 +61,7 @@ class Retention:
             yield from folder.glob(".probe-*")
 
     def _received_before(self, state: str, days: float) -> Iterator[Path]:
-        oldest_kept_s = clock.now_s() - days * _DAY_S
+        oldest_kept_s = clock.now_s() - days * DAY_S
         oldest_kept = str(ULID.from_timestamp(max(0, oldest_kept_s)))[:_TIME_CHARS]
         for path in _media_in(self._spool.root / state):
             if path.name < oldest_kept and self._agree(path):
@@ -84,9 +85,6 @@ class Retention:
         with suppress(MediaBusy, MediaGone, OSError), self._spool.hold(media_id) as media:
             if media.state == state:
                 shutil.rmtree(media.path, ignore_errors=True)
-
-
-_TIME_CHARS = 10  # of a ULID's 26
 
 
 def _media_in(folder: Path) -> Iterator[Path]:
@@ -113,7 +111,7 @@ def _failed_ago_s(folder: Path) -> float:
 
 
 def _is_being_received(folder: Path) -> bool:
-    """Whether a gateway has a file of it open."""
+    """Whether fast-server has a file of it open."""
     with suppress(OSError):
         for path in folder.iterdir():
             fd = durable.open_file(path, os.O_RDONLY)

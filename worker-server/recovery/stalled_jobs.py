@@ -41,8 +41,9 @@ class StalledJobs:
     async def free(self) -> None:
         """Let jobs run again that are in progress for arq, but whose media nobody has locked.
 
-        arq would wait for their in-progress keys to expire. Only jobs are tried that were in
-        progress a look ago: at either end of a job its key is there and the lock is not.
+        arq would wait for their in-progress keys to expire. A job is freed only if it was in
+        progress at the last look, too: as a job begins and ends, its key exists for a moment
+        without the lock.
         """
         before, self._in_progress = self._in_progress, await self._jobs_in_progress()
         abandoned = await asyncio.to_thread(self._not_held, before & self._in_progress)

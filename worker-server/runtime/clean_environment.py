@@ -1,4 +1,4 @@
-"""Removes the worker's settings from the environment, which its child processes inherit."""
+"""Removes the worker's settings from the environment, which its decoder processes inherit."""
 
 import os
 from fnmatch import fnmatchcase
@@ -11,7 +11,10 @@ _KEPT = (
 
 
 def forget_the_rest() -> None:
-    """So that a decoder that is taken over finds no addresses, passwords and keys."""
+    """Delete every variable that _KEPT does not name.
+
+    So a decoder that is taken over finds no addresses, passwords and keys.
+    """
     for name in list(os.environ):
         if not any(fnmatchcase(name, kept) for kept in _KEPT):
             del os.environ[name]

@@ -1,4 +1,4 @@
-"""Child processes for everything that decodes pixels, with a memory and a time limit."""
+"""The processes in which all pixels are decoded, with a memory and a time limit."""
 
 import ctypes
 import faulthandler
@@ -29,17 +29,17 @@ _BEGUN = "begun\n"
 _MAX_FILES = 64
 _PR_SET_NO_NEW_PRIVS = 38  # prctl(2)
 _libc = ctypes.CDLL(None)
-_was_called = False  # in a child
+_was_called = False  # in a decoder process
 
 
-class PixelProcesses:
-    """Runs at most `processes` calls at a time, each in a child process of its own.
+class DecoderProcesses:
+    """Runs at most `processes` calls at a time, each in a decoder process of its own.
 
-    reports is a folder for the reports of children that crash.
+    reports is a folder for the reports of those that crash.
     """
 
     def __init__(self, processes: int, timeout_s: float, memory_mb: int, reports: Path) -> None:
-        os.environ.update(malloc.ENVIRONMENT)  # children read it as they start
+        os.environ.update(malloc.ENVIRONMENT)  # they read it as they start
         self.slots = anyio.Semaphore(processes)
         self._processes = processes
         self._timeout_s = timeout_s
@@ -56,7 +56,7 @@ class PixelProcesses:
                 group.start_soon(self._warm_up_one, load)
 
     async def run(self, function: Callable[[*Args], Result], *args: *Args) -> Result:
-        """Call function in a child process. The caller holds a slot.
+        """Call function in a decoder process. The caller holds a slot.
 
         Raises DecoderFailed, DecoderKilled, ImageRejected (memory), or what function raises.
         """
@@ -79,17 +79,17 @@ class PixelProcesses:
                 detail = f"Decoding took longer than {self._timeout_s:g} s."
                 raise DecoderFailed("time_limit", detail) from None
             except MemoryError:
-                if not fresh:  # memory that earlier images used counts too, but not in a new child
+                if not fresh:  # memory that earlier images used counts too, but not in a new one
                     fresh = True
                     continue
                 detail = f"The image needs more than {self._memory_mb} MB (WATERMARK_MEMORY_MB)."
                 raise ImageRejected("memory_limit", detail) from None
-            # anyio raises the latter where a child dies while it starts.
+            # anyio raises the latter where a process dies while it starts.
             except (BrokenWorkerProcess, ProcessLookupError):
                 said = report.read_text(errors="replace") if report.exists() else ""
                 if said:
                     raise _death(said.removeprefix(_BEGUN)) from None
-                # The child was dead before the call began. The image is not at fault: try another.
+                # It was dead before the call began. The image is not at fault: try another.
             finally:
                 self._reports.append(report)
         raise DecoderKilled("decoder_killed", "Process after process was killed as it started.")
@@ -102,7 +102,7 @@ class PixelProcesses:
         return path
 
     async def _warm_up_one(self, load: Callable[[], object]) -> None:
-        with suppress(StageError):  # the first image starts a child again, and reports the error
+        with suppress(StageError):  # the first image starts one again, and reports the error
             await self.run(load)
 
 
@@ -113,10 +113,10 @@ def _call_limited(
     function: Callable[[*Args], Result],
     args: tuple[*Args],
 ) -> Result:
-    """Runs in the child. Ignores a terminal's Ctrl-C: the parent decides when children end.
+    """Runs in a decoder process. Ignores a terminal's Ctrl-C: the worker decides when it ends.
 
     The report shows that the call began. A crash writes its signal to it, except a SIGKILL. With
-    fresh, a child that has been called before ends, and a new one takes its place.
+    fresh, a process that has been called before ends, and a new one takes its place.
     """
     global _was_called
     if fresh and _was_called:
@@ -141,7 +141,7 @@ def _restrict(memory_bytes: int) -> None:
     """A decoder that is taken over can do what its worker can, and no more (README, Trust).
 
     The number of processes is not limited: that limit counts all processes of this user on the
-    host. CPU time is not limited: it adds up over a child's life.
+    host. CPU time is not limited: it adds up over a process's life.
     """
     for limit, most in (
         (resource.RLIMIT_AS, memory_bytes),
@@ -155,7 +155,7 @@ def _restrict(memory_bytes: int) -> None:
 
 
 def _death(report: str) -> StageError:
-    """Why a child ended: faulthandler reports every signal that a decoder can cause itself."""
+    """Why a process ended: faulthandler reports every signal that a decoder can cause itself."""
     if report:
         said = report.partition("\n")[0]
         return DecoderFailed("decoder_crashed", f"The image's decoder crashed: {said}.")

@@ -1,4 +1,4 @@
-"""How much memory a child process keeps from one image to the next.
+"""How much memory a decoder process keeps from one image to the next.
 
 Without glibc's settings a JPEG photo takes 20% more CPU time, without Pillow's a WebP 22% and a PNG
 5%: fresh pages are slow. What a large image leaves is returned: glibc would keep it for good. See

@@ -14,7 +14,8 @@ local IN_PROGRESS, TRIES, PAYLOAD = 'arq:in-progress:', 'arq:retry:', 'arq:job:'
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Without a wake-up (shared/enqueue.lua): this worker uploads what it has watermarked.
+-- Without a wake-up (shared/enqueue.lua). The worker that has watermarked an image uploads it. A
+-- watermark job that follows an upload job waits until a worker looks at the queue.
 if following then
     redis.call('SET', PAYLOAD .. following, following_payload, 'PX', ttl_ms, 'NX')
     redis.call('ZADD', following_queue, 'NX', now_ms, following)

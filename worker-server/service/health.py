@@ -34,4 +34,4 @@ def unhealthy_reason() -> str | None:
                 return None if reason is None else f"{name}: {reason.decode()}"
     except RedisError as error:
         return f"Redis does not answer, so nobody knows whether {name} is at work: {error}"
-    return f"{name} has not told Redis lately that it is at work; see its console."
+    return f"{name} has not reported to Redis lately that it is at work; see its console."

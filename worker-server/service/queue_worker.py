@@ -28,17 +28,17 @@ from shared.contract import (
 from shared.jobs import Job
 
 _LOOK_S = 0.25  # for jobs that became due, were freed, or that another program's arq queued
-_LEFT_LYING_MS = 250  # a job that the worker that queued it should have taken by then
+_LEFT_LYING_MS = 250  # a job that its own worker has not taken for so long may be taken by any
 _DRAIN_S = 30
 _TAKE = Path(__file__).with_name("take_jobs.lua").read_text()
 _END = Path(__file__).with_name("end_job.lua").read_text()
 
 
 class QueueWorker(Worker):
-    """Takes the options that arq's has, but those that are set here, and queue_read_limit.
+    """Takes arq's options, except those that __init__ sets and queue_read_limit.
 
-    queued gets the media id of each upload that this process queues. That queue has no wake-ups in
-    Redis: a worker takes as many as its process queued, and others only what is left lying.
+    own_uploads counts the uploads that this process has queued and not taken yet. The upload queue
+    has no wake-ups in Redis: a worker takes as many as that, and others only what is left lying.
     """
 
     # What this depends on in arq 0.28.0: Worker.main calls _poll_iteration in a loop, which is
@@ -46,7 +46,7 @@ class QueueWorker(Worker):
     # used, nor is close (see retire). tasks, functions, loop, in_progress_timeout_s, heart_beat
     # and the counters jobs_complete, jobs_retried and jobs_failed keep their meaning.
 
-    def __init__(self, *functions: Any, queued: asyncio.Queue[str], **options: Any) -> None:
+    def __init__(self, *functions: Any, own_uploads: asyncio.Semaphore, **options: Any) -> None:
         super().__init__(
             *functions,
             **options,
@@ -57,7 +57,7 @@ class QueueWorker(Worker):
             job_deserializer=deserialize_job,
             expires_extra_ms=JOB_TTL_MS,
         )
-        self._queued = queued
+        self._own_uploads = own_uploads
         self._has_wake_ups = self.queue_name == WATERMARK_QUEUE
         self._more_wait = False  # as far as is known
         self.at_work = asyncio.Event()  # Redis has let it take jobs, and note that it lives
@@ -86,9 +86,7 @@ class QueueWorker(Worker):
         keys, least_due_ms, wanted = [self.queue_name], 0, free
         if self._has_wake_ups:
             keys.append(WAKE_KEY)
-        elif own := min(free, self._queued.qsize()):
-            for _ in range(own):
-                self._queued.get_nowait()
+        elif own := await self._take_own(free):
             wanted = own
         else:
             least_due_ms = _LEFT_LYING_MS
@@ -102,6 +100,14 @@ class QueueWorker(Worker):
                 continue  # Redis lost its key, as after FLUSHALL: it is at work here
             self.tasks[job_id] = self.loop.create_task(self._run(job_id, payload, tries))
 
+    async def _take_own(self, most: int) -> int:
+        """Count uploads of this process as taken. Returns how many."""
+        count = 0
+        while count < most and not self._own_uploads.locked():
+            await self._own_uploads.acquire()
+            count += 1
+        return count
+
     async def _run(self, job_id: str, payload: bytes, tries: int) -> None:
         """As in arq, only a Retry or being cancelled brings a job back.
 
@@ -110,7 +116,7 @@ class QueueWorker(Worker):
         following: Job | None = None
         put_off_ms: int | None = None
         try:
-            following = await self._called(payload, tries)
+            following = await self._call_function(payload, tries)
             self.jobs_complete += 1
         except Retry as retry:
             put_off_ms = retry.defer_score or 0
@@ -122,9 +128,9 @@ class QueueWorker(Worker):
             known = isinstance(error, JobExecutionFailed)
             logger.error("job %s is over: %r", job_id, error, exc_info=not known)
             self.jobs_failed += 1
-        await asyncio.shield(self._ended(job_id, put_off_ms, following))
+        await asyncio.shield(self._end_job(job_id, put_off_ms, following))
 
-    async def _called(self, payload: bytes, tries: int) -> Job | None:
+    async def _call_function(self, payload: bytes, tries: int) -> Job | None:
         if not payload:
             raise JobExecutionFailed("it has no payload, or that has expired")
         if tries > self.max_tries:
@@ -135,7 +141,8 @@ class QueueWorker(Worker):
             following: Job | None = await call
         return following
 
-    async def _ended(self, job_id: str, put_off_ms: int | None, following: Job | None) -> None:
+    async def _end_job(self, job_id: str, put_off_ms: int | None, following: Job | None) -> None:
+        """End a job in Redis; or put it off, unless put_off_ms is None."""
         keys = [self.queue_name]
         arguments = [os.fsencode(job_id), "" if put_off_ms is None else put_off_ms]
         if following:
@@ -144,7 +151,7 @@ class QueueWorker(Worker):
             arguments += [following_id, payload, JOB_TTL_MS]
         await self._end(keys=keys, args=arguments)
         if following and following[1] is Stage.UPLOAD:
-            self._queued.put_nowait(following[0])
+            self._own_uploads.release()
 
     async def _wait(self) -> None:
         """Until there may be a job that a slot is free for."""
@@ -161,14 +168,14 @@ class QueueWorker(Worker):
             await cast(Awaitable[Any], blpop)
         else:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_S):
-                    await self._queued.put(await self._queued.get())
+                async with asyncio.timeout(_LOOK_S), self._own_uploads:
+                    return  # there is one to take
 
     async def retire(self, stop: asyncio.Event) -> None:
         """Let the jobs of a worker that no longer polls end, then disconnect. Redis may be gone.
 
-        Jobs that take too long are cancelled, which queues them again. arq's close would delete
-        the health key, which a successor has as well, unless the process is to stop.
+        Jobs that take too long are cancelled, which queues them again. arq's close always deletes
+        the health key, which a successor uses too. Here it is deleted only when the process stops.
         """
         tasks = list(self.tasks.values())
         if tasks:

@@ -20,7 +20,7 @@ from pipeline.stages import Stages
 from recovery.reconciler import Reconciler
 from recovery.record_repair import RecordRepair
 from runtime import clean_environment, deadlines
-from runtime.decoder_processes import PixelProcesses
+from runtime.decoder_processes import DecoderProcesses
 from service import health, tasks, worker_name
 from service.queue_worker import QueueWorker
 from settings import Settings
@@ -94,7 +94,7 @@ def _redis(settings: Settings, queue: str, retries: int) -> ArqRedis:
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[Stages]:
-    """What the stages work with; the pixel processes and the logo are warm."""
+    """The stages; the decoder processes and the logo are warm."""
     name = worker_name.resolve(settings)
     spool = Spool(settings.upload_dir)
     try:
@@ -105,17 +105,17 @@ async def _opened(settings: Settings) -> AsyncIterator[Stages]:
         str(settings.central_server_url), name, settings.upload_timeout_seconds
     )
     with tempfile.TemporaryDirectory(prefix="worker-") as folder:
-        pixels = PixelProcesses(
+        decoders = DecoderProcesses(
             settings.processes,
             settings.watermark_timeout_seconds,
             settings.memory_mb,
             Path(folder),
         )
-        logo = Logo(settings.logo, Path(folder), pixels)
+        logo = Logo(settings.logo, Path(folder), decoders)
         clean_environment.forget_the_rest()
-        await pixels.warm_up(registry.load)
+        await decoders.warm_up(registry.load)
         background = asyncio.create_task(repeat("the logo", logo.refresh, REFRESH_S))
-        yield Stages(settings, name, spool, pixels, logo, central)
+        yield Stages(settings, name, spool, decoders, logo, central)
         background.cancel()
         await logo.close()
     await central.close()
@@ -143,9 +143,9 @@ async def _work(
         asyncio.create_task(reconciler.run()),
         asyncio.create_task(stop.wait()),
     ]
-    telling = asyncio.create_task(_tell_when_over(stages, workers, trouble))
+    clearing = asyncio.create_task(_clear_when_over(stages, workers, trouble))
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-    telling.cancel()
+    clearing.cancel()
     for worker in workers:
         worker.allow_pick_jobs = False
     await asyncio.sleep(_TAKING_S)  # jobs that are being taken right now still start
@@ -155,7 +155,7 @@ async def _work(
             raise outcome
 
 
-async def _tell_when_over(
+async def _clear_when_over(
     stages: Stages, workers: list[QueueWorker], trouble: console.RecurringNotice
 ) -> None:
     for worker in workers:
@@ -177,15 +177,15 @@ async def _report_health(stages: Stages, redis: ArqRedis) -> None:
 def build_workers(stages: Stages) -> list[QueueWorker]:
     """One for each queue: few slots for pixels, so that idle workers get their share; many for
     uploads, which only wait."""
-    pixel_slots, queued = 2 * stages.settings.processes, asyncio.Queue[str]()
+    decoder_slots, own_uploads = 2 * stages.settings.processes, asyncio.Semaphore(0)
     return [
-        _worker(stages, queued, WATERMARK_QUEUE, tasks.watermark_image_task, pixel_slots),
-        _worker(stages, queued, UPLOAD_QUEUE, tasks.upload_to_central_task, _UPLOAD_SLOTS),
+        _worker(stages, own_uploads, WATERMARK_QUEUE, tasks.watermark_image_task, decoder_slots),
+        _worker(stages, own_uploads, UPLOAD_QUEUE, tasks.upload_to_central_task, _UPLOAD_SLOTS),
     ]
 
 
 def _worker(
-    stages: Stages, queued: asyncio.Queue[str], queue: str, task: Any, slots: int
+    stages: Stages, own_uploads: asyncio.Semaphore, queue: str, task: Any, slots: int
 ) -> QueueWorker:
     return QueueWorker(
         [task],
@@ -197,5 +197,5 @@ def _worker(
         health_check_interval=_HEALTH_S,
         health_check_key=health.key(queue, stages.worker),
         ctx={"stages": stages},
-        queued=queued,
+        own_uploads=own_uploads,
     )

@@ -31,6 +31,6 @@ async def _run(stages: Stages, stage: Stage, media_id: str, run: int) -> Job | N
         console.event(console.NOTICE, stage=stage, detail=detail)
         return None
     try:
-        return await stages.run(media_id, stage, run)
+        return await stages.do_job(media_id, stage, run)
     except Postponed as postponed:
         raise Retry(defer=postponed.delay_s) from None

@@ -33,7 +33,7 @@ def stored(orientation: int, image_format: str) -> bytes:
     exif = Image.Exif()
     exif[images.ORIENTATION_TAG] = orientation
     exif[0x010F] = "a camera"
-    image = Image.new("RGB", placement.upright(SEEN, orientation), (230, 230, 230))
+    image = Image.new("RGB", placement.upright_size(SEEN, orientation), (230, 230, 230))
     return images.encode(image, image_format, exif=exif, icc_profile=ICC)
 
 

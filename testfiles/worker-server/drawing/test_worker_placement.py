@@ -60,7 +60,7 @@ def test_whatever_is_asked_for_it_stays_inside_the_image(
     if mark is not None:
         box = (*placement.corner(mark, seen, chosen), *mark)
         left, top, width, height = placement.stored_place(box, seen, orientation)
-        stored = placement.upright(seen, orientation)
+        stored = placement.upright_size(seen, orientation)
         assert 0 <= left < left + width <= stored[0]
         assert 0 <= top < top + height <= stored[1]
 
@@ -109,7 +109,7 @@ def test_placed_as_stored_and_turned_upright_the_mark_is_in_its_place_the_right_
     size = placement.fit(logo, seen, chosen) or (1, 1)
     mark = Image.frombytes("L", size, bytes(n % 254 + 1 for n in range(size[0] * size[1])))
     corner = placement.corner(size, seen, chosen)
-    stored = Image.new("L", placement.upright(seen, orientation))
+    stored = Image.new("L", placement.upright_size(seen, orientation))
     left, top, width, height = placement.stored_place((*corner, *size), seen, orientation)
     turn = placement.TO_STORED.get(orientation)
     as_stored = mark if turn is None else mark.transpose(turn)
@@ -125,5 +125,5 @@ def test_placed_as_stored_and_turned_upright_the_mark_is_in_its_place_the_right_
 
 @pytest.mark.parametrize("orientation", [0, 1, 9, 65535])
 def test_an_orientation_that_does_not_exist_turns_nothing(orientation: int) -> None:
-    assert placement.upright((30, 20), orientation) == (30, 20)
+    assert placement.upright_size((30, 20), orientation) == (30, 20)
     assert placement.stored_place((1, 2, 3, 4), (30, 20), orientation) == (1, 2, 3, 4)

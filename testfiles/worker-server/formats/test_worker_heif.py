@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import errors
-from drawing import compositing
+from drawing.logo_file import normalise_logo
 from options import Metadata
 from support import images
 from support.marks import Marked, bundled_logo, distance, logo_box, mark, without
@@ -129,7 +129,7 @@ def test_its_nclx_stays(tmp_path: Path, logo: Path) -> None:
 def test_on_pq_the_logo_is_as_bright_as_white_is(tmp_path: Path) -> None:
     """Report ITU-R BT.2408: 203 cd/m2, 58.07% of the signal."""
     Image.new("RGB", (60, 40), "white").save(tmp_path / "white.png")
-    compositing.normalise_logo(tmp_path / "white.png", tmp_path / "logo.png")
+    normalise_logo(tmp_path / "white.png", tmp_path / "logo.png")
     pq = {"color_primaries": 9, "transfer_characteristics": 16, "matrix_coefficients": 9}
     written = pillow_heif.from_bytes("RGB;16", SIZE, bytes(6 * SIZE[0] * SIZE[1]))
     file = BytesIO()

@@ -19,7 +19,7 @@ from pipeline.attempts import Postponed, attempt
 from pipeline.delivery import DeliveryClient
 from pipeline.logo import Logo
 from pipeline.stages import Stages
-from runtime.decoder_processes import PixelProcesses
+from runtime.decoder_processes import DecoderProcesses
 from settings import Settings
 from shared import clock, records
 from shared.contract import Stage, Status
@@ -257,7 +257,7 @@ def stages_with(logo: object = None, central: object = None) -> Stages:
         Settings(),
         "worker-1",
         cast(Spool, None),
-        cast(PixelProcesses, None),
+        cast(DecoderProcesses, None),
         cast(Logo, logo),
         cast(DeliveryClient, central),
     )

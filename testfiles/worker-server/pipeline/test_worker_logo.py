@@ -18,7 +18,7 @@ from local_stack.host import free_ports
 from pipeline import logo
 from pipeline.logo import Logo
 from runtime import container_limits
-from runtime.decoder_processes import PixelProcesses
+from runtime.decoder_processes import DecoderProcesses
 from shared.background import repeat
 from support import images
 from support.queue import until
@@ -29,7 +29,7 @@ RED, BLUE = (images.encode(Image.new("RGB", (60, 30), colour), "PNG") for colour
 
 
 class InThisProcess:
-    """PixelProcesses without the processes, for what is no danger."""
+    """DecoderProcesses without the processes, for what is no danger."""
 
     async def run(self, function: Callable[[Path, Path], None], raw: Path, drawn: Path) -> None:
         await asyncio.to_thread(function, raw, drawn)
@@ -37,7 +37,7 @@ class InThisProcess:
 
 @asynccontextmanager
 async def logo_of(source: str | None, folder: Path) -> AsyncIterator[Logo]:
-    opened = Logo(source, folder, cast(PixelProcesses, InThisProcess()))
+    opened = Logo(source, folder, cast(DecoderProcesses, InThisProcess()))
     try:
         yield opened
     finally:

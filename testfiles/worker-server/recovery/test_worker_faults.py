@@ -130,7 +130,7 @@ def test_two_workers_share_a_queue(uploads: Path, redis: Redis, central: Web) ->
 def at_work(
     service: tuple[Service, Redis], central: Web, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Worker]:
-    """A worker with one pixel process for the tests below, which leave it at work."""
+    """A worker with one decoder process for the tests below, which leave it at work."""
     uploads = tmp_path_factory.mktemp("at-work") / "uploads"
     with running_worker(uploads, service[1], central.url, WATERMARK_PROCESSES="1") as worker:
         yield worker
@@ -146,37 +146,37 @@ def worker(at_work: Worker, redis: Redis) -> Iterator[Worker]:
     assert at_work.process.poll() is None
 
 
-def child_of(worker: Worker) -> int:
+def decoder_of(worker: Worker) -> int:
     pid = worker.process.pid
-    [child] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(child)
+    [decoder] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(decoder)
 
 
 def test_a_pixel_process_killed_before_it_begins_costs_no_image_an_attempt(
     worker: Worker, redis: Redis
 ) -> None:
-    child = child_of(worker)
-    os.kill(child, signal.SIGSTOP)
+    decoder = decoder_of(worker)
+    os.kill(decoder, signal.SIGSTOP)
     media_id = add_media(worker.uploads)
     enqueue(redis, media_id)
     until_watermarking(worker.uploads, media_id)
-    os.kill(child, signal.SIGKILL)
+    os.kill(decoder, signal.SIGKILL)
     until_all_done(worker.uploads, media_id)
     assert errors_of(worker.uploads, media_id) == [None, None]
 
 
-def child_at_work(worker: Worker) -> int | None:
+def decoder_at_work(worker: Worker) -> int | None:
     with suppress(OSError, ValueError):  # one is being replaced
-        child = child_of(worker)
-        if any(fd.readlink().suffix == ".crash" for fd in Path(f"/proc/{child}/fd").iterdir()):
-            return child
+        decoder = decoder_of(worker)
+        if any(fd.readlink().suffix == ".crash" for fd in Path(f"/proc/{decoder}/fd").iterdir()):
+            return decoder
     return None
 
 
-def kill_child_at_work(worker: Worker) -> bool:
-    if child := child_at_work(worker):
-        os.kill(child, signal.SIGKILL)
-    return child is not None
+def kill_decoder_at_work(worker: Worker) -> bool:
+    if decoder := decoder_at_work(worker):
+        os.kill(decoder, signal.SIGKILL)
+    return decoder is not None
 
 
 @pytest.mark.slow
@@ -191,7 +191,7 @@ def test_a_pixel_process_killed_with_an_image_costs_that_image_one_attempt_of_te
         return errors_of(worker.uploads, media_id).count("decoder_killed") == times
 
     for kills in range(1, 4):
-        until(lambda: kill_child_at_work(worker))
+        until(lambda: kill_decoder_at_work(worker))
         until(partial(was_charged, kills))
     until_all_done(worker.uploads, media_id)
     assert errors_of(worker.uploads, media_id) == ["decoder_killed"] * 3 + [None, None]

@@ -258,7 +258,7 @@ def failed(uploads: Path, code: str, hours_ago: float = 1) -> str:
     return media_id
 
 
-def test_what_failed_for_want_of_central_is_taken_up_once_it_is_ready(
+def test_what_failed_for_want_of_central_is_rerun_once_it_is_ready(
     uploads: Path, redis: Redis
 ) -> None:
     media_id = failed(uploads, "central_unreachable")
@@ -270,7 +270,7 @@ def test_what_failed_for_want_of_central_is_taken_up_once_it_is_ready(
     assert (described["status"], described["attempts"], described["error"]) == ("queued", [], None)
 
 
-def test_what_failed_for_want_of_a_logo_is_taken_up_once_there_is_one(
+def test_what_failed_for_want_of_a_logo_is_rerun_once_there_is_one(
     uploads: Path, redis: Redis
 ) -> None:
     without_logo = failed(uploads, "logo_unavailable")
@@ -284,7 +284,7 @@ def test_what_failed_for_want_of_a_logo_is_taken_up_once_there_is_one(
     assert state_of(uploads, late) == "failed"
 
 
-def test_only_that_is_taken_up_and_only_for_a_day(uploads: Path, redis: Redis) -> None:
+def test_only_that_is_rerun_and_only_for_a_day(uploads: Path, redis: Redis) -> None:
     others = [
         failed(uploads, "central_refused"),
         failed(uploads, "corrupt_image"),
@@ -298,7 +298,7 @@ def test_only_that_is_taken_up_and_only_for_a_day(uploads: Path, redis: Redis) -
 
 
 @pytest.mark.parametrize("damage", ["lock", "record", "half", "year"])
-def test_one_that_cannot_be_taken_up_does_not_keep_others_waiting(
+def test_one_that_cannot_be_rerun_does_not_keep_others_waiting(
     uploads: Path, redis: Redis, damage: str
 ) -> None:
     media_ids = [failed(uploads, "central_unreachable") for _ in range(3)]
@@ -327,7 +327,7 @@ def test_a_link_or_a_file_in_pending_is_no_media(
     assert "without a job" not in capsys.readouterr().out
 
 
-def test_what_failed_is_taken_up_though_redis_clock_was_behind_at_its_reception(
+def test_what_failed_is_rerun_though_redis_clock_was_behind_at_its_reception(
     uploads: Path, redis: Redis
 ) -> None:
     media_id = failed(uploads, "central_unreachable", hours_ago=48)

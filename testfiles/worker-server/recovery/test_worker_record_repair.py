@@ -42,7 +42,7 @@ class FakeCentral:
         await self._answer()
         return RECEIPT if media_id in self.remembered else None
 
-    async def keeps_receipts_days(self) -> float | None:
+    async def receipts_kept_days(self) -> float | None:
         await self._answer()
         return self.days
 
@@ -139,7 +139,7 @@ def test_in_done_the_folder_is_the_proof(
 @pytest.mark.parametrize(
     ("is_remembered", "days", "age_days"), [(True, 1, 9), (False, None, 999), (False, 10, 9)]
 )
-def test_in_failed_it_is_sent_on_again_where_central_would_know_it(
+def test_in_failed_it_is_rerun_where_central_would_know_it(
     uploads: Path,
     damage: Callable[[Path], None],
     is_remembered: bool,
@@ -171,10 +171,13 @@ def test_in_failed_it_stays_where_central_may_have_forgotten_it(
     assert (record["status"], record["error"]["code"]) == ("failed", "record_lost")
 
 
-def test_in_failed_it_waits_while_two_clocks_disagree(uploads: Path) -> None:
+def test_in_failed_it_waits_while_two_clocks_disagree(
+    uploads: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     media_id = add_media(uploads, state="failed")
     clock.measure(time.time() - 400 * DAY_S, time.monotonic())
     assert repaired("failed", uploads, FakeCentral(days=10)) == []
+    assert "wait for Redis' clock and this machine's to agree" in capsys.readouterr().out
     assert state_of(uploads, media_id) == "failed"
     assert not (uploads / "failed" / media_id / "progress.json").exists()
 

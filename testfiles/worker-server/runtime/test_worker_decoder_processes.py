@@ -1,4 +1,4 @@
-"""Pixels are handled in child processes, and whatever happens to one stays there."""
+"""Pixels are decoded in decoder processes, and whatever happens to one stays there."""
 
 import asyncio
 import ctypes
@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import pytest
 from PIL import Image
 
-from drawing import compositing
+from drawing.logo_file import normalise_logo
 from errors import DecoderFailed, ImageRejected, StageError
 from options import Options, OutputFormat
-from runtime.decoder_processes import PixelProcesses
+from runtime.decoder_processes import DecoderProcesses
 from settings import Settings
 from support import images
 from support.services import until
@@ -30,12 +30,12 @@ Result = TypeVar("Result")
 
 
 def with_processes(
-    scenario: Callable[[PixelProcesses], Awaitable[Result]],
+    scenario: Callable[[DecoderProcesses], Awaitable[Result]],
     timeout_s: float = 30,
     memory_mb: int = 1024,
 ) -> Result:
     async def opened() -> Result:
-        return await scenario(PixelProcesses(2, timeout_s, memory_mb, Path(reports)))
+        return await scenario(DecoderProcesses(2, timeout_s, memory_mb, Path(reports)))
 
     with TemporaryDirectory() as reports:
         result = asyncio.run(opened())
@@ -60,10 +60,10 @@ def still_there(pid: int) -> bool:
     ],
     ids=["segfault", "abort", "kill -9"],
 )
-def test_a_child_that_dies_fails_that_call_alone(
+def test_a_process_that_dies_fails_that_call_alone(
     death: tuple[Any, ...], code: str, said: str
 ) -> None:
-    async def scenario(processes: PixelProcesses) -> tuple[StageError, int]:
+    async def scenario(processes: DecoderProcesses) -> tuple[StageError, int]:
         with pytest.raises(StageError) as raised:
             await processes.run(*death)
         return raised.value, await processes.run(abs, -1)
@@ -73,8 +73,8 @@ def test_a_child_that_dies_fails_that_call_alone(
     assert said in raised.detail
 
 
-def test_children_that_were_killed_while_they_were_idle_cost_no_image_an_attempt() -> None:
-    async def scenario(processes: PixelProcesses) -> int:
+def test_processes_that_were_killed_while_they_were_idle_cost_no_image_an_attempt() -> None:
+    async def scenario(processes: DecoderProcesses) -> int:
         others = set(children())
         await processes.warm_up(Image.init)
         for pid in set(children()) - others:
@@ -85,7 +85,7 @@ def test_children_that_were_killed_while_they_were_idle_cost_no_image_an_attempt
 
 
 def test_a_call_beside_one_that_crashes_is_not_disturbed() -> None:
-    async def scenario(processes: PixelProcesses) -> tuple[object, ...]:
+    async def scenario(processes: DecoderProcesses) -> tuple[object, ...]:
         calls = (processes.run(sum, range(10**6)), processes.run(os.abort), processes.run(abs, -1))
         return await asyncio.gather(*calls, return_exceptions=True)
 
@@ -95,8 +95,8 @@ def test_a_call_beside_one_that_crashes_is_not_disturbed() -> None:
     assert crash.code == "decoder_crashed"
 
 
-def test_an_idle_child_that_is_killed_is_replaced() -> None:
-    async def scenario(processes: PixelProcesses) -> tuple[int, int]:
+def test_an_idle_process_that_is_killed_is_replaced() -> None:
+    async def scenario(processes: DecoderProcesses) -> tuple[int, int]:
         first = await processes.run(os.getpid)
         os.kill(first, signal.SIGKILL)
         await asyncio.to_thread(until, lambda: not still_there(first))
@@ -106,15 +106,15 @@ def test_an_idle_child_that_is_killed_is_replaced() -> None:
     assert first != second
 
 
-def test_a_child_is_used_again() -> None:
-    async def scenario(processes: PixelProcesses) -> set[int]:
+def test_a_process_is_used_again() -> None:
+    async def scenario(processes: DecoderProcesses) -> set[int]:
         return {await processes.run(os.getpid) for _ in range(5)}
 
     assert len(with_processes(scenario)) == 1
 
 
-def test_a_call_that_takes_too_long_is_ended_with_its_child() -> None:
-    async def scenario(processes: PixelProcesses) -> tuple[str, int, int]:
+def test_a_call_that_takes_too_long_is_ended_with_its_process() -> None:
+    async def scenario(processes: DecoderProcesses) -> tuple[str, int, int]:
         pid = await processes.run(os.getpid)
         processes._timeout_s = 0.2
         with pytest.raises(DecoderFailed) as raised:
@@ -128,8 +128,8 @@ def test_a_call_that_takes_too_long_is_ended_with_its_child() -> None:
     assert first != second
 
 
-def test_a_stopped_child_is_ended_as_well() -> None:
-    async def scenario(processes: PixelProcesses) -> str:
+def test_a_stopped_process_is_ended_as_well() -> None:
+    async def scenario(processes: DecoderProcesses) -> str:
         await processes.warm_up(Image.init)
         processes._timeout_s = 0.2
         with pytest.raises(DecoderFailed) as raised:
@@ -140,7 +140,7 @@ def test_a_stopped_child_is_ended_as_well() -> None:
 
 
 def test_memory_beyond_the_limit_is_refused() -> None:
-    async def scenario(processes: PixelProcesses) -> tuple[str, str]:
+    async def scenario(processes: DecoderProcesses) -> tuple[str, str]:
         with pytest.raises(ImageRejected) as raised:
             await processes.run(bytes, 512 * 2**20)
         assert len(await processes.run(bytes, 2**20)) == 2**20
@@ -151,21 +151,21 @@ def test_memory_beyond_the_limit_is_refused() -> None:
     assert "300 MB" in detail
 
 
-def test_what_earlier_images_left_in_a_child_is_no_fault_of_the_next() -> None:
-    async def scenario(processes: PixelProcesses) -> bool:
+def test_what_earlier_images_left_in_a_process_is_no_fault_of_the_next() -> None:
+    async def scenario(processes: DecoderProcesses) -> bool:
         await processes.run(exec, "import sys; sys.left = bytearray(300_000_000)")
         pid = await processes.run(os.getpid)
         await processes.run(exec, "bytearray(300_000_000)")
         return pid == await processes.run(os.getpid)
 
-    assert not with_processes(scenario, memory_mb=600), "the same child has no room for it"
+    assert not with_processes(scenario, memory_mb=600), "the same process lacks the memory for it"
 
 
-def test_a_child_gives_back_what_a_large_image_took() -> None:
+def test_a_process_gives_back_what_a_large_image_took() -> None:
     # In pieces that malloc keeps; the last stays allocated, with the free pages in front of it.
     leave = "import sys; sys.left = [bytes([1]) * 100_000 for _ in range(5000)][-1]"
 
-    async def scenario(processes: PixelProcesses) -> int:
+    async def scenario(processes: DecoderProcesses) -> int:
         await processes.run(exec, leave)
         statm = await processes.run(Path.read_text, Path("/proc/self/statm"))
         return int(statm.split()[1])
@@ -176,7 +176,7 @@ def test_a_child_gives_back_what_a_large_image_took() -> None:
 def test_a_refusal_arrives_with_its_code_and_its_sentence(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
 
-    async def scenario(processes: PixelProcesses) -> ImageRejected:
+    async def scenario(processes: DecoderProcesses) -> ImageRejected:
         arguments = (tmp_path / "empty", tmp_path / "logo", tmp_path / "target", Options())
         with pytest.raises(ImageRejected) as raised:
             await processes.run(watermark_file, *arguments)
@@ -190,7 +190,7 @@ def test_a_refusal_arrives_with_its_code_and_its_sentence(tmp_path: Path) -> Non
 
 
 def test_a_fault_of_the_disk_arrives_as_it_is(tmp_path: Path) -> None:
-    async def scenario(processes: PixelProcesses) -> None:
+    async def scenario(processes: DecoderProcesses) -> None:
         await processes.run(os.stat, tmp_path / "missing")
 
     with pytest.raises(FileNotFoundError):
@@ -198,17 +198,17 @@ def test_a_fault_of_the_disk_arrives_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_complains_much_does_not_hang() -> None:
-    async def scenario(processes: PixelProcesses) -> int:
+    async def scenario(processes: DecoderProcesses) -> int:
         assert sys.__stderr__ is not None
         return await processes.run(os.write, sys.__stderr__.fileno(), bytes(2**20))
 
     assert with_processes(scenario) == 2**20
 
 
-def test_warming_up_starts_all_children() -> None:
+def test_warming_up_starts_all_processes() -> None:
     others = set(children())  # of the stack that other tests use
 
-    async def scenario(processes: PixelProcesses) -> tuple[set[int], set[int]]:
+    async def scenario(processes: DecoderProcesses) -> tuple[set[int], set[int]]:
         await processes.warm_up(Image.init)
         before = set(children()) - others
         await asyncio.gather(*(processes.run(os.getpid) for _ in range(2)))
@@ -268,9 +268,9 @@ def test_an_avif_that_the_encoder_has_no_memory_for_is_refused_and_does_not_cras
 
 def mark_big(folder: Path, content: bytes, memory_mb: int, **settings: Any) -> int:
     (folder / "big").write_bytes(content)
-    compositing.normalise_logo(FOLDER / "bundled_logo.png", folder / "logo.png")
+    normalise_logo(FOLDER / "bundled_logo.png", folder / "logo.png")
 
-    async def scenario(processes: PixelProcesses) -> int:
+    async def scenario(processes: DecoderProcesses) -> int:
         arguments = (folder / "big", folder / "logo.png", folder / "marked", Options(**settings))
         file, _ = await processes.run(watermark_file, *arguments)
         return file["size"]
@@ -283,8 +283,8 @@ def status_of(pid: str = "self") -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what a process may do")
-def test_a_child_gains_no_rights_and_has_limits() -> None:
-    async def scenario(processes: PixelProcesses) -> str:
+def test_a_process_gains_no_rights_and_has_limits() -> None:
+    async def scenario(processes: DecoderProcesses) -> str:
         return await processes.run(status_of)
 
     said = with_processes(scenario, memory_mb=700)
@@ -298,16 +298,16 @@ def test_a_child_gains_no_rights_and_has_limits() -> None:
         assert re.search(rf"{limit}\s+{most}\s+{most}", said), limit
 
 
-def test_a_file_larger_than_a_child_may_write_is_the_images_fault(
+def test_a_file_larger_than_a_process_may_write_is_the_images_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logo, source = tmp_path / "logo.png", tmp_path / "photo.png"
-    compositing.normalise_logo(FOLDER / "bundled_logo.png", logo)
+    normalise_logo(FOLDER / "bundled_logo.png", logo)
     source.write_bytes(images.png(1, (400, 300)))
     narrow = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({2**14}, {2**14}))"
     code = f"{narrow}\nimport watermark\nwatermark.watermark_file(*arguments)"
 
-    async def scenario(processes: PixelProcesses) -> ImageRejected:
+    async def scenario(processes: DecoderProcesses) -> ImageRejected:
         arguments = (source, logo, tmp_path / "watermarked.png", Options())
         with pytest.raises(ImageRejected) as raised:
             await processes.run(exec, code, {"arguments": arguments})

@@ -45,7 +45,8 @@ def test_a_job_leaves_nothing_but_the_one_that_follows(redis: RedisServer) -> No
         [job] = await enqueue(redis, 1)
         async with workers(redis, "a", work) as made:
             await until(lambda: redis.client.zcard(contract.UPLOAD_QUEUE) == 1)
-            assert made["a"]._queued.get_nowait() == media_id
+            await asyncio.wait_for(made["a"]._own_uploads.acquire(), 60)
+            assert made["a"]._own_uploads.locked(), "it is one"
         assert redis.client.zrange(contract.UPLOAD_QUEUE, 0, -1) == [following.encode()]
         assert keys_of(redis, following) == {"job"}
         assert keys_of(redis, job) == set()

@@ -239,14 +239,14 @@ def test_the_check_says_whether_it_is_at_work(bench: Bench) -> None:
     assert check(bench.worker) == (0, "")
     status, told = check(bench.worker, WORKER_NAME="worker-2")
     assert (status, told.splitlines()[1:]) == (1, [])
-    assert told.startswith("worker-2 has not told Redis")
+    assert told.startswith("worker-2 has not reported to Redis")
     status, told = check(bench.worker, REDIS_URL="redis://127.0.0.1:1")
     assert (status, told.splitlines()[1:]) == (1, [])
     assert told.startswith("Redis does not answer")
 
 
 @pytest.mark.slow
-def test_a_logo_that_cannot_work_is_told_at_once_and_taken_up_once_it_does(
+def test_a_logo_that_cannot_work_fails_images_at_once_and_they_are_rerun_once_it_does(
     tmp_path: Path,
 ) -> None:
     logo, uploads = tmp_path / "logo.png", tmp_path / "uploads"

@@ -139,7 +139,7 @@ def test_an_upload_queued_in_this_process_is_started_by_it(redis: RedisServer) -
         async with workers(redis, "ab", work, Stage.UPLOAD) as both:
             for count in range(1, 6):
                 await enqueue(redis, 1, Stage.UPLOAD)
-                both["b"]._queued.put_nowait("media")
+                both["b"]._own_uploads.release()
                 await until(partial(are_done, count))
             assert done == Done("bbbbb"), "the other one takes what is left lying"
 

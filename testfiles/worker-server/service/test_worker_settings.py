@@ -73,7 +73,7 @@ def test_jpeg_may_be_written_as_people_write_it(monkeypatch: pytest.MonkeyPatch,
     ("container_mb", "memory_mb", "processes"),
     [(100_000, 1024, 4), (2500, 1024, 2), (1024, 896, 1), (512, 384, 1), (128, 256, 1)],
 )
-def test_a_child_takes_no_more_than_its_container_has(
+def test_a_decoder_process_takes_no_more_than_its_container_has(
     monkeypatch: pytest.MonkeyPatch, container_mb: int, memory_mb: int, processes: int
 ) -> None:
     monkeypatch.setattr(container_limits, "memory_bytes", lambda: container_mb * 2**20)

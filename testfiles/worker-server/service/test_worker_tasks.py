@@ -24,7 +24,7 @@ class Recorder:
         self.outcome = outcome
         self.advanced: list[str] = []
 
-    run = Stages.run
+    do_job = Stages.do_job
 
     async def advance(self, media: HeldMedia, stage: str) -> Stage | None:
         self.advanced.append(stage)

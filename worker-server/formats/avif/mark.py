@@ -19,7 +19,7 @@ from formats.codecs.encoding import as_memory_error
 from metadata import filters
 from options import Metadata
 
-# There is a child process for each processor, and each thread takes some of a child's memory.
+# There is a decoder process for each processor, and each thread takes some of its memory.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 # A photo of 12 megapixels takes 1.6 s; at speed 8 it takes 4 s and is 12% smaller, at Pillow's 6 it
 # takes 15 s. aom reserves memory for two searches that it does not make at this speed. Without them
@@ -112,7 +112,7 @@ class _AvifFrame(Image.Image):
         samples = bytearray(self._decoder.get_frame(self._number)[0])
         del self._decoder
         picture = RawPicture(samples, self.size, self.mode, len(self.mode) * self.width)
-        picture.put_on(self._stamp, self._orientation, self._profile)
+        picture.mark_with(self._stamp, self._orientation, self._profile)
         return bytes(samples)
 
 

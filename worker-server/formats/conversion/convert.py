@@ -98,7 +98,7 @@ def _picture(image: ImageFile.ImageFile, stamp: Stamp, size: tuple[int, int]) ->
     frame = image.crop((0, 0, *size))
     upright = ImageOps.exif_transpose(frame) if metadata.orientation(image) != 1 else frame
     picture = as_mode(upright, _MODES[target], stamp)
-    stamp.put_on(picture, profile=picture.info.get("icc_profile"))
+    stamp.mark(picture, profile=picture.info.get("icc_profile"))
     return picture
 
 

@@ -35,7 +35,7 @@ def mark_png(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     if overlay is not None:
         before = image.crop(overlay.box)
         profile = colour_space.profile(source, image.info.get("icc_profile"))
-        stamp.put_on(image, orientation, profile, 1 << min(bits, 8))
+        stamp.mark(image, orientation, profile, 1 << min(bits, 8))
         if key is not None and colour_type != _PALETTE:
             after = image.crop(overlay.box)
             _keep_opaque(before, after, overlay.logo, key, bits)

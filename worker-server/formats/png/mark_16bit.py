@@ -36,7 +36,7 @@ def mark_png_16bit(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> byte
     alpha = Alpha.STRAIGHT if mode.endswith("A") else None
     kind = Pixels(mode.removesuffix("A"), bands, alpha, 0, _WHITE)
     profile = colour_space.profile(source, image.info.get("icc_profile"))
-    high_bit_depth.put_on(samples, kind, overlay.logo, profile)
+    high_bit_depth.composite(samples, kind, overlay.logo, profile)
     stamp.compare(before, samples.tobytes())
     shape = libvips.Shape(overlay.logo.width, overlay.logo.height, bands, _DEPTH)
     corner, interlace = (overlay.left, overlay.top), bool(image.info.get("interlace"))

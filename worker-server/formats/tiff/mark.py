@@ -95,6 +95,6 @@ def _mark_page(page: Page, stamp: Stamp) -> dict[int, tuple[int, ...]]:
     before = region.interleaved([plane.read() for plane in planes], page.bits // 8)
     logo = Image.new("RGBA", area.size)
     logo.paste(overlay.logo, (overlay.left - area.left, overlay.top - area.top))
-    after = samples.put_on(page, before, logo, profile, levels)
+    after = samples.with_logo(page, before, logo, profile, levels)
     stamp.compare(before, after)
     return region.rewritten(page, planes, after)

@@ -30,7 +30,7 @@ _INVERTED = bytes(range(255, -1, -1))
 _SIGN = bytes(byte ^ 0x80 for byte in range(256))
 
 
-def put_on(
+def with_logo(
     page: Page,
     samples: bytes,
     logo: Image.Image,
@@ -53,13 +53,13 @@ def put_on(
     else:
         numbers = array(ARRAY_CODES[page.bits, page.layout.sample_format], samples)
         kind = Pixels(_mode(page), page.samples, _alpha(page), *levels)
-        high_bit_depth.put_on(numbers, kind, logo, profile)
+        high_bit_depth.composite(numbers, kind, logo, profile)
         marked = numbers.tobytes()
     return marked.translate(_INVERTED) if inverted else marked
 
 
 def check(page: Page) -> None:
-    """Raise ImageRejected for samples that put_on does not know."""
+    """Raise ImageRejected for samples that with_logo does not know."""
     mode, sample_format = _mode(page), page.layout.sample_format
     known = page.samples >= Image.getmodebands(mode)
     if page.bits in (1, 2, 4, 12):
@@ -135,7 +135,7 @@ def _twelve_bits(samples: bytes, logo: Image.Image, profile: bytes | None) -> by
     for start in range(0, len(samples), stride):
         digits = samples[start : start + stride].hex()
         numbers.extend(int(digits[at : at + 3], 16) for at in range(0, 3 * logo.width, 3))
-    high_bit_depth.put_on(numbers, Pixels("L", 1, None, 0, 4095), logo, profile)
+    high_bit_depth.composite(numbers, Pixels("L", 1, None, 0, 4095), logo, profile)
     marked = b""
     for start in range(0, len(numbers), logo.width):
         digits = "".join(f"{number:03x}" for number in numbers[start : start + logo.width])

@@ -20,9 +20,9 @@ from drawing.animation import (
 )
 from drawing.placement import PixelBox
 from drawing.stamp import Overlay, Stamp
-from formats.webp import file
-from formats.webp.file import ALPHA, EXIF, XMP, AnmfFrame, Chunk, Webp
+from formats.webp import riff
 from formats.webp.picture import BITSTREAM, decoded, has_alpha, load, reencoded
+from formats.webp.riff import ALPHA, EXIF, XMP, AnmfFrame, Chunk, Webp
 from metadata import filters
 from options import Metadata
 
@@ -33,7 +33,7 @@ _FILTERS = {b"EXIF": filters.exif, b"XMP ": filters.xmp}
 
 
 def mark_webp(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
-    webp = file.parsed(path.read_bytes())
+    webp = riff.parsed(path.read_bytes())
     orientation = filters.orientation(webp.first(b"EXIF") or b"")
     if webp.first(b"ANMF") is None:
         chunks = _still(webp, image, stamp, orientation)
@@ -46,16 +46,16 @@ def mark_webp(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
 
 def _still(webp: Webp, image: Image.Image, stamp: Stamp, orientation: int) -> list[Chunk]:
     load(image)
-    if stamp.put_on(image, orientation, webp.first(b"ICCP")) is None:
+    if stamp.mark(image, orientation, webp.first(b"ICCP")) is None:
         return webp.chunks
     pixels = image.width * image.height
     return reencoded(image, webp.chunks, stamp.options, pixels)
 
 
 def _animation(webp: Webp, stamp: Stamp, orientation: int) -> list[Chunk]:
-    canvas = file.canvas_size(webp)
+    canvas = riff.canvas_size(webp)
     overlay = stamp.overlay(canvas, orientation)
-    frames = [file.anmf_frame(chunk.data) for chunk in webp.chunks if chunk.name == b"ANMF"]
+    frames = [riff.anmf_frame(chunk.data) for chunk in webp.chunks if chunk.name == b"ANMF"]
     if overlay is None:
         return webp.chunks
     mark = partial(_mark, stamp, overlay, webp.first(b"ICCP"))
@@ -89,7 +89,7 @@ def _in_place(
             continue
         larger = redrawn(picture or _picture(each), box, change)
         chunks = reencoded(larger, each.chunks, stamp.options, pixels)
-        flags = each.flags if change.blended else file.replacing(each.flags)
+        flags = each.flags if change.blended else riff.replacing(each.flags)
         yield each._replace(frame=Frame(change.box), flags=flags, chunks=chunks)
 
 
@@ -101,7 +101,7 @@ def _on_whole_canvases(
     shown = whole_canvases(size, area, mark, ((each.frame, _picture(each)) for each in frames))
     for each, canvas in zip(frames, shown, strict=True):
         chunks = reencoded(canvas, each.chunks, stamp.options, pixels)
-        flags = file.replacing(each.flags, keeps=True)
+        flags = riff.replacing(each.flags, keeps=True)
         yield each._replace(frame=Frame((0, 0, *size)), flags=flags, chunks=chunks)
 
 
@@ -120,7 +120,7 @@ def _filtered(chunk: Chunk, policy: Metadata) -> Chunk | None:
 def _with_flags(chunks: list[Chunk]) -> list[Chunk]:
     """The chunks with the flags in VP8X, if there is one, true of the other chunks."""
     names = {chunk.name for chunk in chunks}
-    frames = (file.anmf_frame(chunk.data) for chunk in chunks if chunk.name == b"ANMF")
+    frames = (riff.anmf_frame(chunk.data) for chunk in chunks if chunk.name == b"ANMF")
     added = ALPHA if any(has_alpha(frame.chunks) for frame in frames) else 0
     removed = sum(flag for name, flag in ((b"EXIF", EXIF), (b"XMP ", XMP)) if name not in names)
     return [

@@ -8,7 +8,7 @@ from PIL import Image
 
 from formats.codecs.encoding import encoded
 from formats.webp import vp8_quality
-from formats.webp.file import ALPHA, Chunk, parsed, riff
+from formats.webp.riff import ALPHA, Chunk, assemble, parsed
 from options import Options
 
 BITSTREAM = (b"ALPH", b"VP8 ", b"VP8L")
@@ -37,7 +37,7 @@ def decoded(chunks: Sequence[Chunk], size: tuple[int, int]) -> Image.Image:
     if bitstream and bitstream[0].name == b"ALPH":
         sides = b"".join((side - 1).to_bytes(3, "little") for side in size)
         bitstream.insert(0, Chunk(b"VP8X", bytes([ALPHA, 0, 0, 0]) + sides))
-    with Image.open(BytesIO(riff(bitstream)), formats=("WEBP",)) as image:
+    with Image.open(BytesIO(assemble(bitstream)), formats=("WEBP",)) as image:
         if image.size != size:
             raise ValueError("a frame is not as large as it says")
         load(image)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import errors
-from drawing import compositing
+from drawing.logo_file import normalise_logo
 from drawing.stamp import Stamp
 from formats.avif import boxes
 from formats.codecs.encoding import as_memory_error
@@ -111,7 +111,7 @@ def test_its_colour_primaries_and_transfer_are_kept(tmp_path: Path, logo: Path) 
 def test_on_pq_the_logo_is_as_bright_as_white_is(tmp_path: Path) -> None:
     """Report ITU-R BT.2408: 203 cd/m2, 58.07% of the signal, where no profile says otherwise."""
     Image.new("RGB", (60, 40), "white").save(tmp_path / "white.png")
-    compositing.normalise_logo(tmp_path / "white.png", tmp_path / "logo.png")
+    normalise_logo(tmp_path / "white.png", tmp_path / "logo.png")
     source = avif(Image.new("RGB", SIZE)).replace(b"nclx\0\1\0\x0d", b"nclx\0\x09\0\x10")
     after = mark(tmp_path, tmp_path / "logo.png", source).after
     left, top, right, bottom = logo_box(tmp_path / "logo.png", SIZE)

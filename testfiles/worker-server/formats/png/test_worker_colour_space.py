@@ -9,7 +9,7 @@ import pyvips
 from PIL import Image
 
 import formats.codecs.libvips  # noqa: F401 - it takes all but two decoders from libvips
-from drawing import compositing
+from drawing.logo_file import normalise_logo
 from formats.png import chunks as png_chunks
 from support import images
 from support.marks import logo_box, mark
@@ -44,7 +44,7 @@ def chromaticities(units: tuple[int, ...]) -> tuple[bytes, bytes]:
 
 def logo_of(folder: Path, colour: str | tuple[int, int, int]) -> Path:
     Image.new("RGB", (60, 40), colour).save(folder / "colour.png")
-    compositing.normalise_logo(folder / "colour.png", folder / "logo.png")
+    normalise_logo(folder / "colour.png", folder / "logo.png")
     return folder / "logo.png"
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 import watermark
-from drawing import compositing
+from drawing.logo_file import normalise_logo
 from drawing.stamp import Stamp
 from errors import ImageRejected
 from formats.png import chunks
@@ -28,7 +28,7 @@ GREY_16 = PHOTO.convert("I").point(lambda level: level * 257).convert("I;16")
 @pytest.fixture(scope="module")
 def logo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("logo") / "logo.png"
-    compositing.normalise_logo(FOLDER / "bundled_logo.png", path)
+    normalise_logo(FOLDER / "bundled_logo.png", path)
     return path
 
 

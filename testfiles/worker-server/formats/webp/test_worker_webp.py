@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 import errors
-from formats.webp import file, vp8_quality
 from formats.webp import picture as webp_picture
+from formats.webp import riff, vp8_quality
 from options import Metadata
 from support import films, images
 from support.films import SIZE, Shot
@@ -21,12 +21,12 @@ def marked(folder: Path, content: bytes, **settings: Any) -> bytes:
 
 
 def chunks(content: bytes) -> dict[bytes, bytes]:
-    return dict(file.parsed(content).chunks)
+    return dict(riff.parsed(content).chunks)
 
 
 def with_chunk(content: bytes, name: bytes, data: bytes) -> bytes:
-    webp = file.parsed(content)
-    return file.riff([*webp.chunks, file.Chunk(name, data)])
+    webp = riff.parsed(content)
+    return riff.assemble([*webp.chunks, riff.Chunk(name, data)])
 
 
 def test_lossless_is_the_same_outside_the_box_down_to_what_is_invisible(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_stripping_leaves_orientation_and_profile(tmp_path: Path) -> None:
 def test_a_frame_that_leaves_the_logo_alone_is_copied_byte_for_byte(tmp_path: Path) -> None:
     small = Shot(images.photo(2, (40, 30)).convert("RGBA"), 6, 50)
     before = films.webp([Shot(Image.new("RGBA", SIZE, (0, 0, 200, 255))), small], lossless=False)
-    was, now = (file.parsed(c).chunks for c in (before, marked(tmp_path, before)))
+    was, now = (riff.parsed(c).chunks for c in (before, marked(tmp_path, before)))
     assert now[3] == was[3]
     assert now[2] != was[2]
     assert now[1] == was[1]

@@ -28,7 +28,7 @@ class Webp(NamedTuple):
         return next((chunk.data for chunk in self.chunks if chunk.name == name), None)
 
     def to_bytes(self) -> bytes:
-        return riff(self.chunks) + self.rest
+        return assemble(self.chunks) + self.rest
 
 
 class AnmfFrame(NamedTuple):
@@ -54,7 +54,7 @@ def parsed(data: bytes) -> Webp:
     return Webp(_split(data[12 : 8 + size]), data[end:])
 
 
-def riff(chunks: list[Chunk]) -> bytes:
+def assemble(chunks: list[Chunk]) -> bytes:
     return Chunk(b"RIFF", b"WEBP" + b"".join(chunk.to_bytes() for chunk in chunks)).to_bytes()
 
 
