@@ -33,8 +33,8 @@ TO_STORED = {
 }
 
 
-def box_at(corner: tuple[int, int], size: tuple[int, int]) -> PixelBox:
-    left, top = corner
+def box_at(top_left: tuple[int, int], size: tuple[int, int]) -> PixelBox:
+    left, top = top_left
     return left, top, left + size[0], top + size[1]
 
 

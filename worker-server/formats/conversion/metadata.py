@@ -52,12 +52,12 @@ def kept(image: ImageFile.ImageFile, stamp: Stamp, picture: Image.Image) -> dict
 
 def _xmp(image: ImageFile.ImageFile, stamp: Stamp) -> bytes | None:
     packet: bytes | None = image.info.get("xmp")
-    kept = xmp.of_one_picture(packet) if packet else packet
-    if kept != packet:
+    filtered = xmp.of_one_picture(packet) if packet else packet
+    if filtered != packet:
         stamp.note(
             "What its XMP said of a video or of further pictures was removed: they are not kept."
         )
-    return kept
+    return filtered
 
 
 def _exif(image: ImageFile.ImageFile) -> bytes | None:

@@ -32,5 +32,5 @@ def kept(extension: Extension, policy: Metadata) -> bytes:
 def _xmp(raw: bytes, policy: Metadata) -> bytes:
     head, rest = raw[: _NAME.stop], raw[_NAME.stop :]
     packet = rest.removesuffix(_MAGIC_TRAILER)
-    kept = filters.xmp(packet, policy) if packet != rest else None
-    return head + kept + _MAGIC_TRAILER if kept else b""
+    filtered = filters.xmp(packet, policy) if packet != rest else None
+    return head + filtered + _MAGIC_TRAILER if filtered else b""

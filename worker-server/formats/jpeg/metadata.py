@@ -156,11 +156,11 @@ def _photoshop(segments: list[Segment]) -> Iterator[tuple[int, list[Segment]]]:
     """Its resources may continue from one segment to the next."""
     parts = [segment for segment in segments if _is(segment, _APP13, _PHOTOSHOP)]
     resources = _joined(parts, len(_PHOTOSHOP))
-    kept = filters.iptc(resources, Metadata.NOGPS) or b""
-    if kept == resources:
+    filtered = filters.iptc(resources, Metadata.NOGPS) or b""
+    if filtered == resources:
         return
     for part in parts:
         yield id(part), []
     most = _MAX_PAYLOAD - len(_PHOTOSHOP)
-    pieces = [kept[at : at + most] for at in range(0, len(kept), most)]
+    pieces = [filtered[at : at + most] for at in range(0, len(filtered), most)]
     yield id(parts[0]), [Segment(_APP13, _PHOTOSHOP + piece) for piece in pieces]

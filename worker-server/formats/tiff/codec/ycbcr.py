@@ -8,7 +8,7 @@ from PIL import Image
 from formats.tiff.codec.layout import Layout
 
 
-def unpacked(packed: bytearray, layout: Layout, rows: int) -> bytes:
+def unpacked(units: bytearray, layout: Layout, rows: int) -> bytes:
     """Y, Cb and Cr of each pixel."""
     across, down = layout.unit
     size = across * down + 2
@@ -16,7 +16,7 @@ def unpacked(packed: bytearray, layout: Layout, rows: int) -> bytes:
     luma = bytearray(columns * across * lines * down)
     for y in range(down):
         for x in range(across):
-            values = packed[y * across + x :: size]
+            values = units[y * across + x :: size]
             for line in range(lines):
                 start = (line * down + y) * columns * across + x
                 part = values[line * columns : (line + 1) * columns]
@@ -24,7 +24,7 @@ def unpacked(packed: bytearray, layout: Layout, rows: int) -> bytes:
     full = columns * across, lines * down
     planes = [Image.frombytes("L", full, bytes(luma))]
     for offset in (size - 2, size - 1):
-        plane = Image.frombytes("L", (columns, lines), packed[offset::size])
+        plane = Image.frombytes("L", (columns, lines), units[offset::size])
         planes.append(plane.resize(full, Image.Resampling.NEAREST))
     return Image.merge("YCbCr", planes).crop((0, 0, layout.width, rows)).tobytes()
 
