@@ -15,7 +15,7 @@ from support.services import until
 
 PART = "Resident memory, the most of each process"
 SERVICES = {"gateway": "gateway", "central": "central", "worker": "worker-1", "redis": "redis"}
-PIXELS = "largest pixel process"
+PIXELS = "largest decoder process"
 PROMISED_MB = {"gateway": 100, "central": 100, "worker": 120}
 LOOK_S = 0.05
 

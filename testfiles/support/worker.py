@@ -131,7 +131,7 @@ def queued(redis: Redis) -> set[str]:
 
 
 class Worker:
-    """`python worker.py` with its pixel processes."""
+    """`python worker.py` with its decoder processes."""
 
     def __init__(self, uploads: Path, redis: Redis, central_url: str, **settings: str) -> None:
         self.name = settings.get("WORKER_NAME", "worker-1")

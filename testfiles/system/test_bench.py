@@ -68,7 +68,7 @@ def test_a_service_alone_is_compared_at_each_size_and_step_by_step(part: str, ti
 @pytest.mark.slow
 def test_the_memory_of_each_process_is_found_under_each_load(tiny: Bench) -> None:
     found = names("memory", tiny)
-    for process in ("gateway", "central", "worker", "redis", "largest pixel process"):
+    for process in ("gateway", "central", "worker", "redis", "largest decoder process"):
         assert {f"{process}, 2 x 50 MB at once", f"{process}, large photos"} <= {*found}
     assert "central, 2 x 50 MB at central" in found
 
