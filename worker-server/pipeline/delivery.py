@@ -1,10 +1,11 @@
 """One attempt to deliver a watermarked image to central-server, and what the answer means."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
+from typing import cast
 
 import httpx
 
@@ -27,6 +28,7 @@ from shared.contract import (
 _ABOUT_THE_IMAGE = (410, 413, 415, 422)  # central would answer the same again
 _WITHOUT_HINT = (408, 429)  # and every 5xx: its address is right if central itself says so
 _DISK_FULL = "disk_full"  # central's code
+_PIECE_BYTES = 256 * 1024
 _SHA256 = re.compile("[0-9a-f]{64}")
 _HINT = "If that is no central-server, or a proxy before it, see CENTRAL_SERVER_URL."
 
@@ -101,6 +103,7 @@ class DeliveryClient(CentralClient):
                 data={WORKER_NAME_FIELD: self._worker_name, MEDIA_ID_FIELD: media_id},
                 files={FILE_FIELD: (path.name, file, content_type)},
             )
+            request.stream = _LargePieces(cast(httpx.SyncByteStream, request.stream))
             return await self.send(request)
 
     def _file_record(self, answer: CentralAnswer) -> FileRecord:
@@ -132,6 +135,24 @@ class DeliveryClient(CentralClient):
 def _answered(answer: CentralAnswer) -> str:
     reason = answer.reason.strip().rstrip(".")
     return f"answered {answer.status}: {reason}." if reason else f"answered {answer.status}."
+
+
+class _LargePieces(httpx.AsyncByteStream):
+    """A form in few pieces. httpx makes 14 of a small image's: each is a write here and a read in
+    central, which cost a tenth of the small images a second (0.88, 14 alternating rounds)."""
+
+    def __init__(self, form: httpx.SyncByteStream) -> None:
+        self._form = form
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        gathered, size = [], 0
+        for piece in self._form:
+            gathered.append(piece)
+            size += len(piece)
+            if size >= _PIECE_BYTES:
+                yield b"".join(gathered)
+                gathered, size = [], 0
+        yield b"".join(gathered)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:
