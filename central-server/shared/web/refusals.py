@@ -59,7 +59,7 @@ DISK_FULL = ProblemType(
     "disk_full",
     507,
     "The disk is full",
-    "Less than {least_mb} MB (MIN_FREE_MB) are free in {place}. Nothing was taken.",
+    "Less than {least_mb} MB (MIN_FREE_MB) are free in {place}. Nothing is taken now.",
     30,
 )
 FORM_REFUSALS = (
