@@ -12,7 +12,7 @@ from upload_api.settings import Settings
 
 async def admit(queues: Queues, settings: Settings) -> None:
     """Raises Problem and OSError where no upload can be taken now."""
-    if await queues.depth() >= settings.max_queue_depth:
+    if await queues.are_full(settings.max_queue_depth):
         raise Problem(QUEUE_FULL, jobs=settings.max_queue_depth)
     if shutil.disk_usage(settings.upload_dir).free < settings.min_free_mb * MIB:
         place = f"UPLOAD_DIR={settings.upload_dir}"
