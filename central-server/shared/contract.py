@@ -146,7 +146,7 @@ class FileRecord(TypedDict):
 
 
 class ProgressRecord(TypedDict):
-    """progress.json: what has happened since. Replaced by whoever holds the media's lock."""
+    """progress.json: what has happened since. The holder of the media's lock replaces it."""
 
     run: int
     status: Status
@@ -170,7 +170,7 @@ def media_id_of(job: bytes) -> str | None:
 
 
 def serialize_job(payload: dict[str, Any]) -> bytes:
-    """JSON, because arq's default, pickle, lets whoever writes to Redis run code.
+    """JSON: with pickle, arq's default, anyone who can write to Redis could run code.
 
     arq also serializes the exception that ended a job, hence default=repr.
     """

@@ -61,7 +61,7 @@ class Reconciler:
         logo: Logo,
         settings: Settings,
         repairs: Sequence[RecordRepair],
-        redis_trouble: console.RecurringNotice,
+        redis_notice: console.RecurringNotice,
     ) -> None:
         self._spool = spool
         self._redis = redis
@@ -72,7 +72,7 @@ class Reconciler:
         }
         self._settings = settings
         self._repairs = repairs
-        self._redis_trouble = redis_trouble
+        self._redis_notice = redis_notice
         self._stalled = StalledJobs(spool, redis)
         self._longest_wait_s = attempts.longest_wait_s(settings)
         self._redis_epoch_s = math.inf  # when this machine was started, by Redis' clock
@@ -107,7 +107,7 @@ class Reconciler:
                 await jobs.put_aside_foreign_keys(self._redis)
             if not isinstance(error, RedisError):
                 raise
-            self._redis_trouble.report(detail=f"reconciler: {error!r}")
+            self._redis_notice.report(detail=f"reconciler: {error!r}")
 
     async def _measure_clock(self) -> bool:
         """Whether Redis' clock may have been set back: jobs would wait until their old time."""
@@ -144,7 +144,7 @@ class Reconciler:
             return time.monotonic() - self._began_at >= least_s
 
     async def _pass(self) -> None:
-        # Media could not move to done/ where somebody made room with rm -r uploads/done.
+        # An operator may have removed done/, and media could not move there.
         await asyncio.to_thread(self._spool.prepare)
         # First, so that the next look notices what Redis loses from here on.
         await self._redis.set(PASSED_KEY, timestamp(clock.now()))

@@ -61,15 +61,15 @@ async def _serve(settings: Settings) -> None:
             uploads=settings.upload_dir.resolve(),
         )
         repairs = [RecordRepair(state, stages.spool, stages.central) for state in (FAILED, DONE)]
-        trouble = console.RecurringNotice()
+        redis_notice = console.RecurringNotice()
         async with asyncio.TaskGroup() as retiring:
             while not stop.is_set():
                 workers = build_workers(stages)
                 try:
-                    await _work(stages, workers, repairs, trouble, stop)
+                    await _work(stages, workers, repairs, redis_notice, stop)
                 except Exception as error:  # of Redis, or of arq when a connection drops
                     detail = f"taking jobs failed, workers start anew: {error!r}"
-                    trouble.report(worker=stages.worker, detail=detail)
+                    redis_notice.report(worker=stages.worker, detail=detail)
                     with suppress(Exception):  # they say it again
                         await jobs.put_aside_foreign_keys(workers[0].pool)
                 # New ones take jobs while those that failed finish theirs.
@@ -125,7 +125,7 @@ async def _work(
     stages: Stages,
     workers: list[QueueWorker],
     repairs: list[RecordRepair],
-    trouble: console.RecurringNotice,
+    redis_notice: console.RecurringNotice,
     stop: asyncio.Event,
 ) -> None:
     """Poll both queues and reconcile until stop is set; jobs may still run then.
@@ -134,7 +134,7 @@ async def _work(
     """
     redis = workers[0].pool
     reconciler = Reconciler(
-        stages.spool, redis, stages.central, stages.logo, stages.settings, repairs, trouble
+        stages.spool, redis, stages.central, stages.logo, stages.settings, repairs, redis_notice
     )
     report = partial(_report_health, stages, redis)
     running = [
@@ -143,7 +143,7 @@ async def _work(
         asyncio.create_task(reconciler.run()),
         asyncio.create_task(stop.wait()),
     ]
-    clearing = asyncio.create_task(_clear_when_over(stages, workers, trouble))
+    clearing = asyncio.create_task(_clear_when_over(stages, workers, redis_notice))
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     clearing.cancel()
     for worker in workers:
@@ -156,11 +156,11 @@ async def _work(
 
 
 async def _clear_when_over(
-    stages: Stages, workers: list[QueueWorker], trouble: console.RecurringNotice
+    stages: Stages, workers: list[QueueWorker], redis_notice: console.RecurringNotice
 ) -> None:
     for worker in workers:
         await worker.at_work.wait()
-    trouble.clear(worker=stages.worker, detail="taking jobs again")
+    redis_notice.clear(worker=stages.worker, detail="taking jobs again")
 
 
 async def _report_health(stages: Stages, redis: ArqRedis) -> None:

@@ -71,7 +71,7 @@ def page_of(
 ) -> bytes:
     """A TIFF of these strips; height is that of all but the last.
 
-    A tag of which each sample has a value gets the same value for all of them.
+    A tag with a value for each sample gets the same value for all samples.
     """
     samples = tags[Tag.SamplesPerPixel]
     counts: dict[int, int] = {
