@@ -1,6 +1,5 @@
 """Deleting a media: first from central, then from the uploads volume."""
 
-import shutil
 from contextlib import ExitStack
 from functools import partial
 from http import HTTPStatus
@@ -61,16 +60,12 @@ def _require_finished(media: HeldMedia) -> None:
 
 
 def _delete_here(media: HeldMedia, spool: Spool, claims: Claims) -> None:
-    """Free the key, then move the media to incoming/: after a crash it is either whole or gone.
-
-    The reconciler sweeps incoming/.
-    """
+    """Free the key, then remove the media: after a crash it is either whole or gone."""
     if key := media.record.get("idempotency_key"):
         claims.free(key, media.path.name)
     elif media.is_damaged:
         claims.free_key_of(media.path.name)
     old_folder = media.path.parent
-    media.move(INCOMING)
+    media.remove()
     durable.fsync_dir(spool.root / INCOMING)
     durable.fsync_dir(old_folder)
-    shutil.rmtree(media.path, ignore_errors=True)

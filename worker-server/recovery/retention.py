@@ -84,7 +84,7 @@ class Retention:
     def _remove(self, media_id: str, state: str) -> None:
         with suppress(MediaBusy, MediaGone, OSError), self._spool.hold(media_id) as media:
             if media.state == state:
-                shutil.rmtree(media.path, ignore_errors=True)
+                media.remove()
 
 
 def _media_in(folder: Path) -> Iterator[Path]:

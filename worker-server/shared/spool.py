@@ -10,6 +10,7 @@ freed by kill -9.
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +93,14 @@ class HeldMedia:
         self.progress = {**new_progress(), "run": run + 1, "watermarked": watermarked}
         self.save()
         self.move(PENDING)
+
+    def remove(self) -> None:
+        """Delete it. It leaves its state in one rename: a reader finds all of it, or nothing.
+
+        After a crash the reconciler sweeps what is left in incoming/.
+        """
+        self.move(INCOMING)
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def move(self, state: str) -> None:
         """Give the media another state. The lock moves with the folder."""
