@@ -18,7 +18,7 @@ from shared.background import repeat
 from shared.central_client import CentralClient
 from shared.contract import FAILURE_CODES, WATERMARK_QUEUE, is_media_id
 from shared.spool import Spool
-from shared.web import connection, problems
+from shared.web import connection, problems, shutdown
 from shared.web.application import Application
 from shared.web.problems import Problem
 from shared.web.refusals import too_large
@@ -51,7 +51,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     sweeping = asyncio.create_task(repeat("sweeping .idempotency", sweep, SWEEP_S))
     uploads = config.upload_dir.resolve()
     console.event(console.READY, service="fast-server", uploads=uploads, connections=most)
-    yield
+    with shutdown.noticed() as state.shutdown:
+        yield
     sweeping.cancel()
     await state.central.close()
     await state.redis.aclose(close_connection_pool=True)
