@@ -33,6 +33,7 @@ _EXAMPLES = {
     "media_id": EXAMPLE_ID,
     "most_mb": 50,
     "most_megapixels": 100,
+    "name": "batch",
     "parameter": "cod",
     "place": "UPLOAD_DIR=uploads",
     "reason": "gave no answer within 10 s",
@@ -42,6 +43,8 @@ _EXAMPLES = {
     "size": 81_234,
     "state": "pending",
     "status": "uploading",
+    "streams": 1000,
+    "takes": "a ULID",
     "url": f"http://central-server:8003/media/{EXAMPLE_ID}",
     "width": 20_000,
 }
