@@ -135,9 +135,7 @@ class EventReader:
 
 
 def _is_another_stream(at: _Position, now: _Position) -> bool:
-    """Whether the one that was read has gone. Where there was none, others may have come and gone."""
-    if at.entry_id == BEFORE_ALL:
-        return now.entry_id != BEFORE_ALL
+    """Whether the one that was read has gone."""
     return now.entry_id < at.entry_id or (now.added or 0) < (at.added or 0)
 
 
