@@ -1,6 +1,5 @@
 """What a request for GET /events asks for."""
 
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
@@ -10,13 +9,9 @@ from live.ring import Filter
 from shared.contract import MEDIA_ID_PATTERN, is_media_id
 from shared.web.problems import Problem
 from shared.web.schemas import EXAMPLE_ID
-from upload_api.refusals import BAD_PARAMETER, check_parameters
+from upload_api.refusals import BAD_PARAMETER, batch_of, check_parameters
 
-_TAKES: dict[str, tuple[Callable[[str], bool], str]] = {
-    "batch": (is_media_id, "a ULID"),
-    "media_id": (is_media_id, "a ULID"),
-    "last_event_id": (is_entry_id, "the id of an event, such as 1768487445123-0"),
-}
+_NAMES = ("batch", "media_id", "last_event_id")
 PARAMETERS: dict[str, Any] = {
     "parameters": [
         {
@@ -52,10 +47,12 @@ def wanted(request: Request) -> tuple[Filter, str | None]:
 
     The header wins: a browser goes on sending the query it began with.
     """
-    check_parameters(request, list(_TAKES))
+    check_parameters(request, _NAMES)
     query = request.query_params
-    for name, (is_right, takes) in _TAKES.items():
-        if name in query and not is_right(query[name]):
-            raise Problem(BAD_PARAMETER, name=name, takes=takes, sent=query[name][:100])
-    last_id = request.headers.get("Last-Event-ID") or query.get("last_event_id")
-    return Filter(query.get("batch"), query.get("media_id")), last_id
+    media_id, sent_id = query.get("media_id"), query.get("last_event_id")
+    if media_id is not None and not is_media_id(media_id):
+        raise Problem(BAD_PARAMETER, parameter="media_id", allowed="a ULID")
+    if sent_id is not None and not is_entry_id(sent_id):
+        allowed = "the id of an event, such as 1768487445123-0"
+        raise Problem(BAD_PARAMETER, parameter="last_event_id", allowed=allowed)
+    return Filter(batch_of(request), media_id), request.headers.get("Last-Event-ID") or sent_id

@@ -22,6 +22,7 @@ RETRY_AFTER_S = 5
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _CODE = "[a-z0-9_]+"
 _EXAMPLES = {
+    "allowed": "one of newest, oldest",
     "error": "Read-only file system",
     "fault": "it ends early or contradicts itself",
     "filename": "photo.jpg",
@@ -33,7 +34,6 @@ _EXAMPLES = {
     "media_id": EXAMPLE_ID,
     "most_mb": 50,
     "most_megapixels": 100,
-    "name": "batch",
     "parameter": "cod",
     "place": "UPLOAD_DIR=uploads",
     "reason": "gave no answer within 10 s",
@@ -44,7 +44,6 @@ _EXAMPLES = {
     "state": "pending",
     "status": "uploading",
     "streams": 1000,
-    "takes": "a ULID",
     "url": f"http://central-server:8003/media/{EXAMPLE_ID}",
     "width": 20_000,
 }

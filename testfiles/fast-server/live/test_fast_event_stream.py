@@ -69,12 +69,17 @@ def test_head_is_answered_and_ends(fast: Gateway) -> None:
 @pytest.mark.parametrize(
     ("query", "code", "detail"),
     [
-        ("batch=x", "bad_parameter", "batch takes a ULID, and not 'x'."),
-        ("media_id=", "bad_parameter", "media_id takes a ULID, and not ''."),
+        ("media_id=", "bad_parameter", "media_id is a ULID."),
         (
             "last_event_id=1-x",
             "bad_parameter",
-            "last_event_id takes the id of an event, such as 1768487445123-0, and not '1-x'.",
+            "last_event_id is the id of an event, such as 1768487445123-0.",
+        ),
+        (
+            "batch=x",
+            "bad_batch",
+            "batch is one ULID that you make for all that belong together, such as "
+            "01KAP3V8Z4J5N6Q7R8S9T0VWXY.",
         ),
         (
             "state=done",
