@@ -128,6 +128,7 @@ def test_whatever_is_sent_the_answer_is_what_the_document_says(
     url = own_stack.url if service == "gateway" else own_stack.central_url
     command = [f"{TOOLS}/schemathesis", "run", f"{url}/openapi.json", "--max-examples", "50"]
     options = ["--exclude-checks", "positive_data_acceptance", "--seed", "1", "--no-color"]
+    options += ["--exclude-path", "/events"]  # it has no end
     done = run(*command, *options, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "Operations:       7 selected / 7 total" in done.stdout

@@ -80,6 +80,7 @@ def test_the_documentation_has_a_file_to_choose(fast: InProcess) -> None:
         ("post", "/media/{media_id}/retry", refusals.RETRY_REFUSALS),
         ("post", "/media/retry", refusals.RETRY_ALL_REFUSALS),
         ("delete", "/media/{media_id}", refusals.DELETE_REFUSALS),
+        ("get", "/events", refusals.EVENTS_REFUSALS),
         ("get", "/ready", refusals.READY_REFUSALS),
     ],
 )
