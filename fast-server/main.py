@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from ingest import idempotency_key, reference, upload, upload_response
 from ingest.idempotency_store import SWEEP_S, Claims
 from media import deletion, retry, status
-from shared import console, environment, jobs
+from shared import console, environment, events, jobs
 from shared.background import repeat
 from shared.central_client import CentralClient
 from shared.contract import FAILURE_CODES, WATERMARK_QUEUE, is_media_id
@@ -158,6 +158,7 @@ async def delete_media(request: Request) -> None:
     """Remove one that is stored or has failed, here and at central-server."""
     state, media_id = request.app.state, _media_id(request)
     await deletion.delete(media_id, state.spool, state.claims, state.central)
+    await state.queues.enqueue((), [events.removed(media_id)])
     console.event(console.NOTICE, media_id=media_id, detail="removed")
 
 

@@ -67,7 +67,9 @@ FILE_FIELD = "file"
 WORKER_NAME_FIELD = "worker_name"
 MEDIA_ID_FIELD = "media_id"
 REF_FIELD = "ref"
+BATCH_FIELD = "batch"  # in the query only
 
+VERSION = "1.0.0"
 MIB = 1024 * 1024  # an MB of every setting
 MAX_NAME_BYTES = 255  # what common POSIX file systems take
 _HOSTILE = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -123,6 +125,7 @@ class MediaRecord(TypedDict):
     received_at: str
     format_version: int
     ref: NotRequired[str]  # what its client calls it: fast-server/ingest/reference.py
+    batch: NotRequired[str]  # a ULID that its client gives to all uploads that belong together
     idempotency_key: NotRequired[str]  # its claim: fast-server/ingest/idempotency_store.py
 
 

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from ingest.idempotency_key import REPLAYED_HEADER
 from ingest.upload import Received
-from shared import console
+from shared import console, events
 from shared.contract import PENDING, Stage, Status
 from shared.jobs import Job, next_job
 from shared.records import read_progress
@@ -43,7 +43,9 @@ async def queue_and_answer(request: Request, received: Received) -> Response:
         headers[REPLAYED_HEADER] = "true"
         status, folder, job = await asyncio.to_thread(_whereabouts, spool, media_id)
     if job is not None:
-        await state.queues.enqueue([job])
+        is_new = not received.is_repeat
+        told = [events.encoded(events.received(received.record))] if is_new else []
+        await state.queues.enqueue([job], told)
     filename = received.record["filename"]
     status_url = headers["Location"] = f"{request.base_url}media/{media_id}"
     accepted = Accepted(

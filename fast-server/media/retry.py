@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 
+from shared import events
 from shared.contract import FAILED, is_media_id
+from shared.events import Event
 from shared.jobs import Job, next_job
 from shared.records import read_progress
 from shared.spool import HeldMedia, MediaBusy, MediaGone, Spool
@@ -21,8 +23,8 @@ async def rerun(spool: Spool, queues: Queues, media_id: str) -> None:
 
     Raises Problem where it has not failed, MediaGone, MediaBusy, OSError.
     """
-    job = await asyncio.to_thread(_rerun, spool, media_id)
-    await queues.enqueue([job])
+    job, event = await asyncio.to_thread(_rerun, spool, media_id)
+    await queues.enqueue([job], [event])
 
 
 async def rerun_all(spool: Spool, queues: Queues, code: str | None) -> tuple[int, int]:
@@ -36,7 +38,8 @@ async def rerun_all(spool: Spool, queues: Queues, code: str | None) -> tuple[int
     while media_ids := await asyncio.to_thread(lambda: list(islice(matching, _BATCH))):
         batch = await asyncio.to_thread(_rerun_each, spool, media_ids)
         if batch and redis_answers:  # else all of them are left to the reconciler
-            redis_answers = await queues.enqueue(batch)
+            wanted, told = zip(*batch, strict=True)
+            redis_answers = await queues.enqueue(wanted, told)
         retried += len(batch)
         skipped += len(media_ids) - len(batch)
     return retried, skipped
@@ -56,8 +59,8 @@ def _failed_with(spool: Spool, media_id: str) -> str | None:
     return None
 
 
-def _rerun_each(spool: Spool, media_ids: list[str]) -> list[Job]:
-    """The jobs of those that can be rerun: not locked, not gone, and readable."""
+def _rerun_each(spool: Spool, media_ids: list[str]) -> list[tuple[Job, bytes]]:
+    """The jobs and events of those that can be rerun: not locked, not gone, and readable."""
     rerun = []
     for media_id in media_ids:
         with suppress(MediaBusy, MediaGone, Problem, OSError):
@@ -65,11 +68,12 @@ def _rerun_each(spool: Spool, media_ids: list[str]) -> list[Job]:
     return rerun
 
 
-def _rerun(spool: Spool, media_id: str) -> Job:
+def _rerun(spool: Spool, media_id: str) -> tuple[Job, bytes]:
     with spool.hold(media_id) as media:
         _require_failed(media)
         media.rerun()
-        return next_job(media_id, media.progress)
+        event = events.encoded(events.now(media), Event.RETRY)
+        return next_job(media_id, media.progress), event
 
 
 def _require_failed(media: HeldMedia) -> None:

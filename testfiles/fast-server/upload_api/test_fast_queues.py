@@ -23,7 +23,7 @@ def test_jobs_that_redis_did_not_take_fail_no_upload(
 ) -> None:
     outcomes: list[Exception | None] = [error, None]
 
-    async def enqueue(redis: ArqRedis, wanted: list[Job]) -> None:
+    async def enqueue(redis: ArqRedis, wanted: list[Job], events: list[bytes]) -> None:
         assert wanted == JOBS
         if outcome := outcomes.pop(0):
             raise outcome

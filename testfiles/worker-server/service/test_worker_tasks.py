@@ -34,8 +34,8 @@ class Recorder:
 
     def follower(self, media_id: str, run: int = 1) -> Job | None:
         """The job that is to follow."""
-        following = asyncio.run(tasks.watermark_image_task({"stages": self}, media_id, run))
-        if following:
+        outcome = asyncio.run(tasks.watermark_image_task({"stages": self}, media_id, run))
+        if following := outcome.following:
             with self.spool.hold(media_id):
                 pass  # the next job needs the lock
         return following
