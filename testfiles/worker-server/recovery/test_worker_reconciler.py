@@ -436,9 +436,9 @@ def test_who_reads_of_a_media_that_is_no_longer_kept_finds_all_of_it_or_nothing(
     found: list[str | None] = []
     remove_files = shutil.rmtree
 
-    def look_first(path: Path, **options: bool) -> None:
+    def look_first(path: Path, ignore_errors: bool) -> None:
         found.append(state_of(uploads, old))
-        remove_files(path, **options)
+        remove_files(path, ignore_errors)
 
     monkeypatch.setattr(shutil, "rmtree", look_first)
     one_pass(uploads, redis, KEEP_ORIGINALS_DAYS="1")
