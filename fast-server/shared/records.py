@@ -46,7 +46,7 @@ def read_record(path: Path) -> MediaRecord:
     """media.json of the media in path; one of format version 0 where it is damaged."""
     record: MediaRecord = _read_json(path / MEDIA_RECORD)
     if (
-        fits(record, MediaRecord)
+        _fits(record, MediaRecord)
         and record["media_id"] == path.name
         and is_file_name(record["filename"], MAX_FILENAME_BYTES)
         and _CONTENT_TYPE.fullmatch(record["content_type"])
@@ -148,7 +148,7 @@ def _whole(path: Path) -> ProgressRecord | None:
     progress = new_progress()
     progress.update(read)
     whole = (
-        fits(progress, ProgressRecord)
+        _fits(progress, ProgressRecord)
         and progress["run"] > 0
         and _is_time(progress["next_attempt_at"])
         and all(_is_usable(file) for file in (progress["watermarked"], progress["stored"]) if file)
@@ -187,11 +187,11 @@ def _finite(text: str) -> float:
     return value
 
 
-def fits(value: Any, hint: Any) -> bool:
+def _fits(value: Any, hint: Any) -> bool:
     """Whether a value out of JSON is of the type that the contract gives it."""
     if is_typeddict(hint):
         return isinstance(value, dict) and all(
-            fits(value.get(name), kind)
+            _fits(value.get(name), kind)
             for name, kind, is_needed in _fields(hint)
             if is_needed or name in value
         )
