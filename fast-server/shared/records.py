@@ -196,9 +196,9 @@ def _fits(value: Any, hint: Any) -> bool:
             if is_needed or name in value
         )
     if get_origin(hint) is UnionType:
-        return any(fits(value, one) for one in get_args(hint))
+        return any(_fits(value, one) for one in get_args(hint))
     if get_origin(hint) is list:
-        return isinstance(value, list) and all(fits(each, get_args(hint)[0]) for each in value)
+        return isinstance(value, list) and all(_fits(each, get_args(hint)[0]) for each in value)
     if issubclass(hint, StrEnum):
         return any(value == member for member in hint)
     return isinstance(value, hint) and not isinstance(value, bool)

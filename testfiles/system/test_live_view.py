@@ -57,7 +57,8 @@ def row(item: dict[str, Any]) -> Row:
 
 def listed(url: str) -> dict[str, Row]:
     """All pages; nothing where they are not complete."""
-    found, after = {}, None
+    found: dict[str, Row] = {}
+    after = None
     with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as http:
         while True:
             parameters = {"limit": "100"} | ({"after": after} if after else {})
