@@ -16,7 +16,7 @@ from archive.archive import Archive
 from archive.expiry import Expiry
 from archive.incoming import receive
 from shared import console, environment
-from shared.web import problems
+from shared.web import problems, shutdown
 from shared.web.application import Application
 from shared.web.problems import Problem
 from shared.web.refusals import STORAGE_UNAVAILABLE, too_large
@@ -38,8 +38,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sys.tracebacklimit = 0  # else uvicorn prints a traceback, too
         raise SystemExit(str(error)) from None
     app.state.expiry = Expiry(app.state.archive, settings.keep_receipts_days)
-    async with app.state.expiry.running():
-        yield
+    with shutdown.noticed() as app.state.shutdown:
+        async with app.state.expiry.running():
+            yield
     app.state.archive.close()
 
 

@@ -1,13 +1,15 @@
 """fast-server as a process, with a Redis of its own, and forms as a client sends them."""
 
+import json
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import httpx
 from redis import Redis, RedisError
@@ -97,6 +99,52 @@ def gateway(folder: Path, **env: str) -> Iterator[Gateway]:
         settings |= {"MAX_UPLOAD_MB": "1", "MAX_MEGAPIXELS": "100"} | env
         with running("fast-server", folder, settings) as server, client(server.url) as http:
             yield Gateway(server, redis, uploads, http)
+
+
+class Received(NamedTuple):
+    """A server-sent event."""
+
+    kind: str
+    data: Any
+    id: str
+
+
+class EventSource:
+    """An open GET /events, read one event at a time."""
+
+    def __init__(self, server: Server, query: str = "", **headers: str) -> None:
+        self._connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
+        self._connection.request("GET", f"/events{query}", headers=headers)
+        self.answer = self._connection.getresponse()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.answer.close()
+        self._connection.close()
+
+    def next(self) -> Received:
+        """Waits for it. Raises EOFError at the end."""
+        while True:
+            fields = dict(line.split(": ", 1) for line in self._block())
+            if "event" in fields:
+                return Received(fields["event"], json.loads(fields["data"]), fields.get("id", ""))
+
+    def next_changes(self) -> list[tuple[str, str]]:
+        """Of the next event, which has changes: each media, and what happened to it."""
+        kind, changes, _ = self.next()
+        assert kind == "changed", kind
+        return [(change["media_id"], change["event"]) for change in changes]
+
+    def _block(self) -> list[str]:
+        """The lines up to an empty one, without comments."""
+        lines = []
+        while (line := self.answer.readline().decode()) != "\n":
+            if not line:
+                raise EOFError
+            lines.append(line.removesuffix("\n"))
+        return [line for line in lines if line[0] != ":"]
 
 
 def client(url: str) -> httpx.Client:

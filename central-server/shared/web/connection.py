@@ -3,7 +3,8 @@
     uvicorn main:app --http shared.web.connection:Connection
 
 Request line and headers together may have 64 KB, 100 lines and 15 s. Trailers may take 15 s, and
-64 KB may wait for their end. A client that does not read its answer for a minute is disconnected.
+64 KB may wait for their end. A client that does not read its answer for a minute is disconnected,
+and after a second when the process must end.
 Time in which this process was frozen does not count.
 """
 
@@ -26,6 +27,7 @@ _HEAD_S = 15
 _HEAD_BYTES = 64 * 1024
 _HEAD_LINES = 100
 _UNREAD_S = 60
+_UNREAD_AT_THE_END_S = 1  # when this process must end
 _LINGER_S = 2  # a refused client is read from for so long: a reset would destroy its answer
 _FILES_OF_EACH = 4  # an upload's socket, file, folder and lock
 _OTHER_FILES = 128
@@ -72,6 +74,7 @@ class Connection(H11Protocol):
         # uvicorn's takes only 16 KB of a head that comes in pieces.
         self.conn = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
         self._head, self._unread = _Countdown(self.loop), _Countdown(self.loop)
+        self._unread_s = _UNREAD_S
         self._is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -120,11 +123,19 @@ class Connection(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread.start(_UNREAD_S, self.transport.abort)
+        self._unread.start(self._unread_s, self.transport.abort)
 
     def resume_writing(self) -> None:
         self._unread.stop()
         super().resume_writing()
+
+    def shutdown(self) -> None:
+        """uvicorn calls it at SIGTERM, and waits for every answer that goes on."""
+        super().shutdown()
+        self._unread_s = _UNREAD_AT_THE_END_S
+        if self.flow.write_paused:
+            self._unread.stop()
+            self.pause_writing()
 
     def send_400_response(self, msg: str) -> None:
         """uvicorn calls it while it handles h11's error."""

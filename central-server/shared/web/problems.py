@@ -22,12 +22,14 @@ RETRY_AFTER_S = 5
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _CODE = "[a-z0-9_]+"
 _EXAMPLES = {
+    "allowed": "one of newest, oldest",
     "error": "Read-only file system",
     "fault": "it ends early or contradicts itself",
     "filename": "photo.jpg",
     "height": 20_000,
     "host": "photos.example",
     "jobs": 100_000,
+    "known": "code is",
     "least_mb": 512,
     "media_id": EXAMPLE_ID,
     "most_mb": 50,
@@ -41,6 +43,7 @@ _EXAMPLES = {
     "size": 81_234,
     "state": "pending",
     "status": "uploading",
+    "streams": 1000,
     "url": f"http://central-server:8003/media/{EXAMPLE_ID}",
     "width": 20_000,
 }
