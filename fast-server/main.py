@@ -109,9 +109,7 @@ async def post_media(request: Request) -> Response:
 async def post_retry(request: Request, code: openapi.FailureCode = None) -> Retried:
     """Retry all media that failed, or all that failed with one code."""
     state = request.app.state
-    unknown = [name for name in request.query_params if name != "code"]
-    if unknown:  # a misspelt code must not mean all
-        raise Problem(refusals.UNKNOWN_PARAMETER, parameter=unknown[0][:100])
+    refusals.check_parameters(request, ["code"])  # a misspelt one must not mean all
     if code is not None and code not in FAILURE_CODES:
         raise Problem(refusals.UNKNOWN_CODE)
     retried, skipped = await retry.rerun_all(state.spool, state.queues, code)

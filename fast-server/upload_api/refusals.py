@@ -1,5 +1,7 @@
 """What only fast-server refuses; shared/web/refusals.py has what both services do."""
 
+from collections.abc import Sequence
+
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from redis.exceptions import (
@@ -62,7 +64,13 @@ UNKNOWN_PARAMETER = ProblemType(
     "unknown_parameter",
     422,
     "There is no such parameter",
-    "{parameter} is no parameter of this request; code is.",
+    "{parameter} is no parameter of this request; {known}.",
+)
+REPEATED_PARAMETER = ProblemType(
+    "repeated_parameter",
+    422,
+    "A parameter comes twice",
+    "{parameter} comes more than once. Send it once.",
 )
 UNKNOWN_CODE = ProblemType(
     "unknown_code", 422, "No failure has this code", f"code is one of {', '.join(FAILURE_CODES)}."
@@ -104,6 +112,7 @@ CENTRAL_UNREACHABLE = ProblemType(
     "Central ({url}) {reason}. Nothing was removed here; send the DELETE again.",
     RETRY_AFTER_S,
 )
+PARAMETER_REFUSALS = (UNKNOWN_PARAMETER, REPEATED_PARAMETER)
 _DISK = (refusals.STORAGE_UNAVAILABLE, refusals.DISK_FULL)
 UPLOAD_REFUSALS = (
     *UNSAFE_METHOD_REFUSALS,
@@ -120,7 +129,7 @@ UPLOAD_REFUSALS = (
 READY_REFUSALS = (*SAFE_METHOD_REFUSALS, REDIS_UNAVAILABLE, QUEUE_FULL, *_DISK)
 READ_REFUSALS = (*SAFE_METHOD_REFUSALS, NOT_FOUND, refusals.STORAGE_UNAVAILABLE)
 RETRY_REFUSALS = (*UNSAFE_METHOD_REFUSALS, NOT_FOUND, NOT_FAILED, MEDIA_BUSY, *_DISK)
-RETRY_ALL_REFUSALS = (*UNSAFE_METHOD_REFUSALS, UNKNOWN_PARAMETER, UNKNOWN_CODE, *_DISK)
+RETRY_ALL_REFUSALS = (*UNSAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS, UNKNOWN_CODE, *_DISK)
 DELETE_REFUSALS = (
     *UNSAFE_METHOD_REFUSALS,
     NOT_FOUND,
@@ -154,6 +163,22 @@ def redis_unavailable(error: Exception) -> Problem:
             detail = f"Redis takes no job: {said}. {advice}. Nothing was taken."
             return Problem(REDIS_UNAVAILABLE, detail)
     return Problem(REDIS_UNAVAILABLE)
+
+
+def check_parameters(request: Request, known: Sequence[str] = ()) -> None:
+    """Raises Problem for a parameter that is unknown, as a misspelt one is, or comes twice."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if name not in known:
+            raise Problem(UNKNOWN_PARAMETER, parameter=name[:100], known=_listed(known))
+        if names.count(name) > 1:
+            raise Problem(REPEATED_PARAMETER, parameter=name)
+
+
+def _listed(known: Sequence[str]) -> str:
+    if len(known) > 1:
+        return f"{', '.join(known[:-1])} and {known[-1]} are"
+    return f"{known[0]} is" if known else "it has none"
 
 
 def not_found(media_id: str) -> Problem:

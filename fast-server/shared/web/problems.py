@@ -28,6 +28,7 @@ _EXAMPLES = {
     "height": 20_000,
     "host": "photos.example",
     "jobs": 100_000,
+    "known": "code is",
     "least_mb": 512,
     "media_id": EXAMPLE_ID,
     "most_mb": 50,
