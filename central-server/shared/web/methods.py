@@ -2,7 +2,7 @@
 
 from fastapi import Request, Response
 from starlette.routing import Match, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.web import problems
 from shared.web.problems import Problem, ProblemType
@@ -11,7 +11,7 @@ METHOD_NOT_ALLOWED = ProblemType("method_not_allowed", 405, "Method Not Allowed"
 
 
 class HeadAndOptions:
-    """Middleware. uvicorn itself sends no body in answer to HEAD."""
+    """Middleware. It answers HEAD as GET, without the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -26,7 +26,19 @@ class HeadAndOptions:
                 header for header in scope["headers"] if header[0] != b"range"
             ]  # for GET only
             scope = {**scope, "method": "GET", "headers": headers}
+            send = _head_only(send)
         await self._app(scope, receive, send)
+
+
+def _head_only(send: Send) -> Send:
+    """Ends the answer behind its head, which tells the app that nobody reads on: a stream ends."""
+
+    async def send_head(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            await send(message)
+            await send({"type": "http.response.body"})
+
+    return send_head
 
 
 def _methods(scope: Scope) -> set[str]:
