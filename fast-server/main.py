@@ -10,8 +10,14 @@ from functools import partial
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from index.index import Index
 from ingest import idempotency_key, reference, upload, upload_response
 from ingest.idempotency_store import SWEEP_S, Claims
+from live import openapi as live_openapi
+from live import request as live_request
+from live.event_reader import EventReader
+from live.event_stream import EventStream
+from live.hub import Hub
 from media import deletion, retry, status
 from shared import console, environment, jobs
 from shared.background import repeat
@@ -47,12 +53,15 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sys.tracebacklimit = 0  # else uvicorn prints a traceback, too
         raise
     state.queues = Queues(state.redis)
+    state.index, state.hub = Index(config.upload_dir / ".index", state.spool), Hub()
+    reader = EventReader(config.redis_dsn, state.index, state.hub)
     sweep = partial(asyncio.to_thread, state.claims.sweep)
     sweeping = asyncio.create_task(repeat("sweeping .idempotency", sweep, SWEEP_S))
     uploads = config.upload_dir.resolve()
     console.event(console.READY, service="fast-server", uploads=uploads, connections=most)
     with shutdown.noticed() as state.shutdown:
-        yield
+        async with state.index.running(), state.hub.running(state.shutdown), reader.running():
+            yield
     sweeping.cancel()
     await state.central.close()
     await state.redis.aclose(close_connection_pool=True)
@@ -158,6 +167,25 @@ async def delete_media(request: Request) -> None:
     state, media_id = request.app.state, _media_id(request)
     await deletion.delete(media_id, state.spool, state.claims, state.central)
     console.event(console.NOTICE, media_id=media_id, detail="removed")
+
+
+@app.get(
+    "/events",
+    response_class=EventStream,
+    tags=["media"],
+    responses={**live_openapi.STREAM, **problems.responses(*refusals.EVENTS_REFUSALS)},
+    openapi_extra=live_request.PARAMETERS,
+)
+async def get_events(request: Request) -> EventStream:
+    """What happens to all media, or to those of one batch, or to one, as it happens.
+
+    changed: all of the last 100 ms, the last state of each media; the first one after a quiet time
+    comes at once. stats: every 2 s at most, when they have changed. resync: events were missed,
+    so read the lists again. degraded: no events come until there is a resync.
+
+    A client that comes back with Last-Event-ID goes on where it was, or gets a resync.
+    """
+    return EventStream(request.app.state.hub, *live_request.wanted(request))
 
 
 @app.get("/ready", tags=["service"], responses=problems.responses(*refusals.READY_REFUSALS))

@@ -30,6 +30,7 @@ from shared.contract import (
     job_id,
     serialize_job,
 )
+from shared.events import EVENTS_KEY
 from shared.records import next_stage
 
 Job = tuple[str, Stage, int]  # media id, stage, run
@@ -38,7 +39,7 @@ QUEUE_AND_TASK = {
     Stage.UPLOAD: (UPLOAD_QUEUE, UPLOAD_TASK),
 }
 
-_TYPES = {WATERMARK_QUEUE: b"zset", UPLOAD_QUEUE: b"zset", WAKE_KEY: b"list"}
+_TYPES = {WATERMARK_QUEUE: b"zset", UPLOAD_QUEUE: b"zset", WAKE_KEY: b"list", EVENTS_KEY: b"stream"}
 _ENQUEUE = Path(__file__).with_name("enqueue.lua").read_text()
 
 

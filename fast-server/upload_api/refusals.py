@@ -72,6 +72,12 @@ REPEATED_PARAMETER = ProblemType(
     "A parameter comes twice",
     "{parameter} comes more than once. Send it once.",
 )
+BAD_PARAMETER = ProblemType(
+    "bad_parameter",
+    422,
+    "A parameter cannot be used",
+    "{name} takes {takes}, and not {sent!r}.",
+)
 UNKNOWN_CODE = ProblemType(
     "unknown_code", 422, "No failure has this code", f"code is one of {', '.join(FAILURE_CODES)}."
 )
@@ -105,6 +111,13 @@ QUEUE_FULL = ProblemType(
     "{jobs} jobs are waiting, the most MAX_QUEUE_DEPTH allows. Try again later.",
     RETRY_AFTER_S,
 )
+TOO_MANY_STREAMS = ProblemType(
+    "too_many_streams",
+    503,
+    "Too many streams are open",
+    "{streams} streams are open, the most there may be. Close one, or try again later.",
+    RETRY_AFTER_S,
+)
 CENTRAL_UNREACHABLE = ProblemType(
     "central_unreachable",
     503,
@@ -130,6 +143,7 @@ READY_REFUSALS = (*SAFE_METHOD_REFUSALS, REDIS_UNAVAILABLE, QUEUE_FULL, *_DISK)
 READ_REFUSALS = (*SAFE_METHOD_REFUSALS, NOT_FOUND, refusals.STORAGE_UNAVAILABLE)
 RETRY_REFUSALS = (*UNSAFE_METHOD_REFUSALS, NOT_FOUND, NOT_FAILED, MEDIA_BUSY, *_DISK)
 RETRY_ALL_REFUSALS = (*UNSAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS, UNKNOWN_CODE, *_DISK)
+EVENTS_REFUSALS = (*SAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS, BAD_PARAMETER, TOO_MANY_STREAMS)
 DELETE_REFUSALS = (
     *UNSAFE_METHOD_REFUSALS,
     NOT_FOUND,

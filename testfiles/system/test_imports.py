@@ -15,7 +15,16 @@ from local_stack.stack import ROOT
 
 # Packages, and the modules that lie beside them. The top layer comes first.
 LAYERS = {
-    "fast-server": ["main", "media", "ingest", "upload_api", "shared.web", "shared"],
+    "fast-server": [
+        "main",
+        "live",
+        "media",
+        "ingest",
+        "index",
+        "upload_api",
+        "shared.web",
+        "shared",
+    ],
     "worker-server": [
         "worker",
         "service",

@@ -34,6 +34,7 @@ _EXAMPLES = {
     "most": 100,
     "most_mb": 50,
     "most_megapixels": 100,
+    "name": "batch",
     "parameter": "cod",
     "place": "UPLOAD_DIR=uploads",
     "reason": "gave no answer within 10 s",
@@ -43,6 +44,8 @@ _EXAMPLES = {
     "size": 81_234,
     "state": "pending",
     "status": "uploading",
+    "streams": 1000,
+    "takes": "a ULID",
     "url": f"http://central-server:8003/media/{EXAMPLE_ID}",
     "width": 20_000,
 }

@@ -42,7 +42,7 @@ _ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(:[0-9]+)?")
 _PREFIX = re.compile(r"[A-Za-z0-9._~/-]*")
 _ABSOLUTE = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE)
 _DOCKER_HOST = "host.docker.internal"
-_OWN_PATHS = ("media", "upload-final", "activity", "health", "ready", "docs", "redoc")
+_OWN_PATHS = ("media", "events", "upload-final", "activity", "health", "ready", "docs", "redoc")
 
 
 def _comma_separated(pattern: re.Pattern[str], example: str) -> BeforeValidator:
@@ -69,7 +69,7 @@ class HttpSettings(BaseSettings):
     allowed_origins: Annotated[
         tuple[str, ...], NoDecode, _comma_separated(_ORIGIN, "https://shop.example")
     ] = ()
-    max_connections: Annotated[int, Field(ge=1)] = 1000
+    max_connections: Annotated[int, Field(ge=1)] = 2000
     min_free_mb: NonNegativeInt = 512
 
     @field_validator("public_url")
@@ -129,7 +129,7 @@ class _Check:
                 app,
                 allow_origins=settings.allowed_origins,
                 allow_methods=("GET", "HEAD", "POST", "DELETE"),
-                allow_headers=("Idempotency-Key",),
+                allow_headers=("Idempotency-Key", "Last-Event-ID"),
                 expose_headers=("Location", "Retry-After", "Idempotent-Replayed"),
             )
 
