@@ -121,8 +121,8 @@ TOO_MANY_STREAMS = ProblemType(
 CENTRAL_UNREACHABLE = ProblemType(
     "central_unreachable",
     503,
-    "central-server cannot remove it",
-    "Central ({url}) {reason}. Nothing was removed here; send the DELETE again.",
+    "central-server gives no answer",
+    "Central ({url}) {reason}. Nothing has changed here; try again in a few seconds.",
     RETRY_AFTER_S,
 )
 PARAMETER_REFUSALS = (UNKNOWN_PARAMETER, REPEATED_PARAMETER)
@@ -142,6 +142,9 @@ UPLOAD_REFUSALS = (
 READY_REFUSALS = (*SAFE_METHOD_REFUSALS, REDIS_UNAVAILABLE, QUEUE_FULL, *_DISK)
 READ_REFUSALS = (*SAFE_METHOD_REFUSALS, NOT_FOUND, refusals.STORAGE_UNAVAILABLE)
 RETRY_REFUSALS = (*UNSAFE_METHOD_REFUSALS, NOT_FOUND, NOT_FAILED, MEDIA_BUSY, *_DISK)
+STATS_REFUSALS = (*SAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS)
+ACTIVITY_REFUSALS = (*STATS_REFUSALS, *refusals.LOG_REFUSALS, CENTRAL_UNREACHABLE)
+PAUSE_REFUSALS = (*UNSAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS, *_DISK)
 RETRY_ALL_REFUSALS = (*UNSAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS, UNKNOWN_CODE, *_DISK)
 EVENTS_REFUSALS = (*SAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS, BAD_PARAMETER, TOO_MANY_STREAMS)
 DELETE_REFUSALS = (
@@ -171,12 +174,17 @@ _REDIS_REFUSES: tuple[tuple[type[Exception], str, str], ...] = (
 
 def redis_unavailable(error: Exception) -> Problem:
     """The answer to a client after an error of Redis."""
+    if why := why_redis_refuses(error):
+        return Problem(REDIS_UNAVAILABLE, f"Redis takes no job: {why} Nothing was taken.")
+    return Problem(REDIS_UNAVAILABLE)
+
+
+def why_redis_refuses(error: Exception) -> str | None:
+    """What Redis says, and what to do; None where it does not answer."""
     for kind, word, advice in _REDIS_REFUSES:
         if isinstance(error, kind) and str(error).startswith(word):
-            said = str(error).strip().rstrip(".")
-            detail = f"Redis takes no job: {said}. {advice}. Nothing was taken."
-            return Problem(REDIS_UNAVAILABLE, detail)
-    return Problem(REDIS_UNAVAILABLE)
+            return f"{str(error).strip().rstrip('.')}. {advice}."
+    return None
 
 
 def check_parameters(request: Request, known: Sequence[str] = ()) -> None:
