@@ -47,8 +47,8 @@ chaos: .venv/run.stamp ## kill and freeze a stack at random for 3 min, as in mak
 bench: .venv/run.stamp ## how fast it is, beside what it could be; ARGS=--quick for two minutes
 	@$(PY) testfiles/bench.py $(ARGS)
 
-retry-failed: ## rerun all that failed, or some, as in make retry-failed CODE=central_unreachable
-	@curl --noproxy '*' --fail-with-body -sS -X POST "$(URL:/=)/media/retry$(if $(CODE),?code=$(CODE))" && echo
+retry-failed: ## rerun all that failed, or some, as in make retry-failed CODE=central_unreachable, or BATCH=...
+	@curl --noproxy '*' --fail-with-body -sS -X POST "$(URL:/=)/media/retry?$(if $(CODE),code=$(CODE)&)$(if $(BATCH),batch=$(BATCH))" && echo
 
 test: .venv/dev.stamp ## the whole suite except what needs Docker; ARGS="-m 'not slow'" in a few minutes
 	@$(PY) -m pytest testfiles -m "not compose" $(ARGS)

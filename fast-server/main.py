@@ -10,6 +10,7 @@ from functools import partial
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from index import query
 from index.index import Index
 from ingest import idempotency_key, reference, upload, upload_response
 from ingest.idempotency_store import SWEEP_S, Claims
@@ -19,19 +20,18 @@ from live.event_reader import EventReader
 from live.event_stream import EventStream
 from live.hub import Hub
 from media import deletion, retry, status
-from shared import console, environment, jobs
+from shared import console, environment, events, jobs
 from shared.background import repeat
 from shared.central_client import CentralClient
-from shared.contract import FAILURE_CODES, WATERMARK_QUEUE, is_media_id
+from shared.contract import WATERMARK_QUEUE, is_media_id
 from shared.spool import Spool
 from shared.web import connection, problems, shutdown
 from shared.web.application import Application
-from shared.web.problems import Problem
 from shared.web.refusals import too_large
 from shared.web.request_body import open_form
 from shared.web.schemas import MEDIA_ID_PARAMETER
 from upload_api import admission, openapi, queues, refusals
-from upload_api.answers import Accepted, Media, Ready, Retried
+from upload_api.answers import Accepted, Media, MediaList, Ready, Retried
 from upload_api.queues import Queues
 from upload_api.settings import Settings
 
@@ -53,7 +53,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sys.tracebacklimit = 0  # else uvicorn prints a traceback, too
         raise
     state.queues = Queues(state.redis)
-    state.index, state.hub = Index(config.upload_dir / ".index", state.spool), Hub()
+    state.index, state.hub = Index(config.index_folder, state.spool), Hub()
     reader = EventReader(config.redis_dsn, state.index, state.hub)
     sweep = partial(asyncio.to_thread, state.claims.sweep)
     sweeping = asyncio.create_task(repeat("sweeping .idempotency", sweep, SWEEP_S))
@@ -92,7 +92,7 @@ refusals.install(app)
 async def post_media(request: Request) -> Response:
     """Take one image. 202 means that its bytes are on the disk and it will be watermarked.
 
-    ref, in the query or as a field of the form, is kept in its record.
+    ref, in the query or as a field of the form, is kept in its record; so is batch, in the query.
 
     With an Idempotency-Key it may be sent again for 24 hours: the same file under the same name
     is then the same media and stored once.
@@ -100,12 +100,17 @@ async def post_media(request: Request) -> Response:
     started = time.monotonic()
     state = request.app.state
     key = idempotency_key.key_of(request.headers)
+    batch = refusals.batch_of(request)
     await admission.admit(state.queues, state.settings)
     max_bytes = state.settings.max_upload_bytes
     form = open_form(request, max_bytes, too_large(max_bytes, "MAX_UPLOAD_MB"))
     refs = reference.of_query(request.scope["query_string"])
-    received = await upload.receive(form, state.spool, state.settings, state.claims, key, refs)
+    received = await upload.receive(
+        form, state.spool, state.settings, state.claims, key, refs, batch
+    )
     upload_response.log(received, time.monotonic() - started)
+    if not received.is_repeat:
+        state.index.note(events.received(received.record))
     return await upload_response.queue_and_answer(request, received)
 
 
@@ -114,16 +119,35 @@ async def post_media(request: Request) -> Response:
     status_code=202,
     tags=["media"],
     responses=problems.responses(*refusals.RETRY_ALL_REFUSALS),
+    openapi_extra=openapi.RETRY_PARAMETERS,
 )
-async def post_retry(request: Request, code: openapi.FailureCode = None) -> Retried:
-    """Retry all media that failed, or all that failed with one code."""
+async def post_retry(request: Request) -> Retried:
+    """Retry all media that failed, or those that failed with one code, or those of one batch."""
     state = request.app.state
-    refusals.check_parameters(request, ["code"])  # a misspelt one must not mean all
-    if code is not None and code not in FAILURE_CODES:
-        raise Problem(refusals.UNKNOWN_CODE)
-    retried, skipped = await retry.rerun_all(state.spool, state.queues, code)
+    refusals.check_parameters(request, ["code", "batch"])  # a misspelt one must not mean all
+    code, batch = refusals.code_of(request), refusals.batch_of(request)
+    retried, skipped = await retry.rerun_all(state.spool, state.queues, state.index, code, batch)
     console.event(console.NOTICE, detail="rerun", media=retried, skipped=skipped)
     return Retried(retried=retried, skipped=skipped)
+
+
+@app.get(
+    "/media",
+    response_model=MediaList,
+    tags=["media"],
+    responses=problems.responses(*refusals.LIST_REFUSALS),
+    openapi_extra=openapi.LIST_PARAMETERS,
+)
+async def list_media(request: Request) -> Response:
+    """The media that match all of the parameters, some at a time.
+
+    next is where the next page begins: send it as after. complete is false while the index may
+    lack some, as for a few minutes after it was removed.
+    """
+    page = await request.app.state.index.page(query.of_request(request))
+    base = f"{request.base_url}media/"
+    media = [{**item, "status_url": f"{base}{item['media_id']}"} for item in page.media]
+    return JSONResponse({"media": media, "next": page.next, "complete": page.is_complete})
 
 
 @app.get(
@@ -149,7 +173,7 @@ def get_media(request: Request) -> Response:
 async def post_media_retry(request: Request) -> Response:
     """Retry one that failed. Its attempts are counted anew."""
     state, media_id = request.app.state, _media_id(request)
-    await retry.rerun(state.spool, state.queues, media_id)
+    await retry.rerun(state.spool, state.queues, state.index, media_id)
     console.event(console.NOTICE, media_id=media_id, detail="rerun")
     described = await asyncio.to_thread(status.describe, state.spool, media_id)
     return JSONResponse(described, 202)
@@ -166,6 +190,7 @@ async def delete_media(request: Request) -> None:
     """Remove one that is stored or has failed, here and at central-server."""
     state, media_id = request.app.state, _media_id(request)
     await deletion.delete(media_id, state.spool, state.claims, state.central)
+    state.index.note(events.removal(media_id))
     console.event(console.NOTICE, media_id=media_id, detail="removed")
 
 

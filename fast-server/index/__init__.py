@@ -1,4 +1,4 @@
-"""The index of all media. It may be deleted at any time: the folders stay the truth.
+"""The index: which media there are, for lists and counts. A cache of the folders in SQLite.
 
-Imports shared.
+Imports upload_api and shared.
 """

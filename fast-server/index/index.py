@@ -1,38 +1,83 @@
-"""The index of all media."""
+"""The index as the gateway uses it, from the event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from shared import events
-from shared.events import Change, Event
-from shared.records import read_progress, read_record
-from shared.spool import MediaGone, Spool
+from index import counts, database, pages
+from index.counts import Counts
+from index.pages import Page
+from index.query import Query
+from index.writer import Unavailable, Writer
+from shared.events import Change, Item
+from shared.spool import Spool
+from shared.web.problems import Problem
+from upload_api.refusals import INDEX_UNAVAILABLE
+
+Result = TypeVar("Result")
 
 
 class Index:
+    """Which media there are. The folders are the truth, and it is made again from them."""
+
     def __init__(self, folder: Path, spool: Spool) -> None:
-        self._spool = spool
+        self._writer = Writer(folder, spool)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        yield
+        """Where no file can be opened, lists are refused until one can."""
+        self._writer.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._writer.stop)
+
+    @property
+    def is_complete(self) -> bool:
+        """False while it may lack something: until the folders have been read."""
+        return self._writer.scanner.is_complete
+
+    def note(self, change: Item | Change) -> None:
+        """What this gateway has done itself. From any thread; returns at once."""
+        self._writer.note(change)
 
     async def complete(self, changes: Sequence[Change]) -> list[Change]:
-        """The changes with all fields of a media. Never raises."""
-        return await asyncio.to_thread(lambda: [self._whole(change) for change in changes])
+        """Take in what events tell, in their order. Returns it with all fields of each media.
+
+        One that is in no folder comes back as removed; one whose folder cannot be read does not.
+        """
+        return await asyncio.wrap_future(self._writer.complete(changes))
 
     def rescan(self) -> None:
-        pass
+        """Events were missed: read the folders again."""
+        self._writer.scanner.want()
 
-    def _whole(self, change: Change) -> Change:
-        if "filename" in change:
-            return change
+    async def page(self, query: Query) -> Page:
+        """With all that was noted before. Raises Problem."""
+        return await self._read(partial(pages.read, query=query))
+
+    async def counts(self) -> Counts:
+        """With all that was noted before. Raises Problem."""
+        return await self._read(counts.read)
+
+    async def _read(self, read: Callable[..., Result]) -> Result:
+        is_complete = self.is_complete
         try:
-            path = self._spool.find(change["media_id"])
-            record, progress = read_record(path), read_progress(path)
-        except (MediaGone, OSError):
-            return {**change, "event": Event.REMOVED, "status": Event.REMOVED}
-        item = events.item(record, progress, path.parent.name, change["changed_at"])
-        return {**item, "event": change["event"], "status": change["status"]}
+            db = await asyncio.wrap_future(self._writer.written())
+        except Unavailable as error:
+            raise Problem(INDEX_UNAVAILABLE) from error
+        try:
+            return await asyncio.to_thread(_read, db.path, partial(read, is_complete=is_complete))
+        except sqlite3.DatabaseError as error:
+            if not isinstance(error, sqlite3.OperationalError):  # it is damaged
+                self._writer.doubt(db, error)
+            raise Problem(INDEX_UNAVAILABLE) from error
+
+
+def _read(path: Path, read: Callable[[sqlite3.Connection], Result]) -> Result:
+    with database.reading(path) as db:
+        return read(db)

@@ -34,6 +34,7 @@ class _Claim(TypedDict):
     filename: str
     sha256: str
     ref: NotRequired[str]
+    batch: NotRequired[str]
 
 
 class Claims:
@@ -153,7 +154,11 @@ def _claim_of(record: MediaRecord) -> _Claim:
         "filename": record["filename"],
         "sha256": record["sha256"],
     }
-    return {**claim, "ref": record["ref"]} if "ref" in record else claim
+    if "ref" in record:
+        claim["ref"] = record["ref"]
+    if "batch" in record:
+        claim["batch"] = record["batch"]
+    return claim
 
 
 def _write(fd: int, claim: _Claim) -> None:

@@ -42,7 +42,7 @@ from upload_api import signatures, unsupported
 from upload_api.refusals import TOO_MANY_PIXELS, UNREADABLE_HEADER, UNSUPPORTED_FORMAT
 from upload_api.settings import Settings
 
-_BATCH_BYTES = 256 * 1024  # a thread writes and hashes this much at a time
+_WRITE_BYTES = 256 * 1024  # a thread writes and hashes this much at a time
 _SMALL_CHUNK_BYTES = 4096
 _MAX_TEXT_BYTES = 32 * 1024
 
@@ -62,10 +62,11 @@ async def receive(
     claims: Claims,
     key: str | None = None,
     refs: Iterable[str] = (),
+    batch: str | None = None,
 ) -> Received:
     """Store the form's one file in pending/: the upload is accepted.
 
-    A file that has come with this key before is not stored again. refs: those in the query.
+    A file that has come with this key before is not stored again. refs, batch: those in the query.
 
     Raises Problem and OSError; then nothing of the upload stays.
     """
@@ -86,7 +87,7 @@ async def receive(
                 await upload.add(chunk)
         if upload is None:
             raise Problem(FILE_MISSING)
-        return await in_thread(partial(upload.commit, claims, ref))
+        return await in_thread(partial(upload.commit, claims, ref, batch))
     except BaseException:
         if upload is not None:
             await in_thread(upload.discard)
@@ -110,7 +111,7 @@ class _Upload:
         self._path = self._folder / self._filename
         self._hash = hashlib.sha256()
         self._size = 0
-        self._batch: list[Chunk] = []  # large chunks are not joined, which would copy them
+        self._chunks: list[Chunk] = []  # large chunks are not joined, which would copy them
         self._unwritten = 0
         self._fd: int | None = None
         self._content_type = ""
@@ -120,18 +121,18 @@ class _Upload:
         self._size += len(chunk)
         if self._size > self._settings.max_upload_bytes:
             raise too_large(self._settings.max_upload_bytes, "MAX_UPLOAD_MB")
-        if self._batch and len(self._batch[-1]) < _SMALL_CHUNK_BYTES:
-            self._batch[-1] = b"".join((self._batch[-1], chunk))
+        if self._chunks and len(self._chunks[-1]) < _SMALL_CHUNK_BYTES:
+            self._chunks[-1] = b"".join((self._chunks[-1], chunk))
         else:
-            self._batch.append(chunk)
+            self._chunks.append(chunk)
         self._unwritten += len(chunk)
         if not self._content_type and self._unwritten >= signatures.HEAD_BYTES:
             self._check_format()
-        if self._unwritten >= _BATCH_BYTES:
-            batch, self._batch, self._unwritten = self._batch, [], 0
-            await in_thread(partial(self._write, batch))
+        if self._unwritten >= _WRITE_BYTES:
+            chunks, self._chunks, self._unwritten = self._chunks, [], 0
+            await in_thread(partial(self._write, chunks))
 
-    def commit(self, claims: Claims, ref: str | None) -> Received:
+    def commit(self, claims: Claims, ref: str | None, batch: str | None) -> Received:
         """Check the file, fsync it and move it to pending/, unless it is a repeat."""
         if self._size == 0 and self._looks_like_text:
             raise text_as_file()
@@ -139,11 +140,11 @@ class _Upload:
             raise Problem(FILE_EMPTY, filename=self._filename)
         if not self._content_type:
             self._check_format()
-        fd = self._write(self._batch)
+        fd = self._write(self._chunks)
         if self._pixel_size is None:
             with self._path.open("rb") as whole:
                 self._check_pixels(whole, last_look=True)
-        record = self._record(ref)
+        record = self._record(ref, batch)
         # Created before the image's fsync: one journal commit then writes both names.
         record_fd = os.open(self._folder / MEDIA_RECORD, os.O_WRONLY | os.O_CREAT, 0o666)
         try:
@@ -168,15 +169,15 @@ class _Upload:
             self._close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _write(self, batch: list[Chunk]) -> int:
+    def _write(self, chunks: list[Chunk]) -> int:
         if self._fd is None:
-            self._check_pixels(BytesIO(b"".join(batch)), last_look=False)
+            self._check_pixels(BytesIO(b"".join(chunks)), last_look=False)
             self._make_folder()
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
             # Held until it is closed: it keeps the reconciler's sweep of incoming/ away.
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        durable.write_all(self._fd, batch)
-        for chunk in batch:
+        durable.write_all(self._fd, chunks)
+        for chunk in chunks:
             self._hash.update(chunk)
         return self._fd
 
@@ -194,7 +195,7 @@ class _Upload:
             os.close(fd)
 
     def _check_format(self) -> None:
-        head = b"".join(self._batch)[: signatures.HEAD_BYTES]
+        head = b"".join(self._chunks)[: signatures.HEAD_BYTES]
         content_type = signatures.sniff(head)
         if content_type is None and self._looks_like_text:
             raise text_as_file()
@@ -215,7 +216,7 @@ class _Upload:
                 most = self._settings.max_megapixels
                 raise Problem(TOO_MANY_PIXELS, width=width, height=height, most_megapixels=most)
 
-    def _record(self, ref: str | None) -> MediaRecord:
+    def _record(self, ref: str | None, batch: str | None) -> MediaRecord:
         width, height = self._pixel_size or (None, None)
         record: MediaRecord = {
             "media_id": self._media_id,
@@ -230,6 +231,8 @@ class _Upload:
         }
         if ref is not None:
             record["ref"] = ref
+        if batch is not None:
+            record["batch"] = batch
         if self._key:
             record["idempotency_key"] = self._key
         return record

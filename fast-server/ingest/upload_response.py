@@ -54,9 +54,11 @@ async def queue_and_answer(request: Request, received: Received) -> Response:
         storage_path=f"{folder}/{filename}" if folder else None,
         status_url=status_url,
         ref=received.record.get("ref"),
+        batch=received.record.get("batch"),
     )
+    unsent = {name for name in ("ref", "batch") if name not in received.record}
     return Response(
-        accepted.model_dump_json(exclude=None if accepted.ref else {"ref"}),
+        accepted.model_dump_json(exclude=unsent),
         202,
         headers,
         "application/json",

@@ -56,6 +56,6 @@ def wanted(request: Request) -> tuple[Filter, str | None]:
     query = request.query_params
     for name, (is_right, takes) in _TAKES.items():
         if name in query and not is_right(query[name]):
-            raise Problem(BAD_PARAMETER, name=name, takes=takes, sent=query[name][:100])
+            raise Problem(BAD_PARAMETER, parameter=name, allowed=takes)
     last_id = request.headers.get("Last-Event-ID") or query.get("last_event_id")
     return Filter(query.get("batch"), query.get("media_id")), last_id

@@ -1,4 +1,4 @@
 """Requests about an accepted media: its status, its retry, its deletion.
 
-Imports ingest, upload_api and shared.
+Imports ingest, index, upload_api and shared.
 """

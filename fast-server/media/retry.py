@@ -4,71 +4,90 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 
+from index.index import Index
+from shared import events
 from shared.contract import FAILED, is_media_id
 from shared.jobs import Job, next_job
-from shared.records import read_progress
+from shared.records import read_progress, read_record
 from shared.spool import HeldMedia, MediaBusy, MediaGone, Spool
 from shared.web.problems import Problem
 from upload_api.queues import Queues
 from upload_api.refusals import NOT_FAILED
 
-_BATCH = 200
+_AT_ONCE = 200
 
 
-async def rerun(spool: Spool, queues: Queues, media_id: str) -> None:
+async def rerun(spool: Spool, queues: Queues, index: Index, media_id: str) -> None:
     """Move a failed media back to pending/ and queue it.
 
     Raises Problem where it has not failed, MediaGone, MediaBusy, OSError.
     """
-    job = await asyncio.to_thread(_rerun, spool, media_id)
+    job = await asyncio.to_thread(_rerun, spool, index, media_id)
     await queues.enqueue([job])
 
 
-async def rerun_all(spool: Spool, queues: Queues, code: str | None) -> tuple[int, int]:
-    """Rerun all that failed, or all with this code. Returns how many were rerun, and were not.
+async def rerun_all(
+    spool: Spool, queues: Queues, index: Index, code: str | None, batch: str | None
+) -> tuple[int, int]:
+    """Rerun all that failed, or those with this code, or of this batch.
+
+    Returns how many were rerun, and how many were not.
 
     Raises OSError; those before it are rerun.
     """
-    matching = _matching(spool, code)
+    matching = _matching(spool, code, batch)
     retried = skipped = 0
     redis_answers = True
-    while media_ids := await asyncio.to_thread(lambda: list(islice(matching, _BATCH))):
-        batch = await asyncio.to_thread(_rerun_each, spool, media_ids)
-        if batch and redis_answers:  # else all of them are left to the reconciler
-            redis_answers = await queues.enqueue(batch)
-        retried += len(batch)
-        skipped += len(media_ids) - len(batch)
+    while media_ids := await asyncio.to_thread(lambda: list(islice(matching, _AT_ONCE))):
+        rerun = await asyncio.to_thread(_rerun_each, spool, index, media_ids)
+        if rerun and redis_answers:  # else all of them are left to the reconciler
+            redis_answers = await queues.enqueue(rerun)
+        retried += len(rerun)
+        skipped += len(media_ids) - len(rerun)
     return retried, skipped
 
 
-def _matching(spool: Spool, code: str | None) -> Iterator[str]:
+def _matching(spool: Spool, code: str | None, batch: str | None) -> Iterator[str]:
     # All names first: media that fail again meanwhile come back here. The oldest go first.
     for media_id in sorted(path.name for path in (spool.root / FAILED).iterdir()):
-        if is_media_id(media_id) and (code is None or _failed_with(spool, media_id) == code):
+        path = spool.folder(FAILED, media_id)
+        if is_media_id(media_id) and _has_code(path, code) and _is_of_batch(path, batch):
             yield media_id
 
 
-def _failed_with(spool: Spool, media_id: str) -> str | None:
+def _has_code(path: Path, code: str | None) -> bool:
+    if code is None:
+        return True
     with suppress(OSError):
-        error = read_progress(spool.folder(FAILED, media_id))["error"]
-        return error["code"] if error else None
-    return None
+        error = read_progress(path)["error"]
+        return error is not None and error["code"] == code
+    return False
 
 
-def _rerun_each(spool: Spool, media_ids: list[str]) -> list[Job]:
+def _is_of_batch(path: Path, batch: str | None) -> bool:
+    if batch is None:
+        return True
+    with suppress(OSError):
+        return read_record(path).get("batch") == batch
+    return False
+
+
+def _rerun_each(spool: Spool, index: Index, media_ids: list[str]) -> list[Job]:
     """The jobs of those that can be rerun: not locked, not gone, and readable."""
     rerun = []
     for media_id in media_ids:
         with suppress(MediaBusy, MediaGone, Problem, OSError):
-            rerun.append(_rerun(spool, media_id))
+            rerun.append(_rerun(spool, index, media_id))
     return rerun
 
 
-def _rerun(spool: Spool, media_id: str) -> Job:
+def _rerun(spool: Spool, index: Index, media_id: str) -> Job:
     with spool.hold(media_id) as media:
         _require_failed(media)
         media.rerun()
+        index.note(events.now(media))
         return next_job(media_id, media.progress)
 
 

@@ -4,12 +4,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.contract import Stage, Status
+from shared.contract import MEDIA_ID_PATTERN, Stage, Status
 from shared.web.schemas import EXAMPLE_ID, MediaId, Sha256, Size, Time
 
 Code = Annotated[str, Field(pattern="^[a-z0-9_]+$", examples=["corrupt_image"])]
 Reference = Annotated[
     str, Field(min_length=1, max_length=1024, description="The client's own name for it")
+]
+
+Batch = Annotated[
+    str,
+    Field(pattern=f"^{MEDIA_ID_PATTERN}$", description="What the client gave to all of a batch"),
 ]
 
 UploadStatus = Status | Literal["removed"]
@@ -25,6 +30,7 @@ class Accepted(BaseModel):
     storage_path: str | None
     status_url: str
     ref: Reference | None = None
+    batch: Batch | None = None
 
 
 class Failure(BaseModel):
@@ -112,6 +118,7 @@ class Media(BaseModel):
     received_at: Time | None
     format_version: int
     ref: Reference | None = None
+    batch: Batch | None = None
     run: Annotated[int, Field(ge=1, description="1, and one more with every retry")]
     status: Status
     attempts: list[AttemptMade]
@@ -120,6 +127,50 @@ class Media(BaseModel):
     watermarked: Watermarked | None
     stored: Stored | None
     next: Annotated[str, Field(description="A sentence that says what comes next")]
+
+
+class ListedMedia(BaseModel):
+    """A media as lists have it. state is its folder, code its error's.
+
+    filename is empty and size 0 where media.json was lost.
+    """
+
+    media_id: MediaId
+    state: Literal["pending", "failed", "done"]
+    status: Status
+    code: Code | None
+    filename: str
+    ref: Reference | None
+    batch: Batch | None
+    size: Size
+    changed_at: Time
+    status_url: str
+
+
+_LISTED: dict[str, Any] = {
+    "media_id": EXAMPLE_ID,
+    "state": "failed",
+    "status": "failed",
+    "code": "corrupt_image",
+    "filename": "photo.jpg",
+    "ref": "holiday/2026/IMG_1.jpg",
+    "batch": None,
+    "size": 81234,
+    "changed_at": "2026-01-15T14:30:45.150Z",
+    "status_url": f"http://localhost:8000/media/{EXAMPLE_ID}",
+}
+
+
+class MediaList(BaseModel):
+    """A page. next is null on the last one; complete is false while some may be missing."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"media": [_LISTED], "next": None, "complete": True}]}
+    )
+
+    media: list[ListedMedia]
+    next: Annotated[MediaId | None, Field(description="Send it as after for the next page")]
+    complete: bool
 
 
 class Retried(BaseModel):

@@ -1,11 +1,8 @@
 """What FastAPI cannot derive for /docs, because routes read bodies and headers themselves."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query
-from pydantic.json_schema import SkipJsonSchema
-
-from shared.contract import FAILURE_CODES
+from shared.contract import DONE, FAILED, FAILURE_CODES, MEDIA_ID_PATTERN, PENDING, Status
 from upload_api.unsupported import FORMATS
 
 _FORMATS = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
@@ -19,25 +16,47 @@ _ABOUT_REF = (
     "returned. 1,024 bytes at most, no control characters."
 )
 
-FailureCode = Annotated[
-    str | SkipJsonSchema[None],
-    Query(
-        description="Only those whose error has this code",
-        json_schema_extra={"enum": list(FAILURE_CODES)},
-        examples=["central_unreachable"],
-    ),
-]
+
+def _in_query(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    schema = {"type": "string", **schema}
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+_ULID = f"^{MEDIA_ID_PATTERN}$"
+_CODE = _in_query("code", "Only those whose error has this code", enum=list(FAILURE_CODES))
+_BATCH = _in_query("batch", "Only those of this batch", pattern=_ULID)
+RETRY_PARAMETERS = {"parameters": [_CODE, _BATCH]}
+_NAME = "Only those whose name begins so; case does not count"
+_TIME = {"format": "date-time", "examples": ["2026-01-15T14:30:45Z"]}
+LIST_PARAMETERS = {
+    "parameters": [
+        _in_query("state", "Only those in this folder", enum=[PENDING, FAILED, DONE]),
+        _in_query("status", "Only those with this status", enum=list(Status)),
+        _CODE,
+        _BATCH,
+        _in_query("ref", "Only those with exactly this ref"),
+        _in_query(
+            "name", "Only those whose name begins so; case does not count", examples=["img_"]
+        ),
+        _in_query("since", "Only those received then or later", **_TIME),
+        _in_query("until", "Only those received before", **_TIME),
+        _in_query("order", "By the time of reception", enum=["newest", "oldest"], default="newest"),
+        _in_query("limit", "How many at most", type="integer", minimum=1, maximum=500, default=50),
+        _in_query("after", "The next of the page before", pattern=_ULID),
+    ]
+}
 
 UPLOAD_FORM: dict[str, Any] = {
     "parameters": [
         {"name": "ref", "in": "query", "description": _ABOUT_REF, "schema": _REF},
+        _in_query("batch", "A ULID that you give to all that belong together", pattern=_ULID),
         {
             "name": "Idempotency-Key",
             "in": "header",
             "description": "Names this upload, so that it can be sent again if the answer is "
-            "lost: for 24 hours the same file with the same name, ref and key is the same media. "
-            "1 to 255 printable ASCII characters, in double quotes or, without spaces, bare: "
-            '"8e03978e-40d5".',
+            "lost: for 24 hours the same file with the same name, ref, batch and key is the "
+            "same media. 1 to 255 printable ASCII characters, in double quotes or, without "
+            'spaces, bare: "8e03978e-40d5".',
             "schema": {
                 "type": "string",
                 "pattern": '^("([ !#-\\[\\]-~]|\\\\["\\\\]){1,255}"|[!#-~][!-~]{0,254})$',

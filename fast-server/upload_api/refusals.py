@@ -15,11 +15,12 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from shared.contract import FAILURE_CODES
+from shared.contract import BATCH_FIELD, FAILURE_CODES, is_media_id
 from shared.spool import MediaBusy, MediaGone
 from shared.web import problems, refusals
 from shared.web.host_and_origin import SAFE_METHOD_REFUSALS, UNSAFE_METHOD_REFUSALS
 from shared.web.problems import RETRY_AFTER_S, Problem, ProblemType
+from shared.web.schemas import EXAMPLE_ID
 from upload_api import unsupported
 
 NOT_FOUND = ProblemType("media_not_found", 404, "No such media", "There is no media {media_id}.")
@@ -73,16 +74,19 @@ REPEATED_PARAMETER = ProblemType(
     "{parameter} comes more than once. Send it once.",
 )
 BAD_PARAMETER = ProblemType(
-    "bad_parameter",
-    422,
-    "A parameter cannot be used",
-    "{name} takes {takes}, and not {sent!r}.",
+    "bad_parameter", 422, "A parameter cannot be used", "{parameter} is {allowed}."
 )
 UNKNOWN_CODE = ProblemType(
     "unknown_code", 422, "No failure has this code", f"code is one of {', '.join(FAILURE_CODES)}."
 )
 BAD_REF = ProblemType(
     "bad_ref", 422, "The ref cannot be used", "It is longer than 1,024 bytes. Send a shorter one."
+)
+BAD_BATCH = ProblemType(
+    "bad_batch",
+    422,
+    "The batch cannot be used",
+    f"batch is one ULID that you make for all that belong together, such as {EXAMPLE_ID}.",
 )
 BAD_IDEMPOTENCY_KEY = ProblemType(
     "bad_idempotency_key",
@@ -95,7 +99,7 @@ IDEMPOTENCY_KEY_REUSED = ProblemType(
     422,
     "The Idempotency-Key was used for another upload",
     "This key came with {filename}, now media {media_id}. "
-    "Another image, file name or ref needs a key of its own.",
+    "Another image, file name, ref or batch needs a key of its own.",
 )
 REDIS_UNAVAILABLE = ProblemType(
     "redis_unavailable",
@@ -118,6 +122,13 @@ TOO_MANY_STREAMS = ProblemType(
     "{streams} streams are open, the most there may be. Close one, or try again later.",
     RETRY_AFTER_S,
 )
+INDEX_UNAVAILABLE = ProblemType(
+    "index_unavailable",
+    503,
+    "There is no list just now",
+    "The index cannot be used: see the console. Uploads go on; it comes back by itself.",
+    RETRY_AFTER_S,
+)
 CENTRAL_UNREACHABLE = ProblemType(
     "central_unreachable",
     503,
@@ -134,6 +145,7 @@ UPLOAD_REFUSALS = (
     UNREADABLE_HEADER,
     TOO_MANY_PIXELS,
     BAD_REF,
+    BAD_BATCH,
     BAD_IDEMPOTENCY_KEY,
     IDEMPOTENCY_KEY_REUSED,
     REDIS_UNAVAILABLE,
@@ -145,8 +157,22 @@ RETRY_REFUSALS = (*UNSAFE_METHOD_REFUSALS, NOT_FOUND, NOT_FAILED, MEDIA_BUSY, *_
 STATS_REFUSALS = (*SAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS)
 ACTIVITY_REFUSALS = (*STATS_REFUSALS, *refusals.LOG_REFUSALS, CENTRAL_UNREACHABLE)
 PAUSE_REFUSALS = (*UNSAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS, *_DISK)
-RETRY_ALL_REFUSALS = (*UNSAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS, UNKNOWN_CODE, *_DISK)
 EVENTS_REFUSALS = (*SAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS, BAD_PARAMETER, TOO_MANY_STREAMS)
+LIST_REFUSALS = (
+    *SAFE_METHOD_REFUSALS,
+    *PARAMETER_REFUSALS,
+    BAD_PARAMETER,
+    UNKNOWN_CODE,
+    BAD_BATCH,
+    INDEX_UNAVAILABLE,
+)
+RETRY_ALL_REFUSALS = (
+    *UNSAFE_METHOD_REFUSALS,
+    *PARAMETER_REFUSALS,
+    UNKNOWN_CODE,
+    BAD_BATCH,
+    *_DISK,
+)
 DELETE_REFUSALS = (
     *UNSAFE_METHOD_REFUSALS,
     NOT_FOUND,
@@ -195,6 +221,22 @@ def check_parameters(request: Request, known: Sequence[str] = ()) -> None:
             raise Problem(UNKNOWN_PARAMETER, parameter=name[:100], known=_listed(known))
         if names.count(name) > 1:
             raise Problem(REPEATED_PARAMETER, parameter=name)
+
+
+def code_of(request: Request) -> str | None:
+    """The failure's code in the query. Raises Problem."""
+    code = request.query_params.get("code")
+    if code is not None and code not in FAILURE_CODES:
+        raise Problem(UNKNOWN_CODE)
+    return code
+
+
+def batch_of(request: Request) -> str | None:
+    """The batch in the query. Raises Problem."""
+    batches = request.query_params.getlist(BATCH_FIELD)
+    if len(batches) > 1 or not all(map(is_media_id, batches)):
+        raise Problem(BAD_BATCH)
+    return batches[0] if batches else None
 
 
 def _listed(known: Sequence[str]) -> str:

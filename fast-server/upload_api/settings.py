@@ -1,5 +1,7 @@
 """The settings, from the environment. Built at start-up, never at import."""
 
+from pathlib import Path
+
 from pydantic import PositiveInt
 
 from shared.central_address import CentralAddress
@@ -15,6 +17,11 @@ class Settings(RedisAddress, CentralAddress, HttpSettings, UploadSettings):
 
     max_upload_mb: PositiveNumber = 50
     max_queue_depth: PositiveInt = 100_000
+    index_dir: Path | None = None
+
+    @property
+    def index_folder(self) -> Path:
+        return self.index_dir or self.upload_dir / ".index"
 
     @property
     def max_upload_bytes(self) -> int:

@@ -22,6 +22,7 @@ RETRY_AFTER_S = 5
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _CODE = "[a-z0-9_]+"
 _EXAMPLES = {
+    "allowed": "one of newest, oldest",
     "error": "Read-only file system",
     "fault": "it ends early or contradicts itself",
     "filename": "photo.jpg",

@@ -1,0 +1,201 @@
+"""The one thread that writes the index.
+
+It does what comes in its order. What it reads from a folder is true at that moment; what is noted,
+or told by an event, is true from then on. A write waits a quarter of a second for more, unless
+somebody reads.
+"""
+
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from index import changes, disk
+from index.database import Database
+from index.rows import item_of, select
+from index.scanner import Scanner
+from shared import console
+from shared.contract import PENDING
+from shared.events import Change, Event, Item
+from shared.spool import Spool
+
+WRITE_S = 0.25
+REOPEN_S = 10.0
+Result = TypeVar("Result")
+
+
+class Unavailable(Exception):
+    """There is no index just now."""
+
+
+class Writer:
+    """Its public methods return at once, except stop."""
+
+    def __init__(self, folder: Path, spool: Spool) -> None:
+        self._folder, self._spool = folder, spool
+        self.scanner = Scanner(spool)
+        self._thread = threading.Thread(target=self._run, name="index", daemon=True)
+        self._inbox = deque[Callable[[], object]]()
+        self._wake = threading.Event()
+        self._is_ended = False
+        self._db: Database | None = None
+        self._open_at = self._write_at = 0.0
+        self._is_told = False
+        self._changed: dict[str, Item | None] = {}  # what is not written yet
+        self._readers: list[Future[Database]] = []  # who wait for it
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._is_ended = True
+        self._wake.set()
+        self._thread.join()
+
+    def note(self, change: Item | Change) -> None:
+        self._inbox.append(partial(self._apply, change))
+
+    def complete(self, events: Sequence[Change]) -> Future[list[Change]]:
+        return self._ask(partial(self._complete, events))
+
+    def written(self) -> Future[Database]:
+        """The index, once it has what was noted before. Its exception may be Unavailable."""
+        return self._ask(self._readers.append)
+
+    def doubt(self, db: Database, error: sqlite3.Error) -> None:
+        """A reader has found it damaged."""
+        self._inbox.append(partial(self._check, db, error))
+
+    def _ask(self, step: Callable[[Future[Result]], object]) -> Future[Result]:
+        answer = Future[Result]()
+        self._inbox.append(partial(step, answer))
+        self._wake.set()
+        return answer
+
+    def _run(self) -> None:
+        while not self._is_ended:
+            self._wake.wait(min(WRITE_S, self.scanner.wait_s) if self._db else WRITE_S)
+            self._wake.clear()
+            self._turn()
+        self._turn()
+        if self._db:
+            self._db.close()
+
+    def _turn(self) -> None:
+        try:
+            self._open()
+            while self._inbox:
+                self._inbox.popleft()()
+            if self._readers or self.scanner.wait_s == 0 or time.monotonic() > self._write_at:
+                self._write()
+        except Exception as error:  # whatever it is, uploads go on without an index
+            self._drop(error)
+        readers, self._readers = self._readers, []
+        for reader in readers:
+            _answer(reader, self._db or Unavailable())
+        if self._db is None:
+            self._changed.clear()
+
+    def _open(self) -> None:
+        if self._db and not self._db.is_in_place:
+            self._say("the index was removed: it is made again")
+            self._db.close()
+            self._db = None
+        if self._db is None and time.monotonic() >= self._open_at:
+            self._db = Database(self._folder)
+            self.scanner.restart()
+
+    def _drop(self, error: Exception) -> None:
+        """Go on without an index, and try again later. That is said once until it works again."""
+        if not self._is_told:
+            self._say(f"no index, so no lists: {error!r}. Uploads go on; it is made again later")
+        self._is_told = True
+        self._open_at = time.monotonic() + REOPEN_S
+        self.scanner.restart()
+        if self._db:
+            self._db.remove()
+        self._db = None
+
+    def _say(self, detail: str) -> None:
+        console.event(console.NOTICE, detail=detail, INDEX_DIR=self._folder)
+
+    def _write(self) -> None:
+        """Write what has changed, and what the next slice of a scan finds."""
+        began, is_scanning = time.thread_time(), self.scanner.wait_s == 0
+        if self._db and (self._changed or is_scanning):
+            with self._db.transaction() as db:
+                if is_scanning:
+                    self._changed.update(self.scanner.slice(db))
+                changes.write(db, self._changed)
+            self._changed.clear()
+            self._is_told = self._is_told and not self.scanner.is_complete
+        if is_scanning:
+            self.scanner.rest(time.thread_time() - began)
+        self._write_at = time.monotonic() + WRITE_S
+
+    def _check(self, db: Database, error: sqlite3.Error) -> None:
+        if db is self._db and db.is_in_place:
+            raise error
+
+    def _complete(self, events: Sequence[Change], answer: Future[list[Change]]) -> None:
+        completed = list[Change]()
+        for event in events:
+            with suppress(OSError):  # its folder cannot be read
+                completed.append(self._apply(event))
+        _answer(answer, completed)
+
+    def _apply(self, change: Item | Change) -> Change:
+        """Returns it with all fields of what it leads to. Raises OSError."""
+        item = self._after(change)
+        self._changed[change["media_id"]] = item
+        if item is not None:
+            return {"event": Event.RECEIVED, **change, **item}
+        return {
+            "event": Event.REMOVED,
+            "media_id": change["media_id"],
+            "status": Event.REMOVED,
+            "changed_at": change["changed_at"],
+        }
+
+    def _after(self, change: Item | Change) -> Item | None:
+        """The media after this change. Its folder decides where that is not sure."""
+        media_id, event = change["media_id"], change.get("event", Event.RECEIVED)
+        if event == Event.REMOVED:
+            return None
+        known = self._known(media_id)
+        if "filename" in change:
+            # A late event of one that is unknown may be of one that was removed.
+            if known or event == Event.RECEIVED or self._db is None:
+                return _as_item(change)
+        elif known and known["state"] == PENDING:
+            return {**known, "status": change["status"], "changed_at": change["changed_at"]}
+        return disk.read(self._spool, media_id)
+
+    def _known(self, media_id: str) -> Item | None:
+        if media_id in self._changed:
+            return self._changed[media_id]
+        try:
+            rows = select(self._db.connection, [media_id]) if self._db else []
+        except sqlite3.Error as error:
+            self._drop(error)
+            return None
+        return item_of(rows[0]) if rows else None
+
+
+def _as_item(change: Mapping[str, Any]) -> Item:
+    return cast(Item, {name: change[name] for name in Item.__annotations__})
+
+
+def _answer(future: Future[Result], answer: Result | Unavailable) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    if isinstance(answer, Unavailable):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
