@@ -5,9 +5,8 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Annotated
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
 
 from archive import startup
@@ -21,8 +20,8 @@ from shared.web.application import Application
 from shared.web.problems import Problem
 from shared.web.refusals import STORAGE_UNAVAILABLE, too_large
 from shared.web.request_body import open_form
-from shared.web.schemas import MEDIA_ID_PARAMETER
-from shared.web.streaming import EndlessResponse
+from shared.web.schemas import LOG_LINES, MEDIA_ID_PARAMETER, LogFollow, LogTail
+from shared.web.streaming import LOG_HEADERS, EndlessResponse
 from storage_api import disk_space, openapi, refusals
 from storage_api.answers import MediaReceipt, Ready, Stored
 from storage_api.settings import Settings
@@ -150,12 +149,10 @@ async def delete_media(request: Request) -> None:
     "/activity",
     response_class=PlainTextResponse,
     tags=["log"],
-    responses={**openapi.LOG_LINES, **problems.responses(*refusals.ACTIVITY_REFUSALS)},
+    responses={**LOG_LINES, **problems.responses(*refusals.ACTIVITY_REFUSALS)},
 )
 async def get_activity(
-    request: Request,
-    tail: Annotated[int, Query(ge=1, le=100_000)] = 100,
-    follow: Annotated[bool, Query(description="Go on with each new line")] = False,
+    request: Request, tail: LogTail = 100, follow: LogFollow = False
 ) -> Response:
     """The last lines of worker_activity.log. With follow=1 each new line comes as it is written.
 
@@ -165,8 +162,7 @@ async def get_activity(
     if follow:
         return EndlessResponse(await state.followers.follow(tail))
     lines = await asyncio.to_thread(state.log.tail, tail)
-    headers = {"X-Content-Type-Options": "nosniff"}
-    return StreamingResponse(lines, 200, headers, "text/plain; charset=utf-8")
+    return StreamingResponse(lines, 200, LOG_HEADERS)
 
 
 @app.get("/ready", tags=["service"], responses=problems.responses(*refusals.READY_REFUSALS))

@@ -9,22 +9,13 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from arq.connections import ArqRedis
-from index.counts import Counts
 from ulid import ULID
 
+from index.counts import Counts
 from index.index import Index
 from live.hub import Hub
 from overview import central_state, redis_state
-from overview.answers import (
-    Disk,
-    FailureGroup,
-    ImageFormat,
-    Limits,
-    Minute,
-    Pause,
-    Reached,
-    Stats,
-)
+from overview.answers import Disk, ImageFormat, Limits, Pause, Reached, Stats
 from overview.noticed import Noticed
 from overview.rate import Rate
 from overview.redis_state import RedisState
@@ -41,6 +32,7 @@ _FRESH_S = 1.0
 _STREAM_S = 2.0
 _CHECK_S = 5.0
 _ANSWER_S = 1.0
+_COUNTED = (PENDING, FAILED, DONE, "oldest_pending_seconds", "per_minute", "failures")
 Result = TypeVar("Result")
 
 
@@ -105,18 +97,11 @@ class Overview:
     def _put_together(
         self, redis: RedisState, counts: Counts | None, disk: Disk | None, paused: str | None
     ) -> Stats:
-        states = counts.states if counts else {}
         return Stats(
+            **_counted(counts),
             summary="",
-            complete=counts is not None and counts.is_complete,
-            pending=states.get(PENDING),
-            failed=states.get(FAILED),
-            done=states.get(DONE),
-            oldest_pending_seconds=_age_s(counts),
             eta_seconds=None,
             queues=redis.queues,
-            per_minute=counts and [Minute(**asdict(minute)) for minute in counts.minutes],
-            failures=counts and [FailureGroup(**asdict(group)) for group in counts.failures],
             workers=redis.workers,
             limits=self._limits(),
             disk=disk,
@@ -160,12 +145,22 @@ async def _in_time(asked: Coroutine[Any, Any, Result]) -> Result | None:
         return None
 
 
-def _age_s(counts: Counts | None) -> float | None:
-    """Of the oldest that waits."""
-    if counts is None or counts.oldest_pending is None:
-        return None
-    received_s = ULID.from_str(counts.oldest_pending).timestamp
-    return round(max(0.0, clock.now_s() - received_s), 1)
+def _counted(counts: Counts | None) -> dict[str, Any]:
+    """The fields of Stats that the index fills."""
+    if counts is None:
+        return {**dict.fromkeys(_COUNTED), "complete": False}
+    oldest = counts.oldest_pending
+    return {
+        **{state: counts.states[state] for state in (PENDING, FAILED, DONE)},
+        "oldest_pending_seconds": None if oldest is None else _age_s(oldest),
+        "per_minute": [asdict(minute) for minute in counts.minutes],
+        "failures": [asdict(group) for group in counts.failures],
+        "complete": counts.is_complete,
+    }
+
+
+def _age_s(media_id: str) -> float:
+    return round(max(0.0, clock.now_s() - ULID.from_str(media_id).timestamp), 1)
 
 
 def _eta_s(stats: Stats, per_minute: float) -> int | None:

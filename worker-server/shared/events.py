@@ -112,14 +112,18 @@ def encoded(item: Item, event: Event | None = None) -> bytes:
     return json.dumps({"event": event, **item}).encode()
 
 
-def removed(media_id: str) -> bytes:
-    change: Change = {
+def removal(media_id: str) -> Change:
+    """A media that has just been removed."""
+    return {
         "event": Event.REMOVED,
         "media_id": media_id,
         "status": Event.REMOVED,
         "changed_at": timestamp(clock.now()),
     }
-    return json.dumps(change).encode()
+
+
+def removed(media_id: str) -> bytes:
+    return json.dumps(removal(media_id)).encode()
 
 
 def decoded(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Change | None:
