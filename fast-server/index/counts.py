@@ -7,7 +7,7 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass
 
-from index.rows import Row, in_rfc3339, ms_of_id
+from index.rows import Row, id_prefix, in_rfc3339, ms_of_id
 from shared import clock
 from shared.contract import DONE, FAILED, PENDING, Status
 
@@ -56,6 +56,7 @@ class Difference:
         self._kinds = Counter[tuple[str, str, str | None]]()
         self._minutes = Counter[tuple[int, str]]()
         self._this_minute = int(clock.now_s()) // 60
+        self._first_id = id_prefix((self._this_minute - _MINUTES) * _MINUTE_MS)
 
     def add(self, old: Row | None, new: Row | None) -> None:
         if old is not None:
@@ -63,7 +64,7 @@ class Difference:
         if new is None:
             return
         self._kinds[new.kind] += 1
-        if old is None:
+        if old is None and new.media_id > self._first_id:
             self._happened("received", ms_of_id(new.media_id))
         if old is None or old.state != new.state:
             if new.state == DONE:

@@ -96,9 +96,9 @@ class Writer:
                 self._write()
         except Exception as error:  # whatever it is, uploads go on without an index
             self._drop(error)
-        readers, self._readers = self._readers, []
-        for reader in readers:
+        for reader in self._readers:
             _answer(reader, self._db or Unavailable())
+        self._readers.clear()
         if self._db is None:
             self._changed.clear()
 

@@ -179,7 +179,7 @@ def test_a_code_or_a_parameter_that_there_is_not_is_refused_and_nothing_is_sent_
     refused = assert_problem(fast.post("/media/retry?code=bogus"), 422, "unknown_code")
     assert "central_unreachable, corrupt_image" in refused["detail"]
     refused = assert_problem(fast.post("/media/retry?cod=central_full"), 422, "unknown_parameter")
-    assert refused["detail"] == "cod is no parameter of this request; code is."
+    assert refused["detail"] == "cod is no parameter of this request; code and batch are."
     twice = fast.post("/media/retry?code=central_full&code=time_limit")
     assert "code comes more than once" in assert_problem(twice, 422, "repeated_parameter")["detail"]
     assert (tmp_path / "failed" / media_id).is_dir()
