@@ -27,7 +27,7 @@ sys.path.extend(
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks import memory, pipeline, services, workers
+from benchmarks import events, memory, pipeline, services, workers
 from benchmarks.figures import Figure, machine, tables
 from benchmarks.rig import FULL, QUICK, Bench, photos, photos_in, small_image
 from local_stack.host import StackError, interrupt_on_signals
@@ -43,6 +43,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "scaling": workers.scaling,
     "queue": workers.depth,
     "fairness": workers.fairness,
+    "events": events.measure,
 }
 
 
