@@ -38,7 +38,7 @@ _FAILURES: list[_Column] = [
     ("LAST (UTC)", 16),
     ("EXAMPLE", 26),
 ]
-_LATELY: list[_Column] = [("MINUTE", 8), ("RECEIVED", -9), ("STORED", -9), ("FAILED", -9)]
+_LATELY: list[_Column] = [("MINUTE (UTC)", 12), ("RECEIVED", -9), ("STORED", -9), ("FAILED", -9)]
 
 
 def text(stats: Stats) -> str:
@@ -78,7 +78,8 @@ def _reached(service: Reached | None) -> str:
     if service is None:
         return _NOBODY_KNOWS
     verb = "answers" if service.answers else "does not answer"
-    return f"{verb} since {at_utc(service.since)}. {service.reason or ''}"
+    since = f"{verb} since {at_utc(service.since)}"
+    return f"{since}. {service.reason}" if service.reason else since
 
 
 def _worker(worker: Worker) -> Iterator[str]:
