@@ -17,6 +17,7 @@ from local_stack.stack import ROOT
 LAYERS = {
     "fast-server": [
         "main",
+        "overview",
         "live",
         "media",
         "ingest",
