@@ -24,10 +24,11 @@ from overview import activity, negotiation, pausing, table
 from overview import openapi as stats_openapi
 from overview.answers import PauseState, Stats
 from overview.overview import Overview
-from shared import console, environment, events, jobs
+from shared import console, environment
 from shared.background import repeat
 from shared.central_client import CentralClient
 from shared.contract import WATERMARK_QUEUE, is_media_id
+from shared.redis import events, jobs
 from shared.spool import Spool
 from shared.web import connection, problems, shutdown
 from shared.web.application import Application

@@ -17,7 +17,7 @@ from runtime import container_limits
 from shared.common_settings import CentralAddress, UploadSettings
 from shared.contract import MIB
 from shared.environment import PositiveNumber
-from shared.jobs import RedisAddress
+from shared.redis.jobs import RedisAddress
 
 _PARENT_MB = 128  # the worker itself, and what its libraries share
 _LEAST_MB = 256

@@ -6,7 +6,7 @@ from itertools import islice
 
 from index.counts import Difference
 from index.rows import row_of, select
-from shared.events import Item
+from shared.redis.events import Item
 
 _AT_ONCE = 500
 _INSERT = "INSERT OR REPLACE INTO media VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

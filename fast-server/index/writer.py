@@ -22,7 +22,7 @@ from index.rows import item_of, select
 from index.scanner import Scanner
 from shared import console
 from shared.contract import PENDING
-from shared.events import Change, Event, Item
+from shared.redis.events import Change, Event, Item
 from shared.spool import Spool
 
 WRITE_S = 0.25

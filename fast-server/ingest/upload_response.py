@@ -8,10 +8,11 @@ from fastapi import Request, Response
 
 from ingest.idempotency_key import REPLAYED_HEADER
 from ingest.upload import Received
-from shared import console, events
+from shared import console
 from shared.contract import PENDING, Stage, Status
-from shared.jobs import Job, next_job
 from shared.records import read_progress
+from shared.redis import events
+from shared.redis.jobs import Job, next_job
 from shared.spool import MediaGone, Spool
 from upload_api.answers import Accepted, UploadStatus
 

@@ -16,10 +16,11 @@ from redis.exceptions import RedisError, ResponseError
 from index.index import Index
 from live.entry_id import BEFORE_ALL, EntryId
 from live.hub import Hub, Missed
-from shared import console, events, jobs
+from shared import console
 from shared.background import repeat
 from shared.contract import WATERMARK_QUEUE
-from shared.events import EVENTS_KEY, Change
+from shared.redis import events, jobs
+from shared.redis.events import EVENTS_KEY, Change
 
 _TOGETHER_S = 0.1  # what comes within it is one message
 _BLOCK_MS = 2000

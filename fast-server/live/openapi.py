@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from live.hub import Missed
 from shared.contract import DONE, FAILED, PENDING, Status
-from shared.events import Event
+from shared.redis.events import Event
 from shared.web.schemas import EXAMPLE_ID, MediaId, Size, Time
 from upload_api.answers import Code, Reference
 

@@ -7,11 +7,11 @@ from itertools import islice
 from pathlib import Path
 
 from index.index import Index
-from shared import events
 from shared.contract import FAILED, is_media_id
-from shared.events import Event
-from shared.jobs import Job, next_job
 from shared.records import read_progress, read_record
+from shared.redis import events
+from shared.redis.events import Event
+from shared.redis.jobs import Job, next_job
 from shared.spool import HeldMedia, MediaBusy, MediaGone, Spool
 from shared.web.problems import Problem
 from upload_api.queues import Queues

@@ -11,7 +11,7 @@ from overview.answers import Queues, Worker, WorkInHand
 from shared import secrets
 from shared.contract import UPLOAD_QUEUE, WATERMARK_QUEUE
 from shared.records import fits
-from shared.worker_report import WORKERS_KEY, WorkerReport, report_key
+from shared.redis.worker_report import WORKERS_KEY, WorkerReport, report_key
 from upload_api.refusals import why_redis_refuses
 
 _ANSWER_S = 1.0

@@ -9,9 +9,10 @@ from contextlib import suppress
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
-from shared import clock, console, jobs
+from shared import clock, console
 from shared.contract import UPLOAD_QUEUE, WATERMARK_QUEUE
-from shared.jobs import Job
+from shared.redis import jobs
+from shared.redis.jobs import Job
 from upload_api.refusals import redis_unavailable
 
 REDIS_ANSWER_S = 2.0

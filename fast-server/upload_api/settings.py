@@ -7,7 +7,7 @@ from pydantic import PositiveInt
 from shared.common_settings import CentralAddress, UploadSettings
 from shared.contract import MIB
 from shared.environment import PositiveNumber
-from shared.jobs import RedisAddress
+from shared.redis.jobs import RedisAddress
 from shared.web.host_and_origin import HttpSettings
 
 

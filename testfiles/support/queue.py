@@ -13,9 +13,10 @@ from ulid import ULID
 from pipeline.stages import Outcome
 from runtime import deadlines
 from service.queue_worker import QueueWorker
-from shared import contract, jobs
+from shared import contract
 from shared.contract import Stage
-from shared.jobs import Job
+from shared.redis import jobs
+from shared.redis.jobs import Job
 from support.fast import RedisServer
 
 SLOTS = 2

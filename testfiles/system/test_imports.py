@@ -24,6 +24,7 @@ LAYERS = {
         "index",
         "upload_api",
         "shared.web",
+        "shared.redis",
         "shared",
     ],
     "worker-server": [
@@ -49,6 +50,7 @@ LAYERS = {
         "runtime",
         "options",
         "errors",
+        "shared.redis",
         "shared",
     ],
     "central-server": ["main", "archive", "storage_api", "shared.web", "shared"],

@@ -21,7 +21,7 @@ from pipeline.logo import Logo
 from pipeline.work_log import WorkLog
 from runtime.decoder_processes import DecoderProcesses
 from settings import Settings
-from shared import console, durable, events
+from shared import console, durable
 from shared.background import in_thread
 from shared.contract import (
     DONE,
@@ -33,8 +33,9 @@ from shared.contract import (
     Stage,
     Status,
 )
-from shared.events import Event
-from shared.jobs import Job
+from shared.redis import events
+from shared.redis.events import Event
+from shared.redis.jobs import Job
 from shared.spool import HeldMedia, MediaBusy, MediaGone, Spool
 
 _BUSY_S = 5

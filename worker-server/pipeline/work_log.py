@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from shared import clock
 from shared.contract import Stage, Status, timestamp
+from shared.redis.worker_report import Work
 from shared.spool import HeldMedia
-from shared.worker_report import Work
 
 _MINUTE_S = 60.0
 

@@ -25,7 +25,7 @@ from recovery.record_repair import RecordRepair
 from recovery.retention import Retention
 from recovery.stalled_jobs import StalledJobs
 from settings import Settings
-from shared import clock, console, events, jobs
+from shared import clock, console
 from shared.background import repeat
 from shared.contract import (
     CENTRAL_FULL,
@@ -41,9 +41,10 @@ from shared.contract import (
     media_id_of,
     timestamp,
 )
-from shared.events import Event
-from shared.jobs import Job, next_job
 from shared.records import read_progress, rerun_until
+from shared.redis import events, jobs
+from shared.redis.events import Event
+from shared.redis.jobs import Job, next_job
 from shared.spool import MediaBusy, MediaGone, Spool
 
 _LOOK_S = 2.0

@@ -21,12 +21,13 @@ from errors import Unavailable
 from pipeline.delivery import DeliveryClient
 from recovery import lock_files
 from recovery.retention import DAY_S
-from shared import clock, console, events
+from shared import clock, console
 from shared.background import in_thread
 from shared.contract import FAILED, PROGRESS_RECORD, is_media_id
-from shared.events import Event
-from shared.jobs import Job, next_job
 from shared.records import is_in_order
+from shared.redis import events
+from shared.redis.events import Event
+from shared.redis.jobs import Job, next_job
 from shared.spool import MediaBusy, MediaGone, Spool
 
 Rerun = tuple[Job, bytes]  # with its encoded event

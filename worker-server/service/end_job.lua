@@ -17,7 +17,7 @@ local IN_PROGRESS, TRIES, PAYLOAD = 'arq:in-progress:', 'arq:retry:', 'arq:job:'
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- Without a wake-up (shared/enqueue.lua). The worker that has watermarked an image uploads it. A
+-- Without a wake-up (shared/redis/enqueue.lua). The worker that has watermarked an image uploads it. A
 -- watermark job that follows an upload job waits until a worker looks at the queue.
 if following then
     redis.call('SET', PAYLOAD .. following, following_payload, 'PX', ttl_ms, 'NX')
@@ -32,7 +32,7 @@ elseif put_off_ms ~= '0' then
     redis.call('ZADD', queue, 'XX', now_ms + put_off_ms, job)
 end
 
--- As in shared/enqueue.lua.
+-- As in shared/redis/enqueue.lua.
 if event ~= '' then
     local added = redis.pcall('XADD', events, 'MAXLEN', '~', most_events, '*', 'item', event)
     if added.err and redis.call('TYPE', events).ok == 'stream' then redis.pcall('DEL', events) end

@@ -17,7 +17,7 @@ from arq.jobs import deserialize_job_raw
 from arq.worker import JobExecutionFailed, Retry, Worker, logger
 
 from pipeline.stages import Outcome
-from shared import console, jobs
+from shared import console
 from shared.contract import (
     JOB_TTL_MS,
     WAKE_KEY,
@@ -26,7 +26,8 @@ from shared.contract import (
     deserialize_job,
     serialize_job,
 )
-from shared.events import EVENTS_KEY, MOST_EVENTS
+from shared.redis import jobs
+from shared.redis.events import EVENTS_KEY, MOST_EVENTS
 
 _LOOK_S = 0.25  # for jobs that became due, were freed, or that another program's arq queued
 _LEFT_LYING_MS = 250  # a job that its own worker has not taken for so long may be taken by any

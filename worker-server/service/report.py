@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from pipeline.stages import Stages
 from shared import clock
 from shared.contract import MIB, VERSION, Status, timestamp
-from shared.worker_report import GONE_AFTER_S, WORKERS_KEY, WorkerReport, report_key
+from shared.redis.worker_report import GONE_AFTER_S, WORKERS_KEY, WorkerReport, report_key
 
 _NAMES_KEPT_S = 60.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

@@ -25,11 +25,12 @@ from service import health, tasks, worker_name
 from service.queue_worker import QueueWorker
 from service.report import Reporter
 from settings import Settings
-from shared import console, environment, jobs, pause
+from shared import console, environment, pause
 from shared.background import repeat
 from shared.contract import DONE, FAILED, UPLOAD_QUEUE, WATERMARK_QUEUE
+from shared.redis import jobs
+from shared.redis.worker_report import REPORT_S
 from shared.spool import Spool
-from shared.worker_report import REPORT_S
 
 _UPLOAD_SLOTS = 16
 _MAX_TRIES = 50  # arq counts interruptions, too; attempts are counted in progress.json

@@ -46,7 +46,7 @@ def read_record(path: Path) -> MediaRecord:
     """media.json of the media in path; one of format version 0 where it is damaged."""
     record: MediaRecord = _read_json(path / MEDIA_RECORD)
     if (
-        _fits(record, MediaRecord)
+        fits(record, MediaRecord)
         and record["media_id"] == path.name
         and is_file_name(record["filename"], MAX_FILENAME_BYTES)
         and _CONTENT_TYPE.fullmatch(record["content_type"])
@@ -148,7 +148,7 @@ def _whole(path: Path) -> ProgressRecord | None:
     progress = new_progress()
     progress.update(read)
     whole = (
-        _fits(progress, ProgressRecord)
+        fits(progress, ProgressRecord)
         and progress["run"] > 0
         and _is_time(progress["next_attempt_at"])
         and all(_is_usable(file) for file in (progress["watermarked"], progress["stored"]) if file)
@@ -187,18 +187,18 @@ def _finite(text: str) -> float:
     return value
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def fits(value: Any, hint: Any) -> bool:
     """Whether a value out of JSON is of the type that the contract gives it."""
     if is_typeddict(hint):
         return isinstance(value, dict) and all(
-            _fits(value.get(name), kind)
+            fits(value.get(name), kind)
             for name, kind, is_needed in _fields(hint)
             if is_needed or name in value
         )
     if get_origin(hint) is UnionType:
-        return any(_fits(value, one) for one in get_args(hint))
+        return any(fits(value, one) for one in get_args(hint))
     if get_origin(hint) is list:
-        return isinstance(value, list) and all(_fits(each, get_args(hint)[0]) for each in value)
+        return isinstance(value, list) and all(fits(each, get_args(hint)[0]) for each in value)
     if issubclass(hint, StrEnum):
         return any(value == member for member in hint)
     return isinstance(value, hint) and not isinstance(value, bool)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared import events
 from shared.contract import MediaRecord
+from shared.redis import events
 
 MEDIA_ID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 ENTRY = b"1768487445123-7"

@@ -7,9 +7,9 @@ import pytest
 from arq.connections import ArqRedis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from shared import jobs
 from shared.contract import WATERMARK_QUEUE, Stage
-from shared.jobs import Job
+from shared.redis import jobs
+from shared.redis.jobs import Job
 from support.fast import redis_server
 from upload_api import queues
 from upload_api.queues import REDIS_ANSWER_S, Queues

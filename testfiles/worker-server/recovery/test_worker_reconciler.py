@@ -23,8 +23,8 @@ from pipeline.logo import Logo
 from recovery import reconciler
 from recovery.reconciler import Reconciler
 from settings import Settings
-from shared import events
 from shared.console import RecurringNotice
+from shared.redis import events
 from shared.spool import Spool
 from support.services import until
 from support.worker import (

@@ -18,8 +18,8 @@ from recovery import record_repair
 from recovery.record_repair import RecordRepair, Rerun
 from shared import clock
 from shared.contract import FileRecord
-from shared.jobs import Job
 from shared.records import is_in_order
+from shared.redis.jobs import Job
 from shared.spool import Spool
 from support.worker import add_media, state_of
 

@@ -11,9 +11,10 @@ from redis.crc import key_slot
 from ulid import ULID
 
 from service.queue_worker import PutOff
-from shared import contract, events, pause, worker_report
+from shared import contract, pause
 from shared.contract import Stage
-from shared.jobs import Job
+from shared.redis import events, worker_report
+from shared.redis.jobs import Job
 from support.fast import RedisServer, redis_server
 from support.queue import Done, enqueue, until, workers
 from support.services import until as until_now

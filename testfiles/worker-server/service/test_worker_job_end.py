@@ -13,7 +13,7 @@ from ulid import ULID
 from service.queue_worker import PutOff
 from shared import contract
 from shared.contract import Stage
-from shared.jobs import Job
+from shared.redis.jobs import Job
 from support.fast import RedisServer, redis_server
 from support.queue import Done, enqueue, until, workers
 

@@ -11,7 +11,7 @@ from pipeline.attempts import Postponed
 from pipeline.stages import Stages
 from service import tasks
 from shared.contract import Stage
-from shared.jobs import Job
+from shared.redis.jobs import Job
 from shared.spool import HeldMedia, Spool
 from support.worker import add_media, state_of
 

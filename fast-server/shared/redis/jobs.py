@@ -30,8 +30,8 @@ from shared.contract import (
     job_id,
     serialize_job,
 )
-from shared.events import EVENTS_KEY, MOST_EVENTS
 from shared.records import next_stage
+from shared.redis.events import EVENTS_KEY, MOST_EVENTS
 
 Job = tuple[str, Stage, int]  # media id, stage, run
 QUEUE_AND_TASK = {
