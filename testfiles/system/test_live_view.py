@@ -55,8 +55,8 @@ def row(item: dict[str, Any]) -> Row:
     return item["state"], item["status"], item["code"]
 
 
-def listed(url: str) -> dict[str, Row]:
-    """All pages; nothing where they are not complete."""
+def listed(url: str) -> dict[str, Row] | None:
+    """All pages; None where they are not complete."""
     found: dict[str, Row] = {}
     after = None
     with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as http:
@@ -65,7 +65,7 @@ def listed(url: str) -> dict[str, Row]:
             answer = http.get(f"{url}/media", params=parameters)
             page = answer.json()
             if not answer.is_success or not page["complete"]:
-                return {}
+                return None
             found |= {item["media_id"]: row(item) for item in page["media"]}
             if (after := page["next"]) is None:
                 return found
@@ -109,7 +109,7 @@ class Follower:
         ) as answer:
             answer.raise_for_status()
             if not self._last_id:
-                self.rows = listed(self._url)
+                self._list()
             event, data = "", ""
             for line in answer.iter_lines():
                 name, _, value = line.partition(": ")
@@ -125,10 +125,16 @@ class Follower:
                 if self.over.is_set():
                     return
 
+    def _list(self) -> None:
+        """Wait until the list is complete."""
+        while (rows := listed(self._url)) is None and not self.over.wait(0.05):
+            pass
+        self.rows = rows or {}
+
     def _take(self, event: str, data: Any) -> None:
         self.heard[event] += 1
         if event == "resync":
-            self.rows = listed(self._url)
+            self._list()
         for item in data if event == "changed" else ():
             if item["event"] == "removed":
                 self.rows.pop(item["media_id"], None)
@@ -184,6 +190,10 @@ def test_after_a_fault_all_agree(stack: Stack, fault: str) -> None:
             stack["redis"].kill()
             until(lambda: follower.heard["degraded"])
             stack["redis"].start()
+        elif fault == "gateway":
+            assert len(posting.result()) == 150
+            stack["gateway"].kill()
+            stack["gateway"].start()
         else:
             name = "worker-1" if fault == "worker" else fault
             stack[name].kill()
