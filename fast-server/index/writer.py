@@ -1,7 +1,7 @@
 """The one thread that writes the index.
 
 It does what comes in its order. What it reads from a folder is true at that moment; what is noted,
-or told by an event, is true from then on. A write waits a quarter of a second for more, unless
+or told by an event, is true from then on. A write waits a second for more, unless
 somebody reads.
 """
 
@@ -25,7 +25,7 @@ from shared.contract import PENDING
 from shared.redis.events import Change, Event, Item
 from shared.spool import Spool
 
-WRITE_S = 0.25
+WRITE_S = 1.0
 REOPEN_S = 10.0
 _MOST_RECENT = 5000
 Result = TypeVar("Result")

@@ -23,7 +23,7 @@ from shared.redis import events, jobs
 from shared.redis.events import EVENTS_KEY, Change
 
 _TOGETHER_S = 0.1  # what comes within it is one message
-_UNHEARD_TOGETHER_S = 0.25  # where only the index hears of it
+_UNHEARD_TOGETHER_S = 0.5  # where only the index hears of it
 _BLOCK_MS = 2000
 _ANSWER_S = 4.0  # longer than it blocks
 _RETRY_S = 1.0
