@@ -4,6 +4,7 @@ PYTHON ?= python3
 URL ?= http://localhost:8000
 CENTRAL ?= http://localhost:8003
 ARGS ?=
+CURL := curl --noproxy '*' --fail-with-body -sS
 
 # Whatever somebody has set: pip installs into .venv, a script imports what lies beside it, and
 # file names are UTF-8.
@@ -20,7 +21,7 @@ INSTALL := $(PY) -m pip install -qq --disable-pip-version-check
 COMPILE := piptools compile --quiet --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help run up down smoke samples bench retry-failed chaos test test-compose check shared lock clean
+.PHONY: help run up down smoke samples bench status pause resume retry-failed chaos test test-compose check shared lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -47,8 +48,17 @@ chaos: .venv/run.stamp ## kill and freeze a stack at random for 3 min, as in mak
 bench: .venv/run.stamp ## how fast it is, beside what it could be; ARGS=--quick for two minutes
 	@$(PY) testfiles/bench.py $(ARGS)
 
+status: ## what waits, who works on what, what failed, as in make status URL=http://localhost:9000
+	@$(CURL) -H 'Accept: text/plain' "$(URL:/=)/stats"
+
+pause: ## let the workers finish what they have and take no more; uploads are taken
+	@$(CURL) -X POST "$(URL:/=)/pause" && echo
+
+resume: ## let the workers go on
+	@$(CURL) -X POST "$(URL:/=)/resume" && echo
+
 retry-failed: ## rerun all that failed, or some, as in make retry-failed CODE=central_unreachable, or BATCH=...
-	@curl --noproxy '*' --fail-with-body -sS -X POST "$(URL:/=)/media/retry?$(if $(CODE),code=$(CODE)&)$(if $(BATCH),batch=$(BATCH))" && echo
+	@$(CURL) -X POST "$(URL:/=)/media/retry?$(if $(CODE),code=$(CODE)&)$(if $(BATCH),batch=$(BATCH))" && echo
 
 test: .venv/dev.stamp ## the whole suite except what needs Docker; ARGS="-m 'not slow'" in a few minutes
 	@$(PY) -m pytest testfiles -m "not compose" $(ARGS)

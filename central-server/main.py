@@ -5,15 +5,14 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Annotated
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
 
 from archive import startup
-from archive.activity_log import ActivityLog
 from archive.archive import Archive
 from archive.expiry import Expiry
+from archive.following import Followers
 from archive.incoming import receive
 from shared import console, environment
 from shared.web import problems, shutdown
@@ -21,7 +20,8 @@ from shared.web.application import Application
 from shared.web.problems import Problem
 from shared.web.refusals import STORAGE_UNAVAILABLE, too_large
 from shared.web.request_body import open_form
-from shared.web.schemas import MEDIA_ID_PARAMETER
+from shared.web.schemas import LOG_LINES, MEDIA_ID_PARAMETER, LogFollow, LogTail
+from shared.web.streaming import LOG_HEADERS, EndlessResponse
 from storage_api import disk_space, openapi, refusals
 from storage_api.answers import MediaReceipt, Ready, Stored
 from storage_api.settings import Settings
@@ -39,6 +39,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         raise SystemExit(str(error)) from None
     app.state.expiry = Expiry(app.state.archive, settings.keep_receipts_days)
     with shutdown.noticed() as app.state.shutdown:
+        app.state.followers = Followers(app.state.log, app.state.shutdown)
         async with app.state.expiry.running():
             yield
     app.state.archive.close()
@@ -148,13 +149,20 @@ async def delete_media(request: Request) -> None:
     "/activity",
     response_class=PlainTextResponse,
     tags=["log"],
-    responses={**openapi.LOG_LINES, **problems.responses(*refusals.LOG_REFUSALS)},
+    responses={**LOG_LINES, **problems.responses(*refusals.ACTIVITY_REFUSALS)},
 )
-def get_activity(request: Request, tail: Annotated[int, Query(ge=1, le=100_000)] = 100) -> Response:
-    """The last lines of worker_activity.log."""
-    log: ActivityLog = request.app.state.log
-    headers = {"X-Content-Type-Options": "nosniff"}
-    return StreamingResponse(log.tail(tail), 200, headers, "text/plain; charset=utf-8")
+async def get_activity(
+    request: Request, tail: LogTail = 100, follow: LogFollow = False
+) -> Response:
+    """The last lines of worker_activity.log. With follow=1 each new line comes as it is written.
+
+    Nothing is sent while there is no new line: a proxy may take that for the end.
+    """
+    state = request.app.state
+    if follow:
+        return EndlessResponse(await state.followers.follow(tail))
+    lines = await asyncio.to_thread(state.log.tail, tail)
+    return StreamingResponse(lines, 200, LOG_HEADERS)
 
 
 @app.get("/ready", tags=["service"], responses=problems.responses(*refusals.READY_REFUSALS))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from index import query
 from index.index import Index
@@ -20,16 +20,21 @@ from live.event_reader import EventReader
 from live.event_stream import EventStream
 from live.hub import Hub
 from media import deletion, retry, status
-from shared import console, environment, events, jobs
+from overview import activity, negotiation, pausing, table
+from overview import openapi as stats_openapi
+from overview.answers import PauseState, Stats
+from overview.overview import Overview
+from shared import console, environment
 from shared.background import repeat
 from shared.central_client import CentralClient
 from shared.contract import WATERMARK_QUEUE, is_media_id
+from shared.redis import events, jobs
 from shared.spool import Spool
 from shared.web import connection, problems, shutdown
 from shared.web.application import Application
 from shared.web.refusals import too_large
 from shared.web.request_body import open_form
-from shared.web.schemas import MEDIA_ID_PARAMETER
+from shared.web.schemas import LOG_LINES, MEDIA_ID_PARAMETER, LogFollow, LogTail
 from upload_api import admission, openapi, queues, refusals
 from upload_api.answers import Accepted, Media, MediaList, Ready, Retried
 from upload_api.queues import Queues
@@ -55,12 +60,18 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.queues = Queues(state.redis)
     state.index, state.hub = Index(config.index_folder, state.spool), Hub()
     reader = EventReader(config.redis_dsn, state.index, state.hub)
+    state.overview = Overview(config, state.redis, state.central, state.index, state.hub)
     sweep = partial(asyncio.to_thread, state.claims.sweep)
     sweeping = asyncio.create_task(repeat("sweeping .idempotency", sweep, SWEEP_S))
     uploads = config.upload_dir.resolve()
     console.event(console.READY, service="fast-server", uploads=uploads, connections=most)
     with shutdown.noticed() as state.shutdown:
-        async with state.index.running(), state.hub.running(state.shutdown), reader.running():
+        async with (
+            state.index.running(),
+            state.hub.running(state.shutdown),
+            reader.running(),
+            state.overview.running(),
+        ):
             yield
     sweeping.cancel()
     await state.central.close()
@@ -74,6 +85,7 @@ app = Application(
     command="curl -F file=@photo.jpg {url}/media",
     links={
         "/docs": "every request, to be tried in the browser",
+        "/stats": "what goes on",
         "/ready": "whether uploads can be taken now",
         "/openapi.json": "the same as /docs, for programs",
     },
@@ -191,6 +203,7 @@ async def delete_media(request: Request) -> None:
     state, media_id = request.app.state, _media_id(request)
     await deletion.delete(media_id, state.spool, state.claims, state.central)
     state.index.note(events.removal(media_id))
+    await state.queues.enqueue((), [events.removed(media_id)])
     console.event(console.NOTICE, media_id=media_id, detail="removed")
 
 
@@ -211,6 +224,59 @@ async def get_events(request: Request) -> EventStream:
     A client that comes back with Last-Event-ID goes on where it was, or gets a resync.
     """
     return EventStream(request.app.state.hub, *live_request.wanted(request))
+
+
+@app.get(
+    "/stats",
+    response_model=Stats,
+    tags=["service"],
+    responses={**stats_openapi.STATS, **problems.responses(*refusals.STATS_REFUSALS)},
+)
+async def get_stats(request: Request) -> Response:
+    """What goes on: how much waits, who works on what, what failed, and a sentence on all of it.
+
+    With Accept: text/plain it is a table for a terminal. It answers whatever is down.
+    """
+    refusals.check_parameters(request)
+    stats: Stats = await request.app.state.overview.stats()
+    headers = {"Vary": "Accept", "Cache-Control": "no-store"}
+    if negotiation.prefers_text(request.headers.getlist("Accept")):
+        return PlainTextResponse(table.text(stats), headers=headers)
+    return Response(stats.model_dump_json(), 200, headers, "application/json")
+
+
+@app.post("/pause", tags=["service"], responses=problems.responses(*refusals.PAUSE_REFUSALS))
+def post_pause(request: Request) -> PauseState:
+    """Let the workers finish what they have, and take no more until POST /resume.
+
+    Uploads are taken and wait. It lasts, whatever restarts.
+    """
+    refusals.check_parameters(request)
+    return pausing.begin(request.app.state.spool.root)
+
+
+@app.post("/resume", tags=["service"], responses=problems.responses(*refusals.PAUSE_REFUSALS))
+def post_resume(request: Request) -> PauseState:
+    """Let the workers go on."""
+    refusals.check_parameters(request)
+    return pausing.end(request.app.state.spool.root)
+
+
+@app.get(
+    "/activity",
+    response_class=PlainTextResponse,
+    tags=["service"],
+    responses={**LOG_LINES, **problems.responses(*refusals.ACTIVITY_REFUSALS)},
+)
+async def get_activity(
+    request: Request, tail: LogTail = 100, follow: LogFollow = False
+) -> Response:
+    """The last lines of central's log. With follow=1 each new line comes as it is written.
+
+    Nothing is sent while there is no new line: a proxy may take that for the end.
+    """
+    refusals.check_parameters(request, ["tail", "follow"])
+    return await activity.ask(request, tail, follow=follow)
 
 
 @app.get("/ready", tags=["service"], responses=problems.responses(*refusals.READY_REFUSALS))

@@ -34,8 +34,8 @@ def imported(path: Path) -> Iterator[Path]:
         return
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Constant) and str(node.value).endswith(".lua"):
-            script = Path(str(node.value))
-            yield from [script] if (ORIGINALS / script).is_file() else []
+            script = path.with_name(str(node.value))
+            yield from [script.relative_to(ORIGINALS)] if script.is_relative_to(ORIGINALS) else []
             continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -56,7 +56,7 @@ def main() -> None:
         for copy in copies(service) - files:
             folder.joinpath(copy).unlink()
         for file in files:
-            folder.joinpath(file).parent.mkdir(exist_ok=True)
+            folder.joinpath(file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ORIGINALS / file, folder / file)
 
 

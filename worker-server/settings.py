@@ -14,11 +14,10 @@ from pydantic import (
 
 from options import Metadata, Options, OutputFormat, Padding, Position
 from runtime import container_limits
-from shared.central_address import CentralAddress
+from shared.common_settings import CentralAddress, UploadSettings
 from shared.contract import MIB
 from shared.environment import PositiveNumber
-from shared.jobs import RedisAddress
-from shared.upload_settings import UploadSettings
+from shared.redis.jobs import RedisAddress
 
 _PARENT_MB = 128  # the worker itself, and what its libraries share
 _LEAST_MB = 256

@@ -9,7 +9,7 @@ time.
 import errno
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +39,7 @@ class ActivityLog:
         self.path = path
 
     @property
-    def _file(self) -> Path:
+    def file(self) -> Path:
         """The file itself: ACTIVITY_LOG may be a link."""
         return self.path.resolve()
 
@@ -100,17 +100,17 @@ class ActivityLog:
     def tail(self, lines: int) -> Iterator[bytes]:
         """The last lines, in blocks; none where there is no log yet. Later lines are left out."""
         try:
-            file = durable.reading(self._file)
+            file = durable.reading(self.file)
         except FileNotFoundError:
             return iter(())
-        start, end = _last_lines(file, lines)
-        return _blocks(file, start, end)
+        end = file.seek(0, os.SEEK_END)
+        return blocks(file, last_lines(file, lines, end), end)
 
     @contextmanager
     def _open(self) -> Iterator[int]:
         """Appends: a log that was truncated meanwhile must not get a hole."""
         try:
-            fd = durable.open_file(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            fd = durable.open_file(self.file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         except FileNotFoundError as error:
             if self.path.exists():  # a pipe, a terminal: it cannot be read back
                 raise OSError(errno.EINVAL, "It must be a regular file") from error
@@ -121,9 +121,9 @@ class ActivityLog:
             os.close(fd)
 
 
-def _last_lines(file: BinaryIO, lines: int) -> tuple[int, int]:
-    """The offsets where the last lines begin and end."""
-    end = position = file.seek(0, os.SEEK_END)
+def last_lines(file: BinaryIO, lines: int, end: int) -> int:
+    """The offset where the last lines before end begin."""
+    position = end
     while position > 0 and end - position < _MAX_TAIL_BYTES:
         start = max(0, position - _BLOCK_BYTES)
         file.seek(start)
@@ -132,16 +132,19 @@ def _last_lines(file: BinaryIO, lines: int) -> tuple[int, int]:
             block = block.removesuffix(b"\n")  # the end of the last line
         before, *found = block.rsplit(b"\n", lines)
         if len(found) == lines:
-            return start + len(before) + 1, end
+            return start + len(before) + 1
         lines -= len(found)
         position = start
-    return position, end
+    return position
 
 
-def _blocks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+def blocks(file: BinaryIO, start: int, end: int) -> Generator[bytes]:
+    """What lies between the two offsets. The file is closed at the end."""
     with file:
-        file.seek(start)
-        while start < end and (block := file.read(min(_BLOCK_BYTES, end - start))):
+        while start < end:
+            block = os.pread(file.fileno(), min(_BLOCK_BYTES, end - start), start)
+            if not block:
+                return
             start += len(block)
             yield block
 

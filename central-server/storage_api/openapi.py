@@ -46,8 +46,3 @@ IMAGE: dict[int | str, dict[str, Any]] = {
     },
     304: {"description": "Not modified since If-None-Match or If-Modified-Since"},
 }
-
-_LINE = "[2026-01-15 14:30:45] WORKER: worker-1 | IMAGE: watermarked_photo.jpg\n"
-LOG_LINES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": _LINE}}}
-}

@@ -2,7 +2,7 @@
 
 from shared.web.host_and_origin import SAFE_METHOD_REFUSALS, UNSAFE_METHOD_REFUSALS
 from shared.web.problems import Problem, ProblemType
-from shared.web.refusals import DISK_FULL, FORM_REFUSALS, STORAGE_UNAVAILABLE
+from shared.web.refusals import DISK_FULL, FORM_REFUSALS, LOG_REFUSALS, STORAGE_UNAVAILABLE
 
 NOT_FOUND = ProblemType(
     "media_not_found", 404, "No such media", "No image of media {media_id} is stored."
@@ -17,12 +17,6 @@ WORKER_MISSING = ProblemType(
     "worker_missing", 422, "No worker is named", "Say who sends it in the field worker_name."
 )
 BAD_MEDIA_ID = ProblemType("bad_media_id", 422, "Not a media id", "{sent!r} is not a ULID.")
-INVALID_REQUEST = ProblemType(
-    "invalid_request",
-    422,
-    "The request is not valid",
-    "tail: Input should be greater than or equal to 1",
-)
 UPLOAD_REFUSALS = (
     *UNSAFE_METHOD_REFUSALS,
     *FORM_REFUSALS,
@@ -33,7 +27,7 @@ UPLOAD_REFUSALS = (
 READ_REFUSALS = (*SAFE_METHOD_REFUSALS, NOT_FOUND, STORAGE_UNAVAILABLE)
 IMAGE_REFUSALS = (*READ_REFUSALS, RANGE_NOT_SATISFIABLE)
 DELETE_REFUSALS = (*UNSAFE_METHOD_REFUSALS, NOT_FOUND, STORAGE_UNAVAILABLE, DISK_FULL)
-LOG_REFUSALS = (*SAFE_METHOD_REFUSALS, INVALID_REQUEST, STORAGE_UNAVAILABLE)
+ACTIVITY_REFUSALS = (*SAFE_METHOD_REFUSALS, *LOG_REFUSALS)
 READY_REFUSALS = (*SAFE_METHOD_REFUSALS, STORAGE_UNAVAILABLE)
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 
 from index.counts import Difference
 from index.rows import row_of, select
-from shared.events import Item
+from shared.redis.events import Item
 
 _AT_ONCE = 500
 _INSERT = "INSERT OR REPLACE INTO media VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -15,21 +15,32 @@ _UPDATE = "UPDATE media SET state = ?, status = ?, code = ?, changed_at = ? WHER
 _DELETE = "DELETE FROM media WHERE media_id = ?"
 
 
-def write(db: sqlite3.Connection, changed: Mapping[str, Item | None]) -> None:
-    """Write these media, or remove those that are None. The caller has begun a transaction."""
+def write(
+    db: sqlite3.Connection, changed: Mapping[str, Item | None], known: Mapping[str, Item | None]
+) -> None:
+    """Write these media, or remove those that are None. The caller has begun a transaction.
+
+    known: what the index has of some media.
+    """
     waiting, difference = iter(changed.items()), Difference()
     while some := dict(islice(waiting, _AT_ONCE)):
-        _write(db, some, difference)
+        _write(db, some, known, difference)
     difference.write(db)
 
 
 def _write(
-    db: sqlite3.Connection, changed: Mapping[str, Item | None], difference: Difference
+    db: sqlite3.Connection,
+    changed: Mapping[str, Item | None],
+    known: Mapping[str, Item | None],
+    difference: Difference,
 ) -> None:
-    known = {row.media_id: row for row in select(db, list(changed))}
+    unknown = select(db, [media_id for media_id in changed if media_id not in known])
+    rows = {row.media_id: row for row in unknown}
     inserted, updated, removed = [], [], []
     for media_id, item in changed.items():
-        old, new = known.get(media_id), None if item is None else row_of(item)
+        before = known.get(media_id)
+        old = rows.get(media_id) if before is None else row_of(before)
+        new = None if item is None else row_of(item)
         if old == new:
             continue
         difference.add(old, new)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from index.rows import MOST_SIZE, in_rfc3339, ms_of, ms_of_id
-from shared import durable, events
+from shared import durable
 from shared.contract import (
     DONE,
     FAILED,
@@ -19,8 +19,9 @@ from shared.contract import (
     Status,
     is_file_name,
 )
-from shared.events import Item
 from shared.records import read_progress, read_record
+from shared.redis import events
+from shared.redis.events import Item
 from shared.spool import MediaGone, Spool
 
 _MOST_BYTES = 32 * 1024  # of a record that is read the quick way

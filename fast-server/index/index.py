@@ -13,7 +13,7 @@ from index.counts import Counts
 from index.pages import Page
 from index.query import Query
 from index.writer import Unavailable, Writer
-from shared.events import Change, Item
+from shared.redis.events import Change, Item
 from shared.spool import Spool
 from shared.web.problems import Problem
 from upload_api.refusals import INDEX_UNAVAILABLE

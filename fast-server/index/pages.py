@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from index.query import Query
 from index.rows import item_of, select
-from shared.events import Item
+from shared.redis.events import Item
 
 _FEW = 5_000
 _NEAR = 10_000

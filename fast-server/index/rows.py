@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ulid import ULID
 
 from shared.contract import timestamp
-from shared.events import Item
+from shared.redis.events import Item
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)

@@ -15,7 +15,7 @@ from index import disk, pages
 from index.query import LAST_ID, Query
 from shared import durable
 from shared.contract import DONE, FAILED, PENDING, is_media_id
-from shared.events import Item
+from shared.redis.events import Item
 from shared.spool import Spool
 
 _NAMES = 200

@@ -10,8 +10,9 @@ from ingest.idempotency_key import REPLAYED_HEADER
 from ingest.upload import Received
 from shared import console
 from shared.contract import PENDING, Stage, Status
-from shared.jobs import Job, next_job
 from shared.records import read_progress
+from shared.redis import events
+from shared.redis.jobs import Job, next_job
 from shared.spool import MediaGone, Spool
 from upload_api.answers import Accepted, UploadStatus
 
@@ -43,7 +44,9 @@ async def queue_and_answer(request: Request, received: Received) -> Response:
         headers[REPLAYED_HEADER] = "true"
         status, folder, job = await asyncio.to_thread(_whereabouts, spool, media_id)
     if job is not None:
-        await state.queues.enqueue([job])
+        is_new = not received.is_repeat
+        told = [events.encoded(events.received(received.record))] if is_new else []
+        await state.queues.enqueue([job], told)
     filename = received.record["filename"]
     status_url = headers["Location"] = f"{request.base_url}media/{media_id}"
     accepted = Accepted(

@@ -16,12 +16,14 @@ from redis.exceptions import RedisError, ResponseError
 from index.index import Index
 from live.entry_id import BEFORE_ALL, EntryId
 from live.hub import Hub, Missed
-from shared import console, events, jobs
+from shared import console
 from shared.background import repeat
 from shared.contract import WATERMARK_QUEUE
-from shared.events import EVENTS_KEY, Change
+from shared.redis import events, jobs
+from shared.redis.events import EVENTS_KEY, Change
 
 _TOGETHER_S = 0.1  # what comes within it is one message
+_UNHEARD_TOGETHER_S = 0.5  # where only the index hears of it
 _BLOCK_MS = 2000
 _ANSWER_S = 4.0  # longer than it blocks
 _RETRY_S = 1.0
@@ -95,7 +97,8 @@ class EventReader:
         started = time.monotonic()
         self._hub.publish(await self._completed(entries))
         if len(entries) < _MOST_ENTRIES:
-            await asyncio.sleep(_TOGETHER_S - (time.monotonic() - started))
+            together_s = _TOGETHER_S if self._hub.has_streams else _UNHEARD_TOGETHER_S
+            await asyncio.sleep(together_s - (time.monotonic() - started))
         added = None if at.added is None else at.added + len(entries)
         return _Position(EntryId.of(entries[-1][0]), added)
 

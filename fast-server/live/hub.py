@@ -10,7 +10,7 @@ from live.entry_id import BEFORE_ALL, EntryId, is_entry_id
 from live.ring import Filter, Ring, Told
 from live.stream import Stream
 from shared.background import repeat
-from shared.events import Change
+from shared.redis.events import Change
 from shared.web.connection import max_connections
 from shared.web.problems import Problem
 from upload_api.refusals import TOO_MANY_STREAMS

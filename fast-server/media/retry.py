@@ -7,10 +7,11 @@ from itertools import islice
 from pathlib import Path
 
 from index.index import Index
-from shared import events
 from shared.contract import FAILED, is_media_id
-from shared.jobs import Job, next_job
 from shared.records import read_progress, read_record
+from shared.redis import events
+from shared.redis.events import Event
+from shared.redis.jobs import Job, next_job
 from shared.spool import HeldMedia, MediaBusy, MediaGone, Spool
 from shared.web.problems import Problem
 from upload_api.queues import Queues
@@ -24,8 +25,8 @@ async def rerun(spool: Spool, queues: Queues, index: Index, media_id: str) -> No
 
     Raises Problem where it has not failed, MediaGone, MediaBusy, OSError.
     """
-    job = await asyncio.to_thread(_rerun, spool, index, media_id)
-    await queues.enqueue([job])
+    job, event = await asyncio.to_thread(_rerun, spool, index, media_id)
+    await queues.enqueue([job], [event])
 
 
 async def rerun_all(
@@ -43,7 +44,7 @@ async def rerun_all(
     while media_ids := await asyncio.to_thread(lambda: list(islice(matching, _AT_ONCE))):
         rerun = await asyncio.to_thread(_rerun_each, spool, index, media_ids)
         if rerun and redis_answers:  # else all of them are left to the reconciler
-            redis_answers = await queues.enqueue(rerun)
+            redis_answers = await queues.enqueue(*zip(*rerun, strict=True))
         retried += len(rerun)
         skipped += len(media_ids) - len(rerun)
     return retried, skipped
@@ -74,8 +75,8 @@ def _is_of_batch(path: Path, batch: str | None) -> bool:
     return False
 
 
-def _rerun_each(spool: Spool, index: Index, media_ids: list[str]) -> list[Job]:
-    """The jobs of those that can be rerun: not locked, not gone, and readable."""
+def _rerun_each(spool: Spool, index: Index, media_ids: list[str]) -> list[tuple[Job, bytes]]:
+    """The jobs and events of those that can be rerun: not locked, not gone, and readable."""
     rerun = []
     for media_id in media_ids:
         with suppress(MediaBusy, MediaGone, Problem, OSError):
@@ -83,12 +84,13 @@ def _rerun_each(spool: Spool, index: Index, media_ids: list[str]) -> list[Job]:
     return rerun
 
 
-def _rerun(spool: Spool, index: Index, media_id: str) -> Job:
+def _rerun(spool: Spool, index: Index, media_id: str) -> tuple[Job, bytes]:
     with spool.hold(media_id) as media:
         _require_failed(media)
         media.rerun()
-        index.note(events.now(media))
-        return next_job(media_id, media.progress)
+        rerun = events.now(media)
+        index.note(rerun)
+        return next_job(media_id, media.progress), events.encoded(rerun, Event.RETRY)
 
 
 def _require_failed(media: HeldMedia) -> None:

@@ -27,7 +27,7 @@ def end(root: Path) -> None:
 
 
 def is_on(root: Path) -> bool:
-    return os.path.lexists(root / _FILE)
+    return os.path.lexists(f"{root}/{_FILE}")
 
 
 def since(root: Path) -> str | None:

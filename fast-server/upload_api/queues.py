@@ -9,9 +9,10 @@ from contextlib import suppress
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
-from shared import clock, console, jobs
+from shared import clock, console
 from shared.contract import UPLOAD_QUEUE, WATERMARK_QUEUE
-from shared.jobs import Job
+from shared.redis import jobs
+from shared.redis.jobs import Job
 from upload_api.refusals import redis_unavailable
 
 REDIS_ANSWER_S = 2.0
@@ -26,16 +27,20 @@ class Queues:
         self._redis = redis
         self._depth, self._read_at = 0, -math.inf
 
-    async def enqueue(self, wanted: Sequence[Job]) -> bool:
-        """Queue the jobs. Returns whether Redis took them: if not, a worker's reconciler will."""
+    async def enqueue(self, wanted: Sequence[Job], events: Sequence[bytes] = ()) -> bool:
+        """Queue the jobs and add the encoded events.
+
+        Returns whether Redis took them: if not, a worker's reconciler will queue the jobs.
+        """
         self._depth += len(wanted)
         try:
             async with asyncio.timeout(REDIS_ANSWER_S):
-                await jobs.enqueue(self._redis, wanted)
+                await jobs.enqueue(self._redis, wanted, events)
         except Exception as error:  # whatever it is: the media are safe on the disk
             clock.lose()
             self._read_at = -math.inf
-            detail = f"not queued yet, Redis says: {error!r}"
+            what = "not queued yet" if wanted else "an event is lost"
+            detail = f"{what}, Redis says: {error!r}"
             media_id = wanted[0][0] if len(wanted) == 1 else None
             console.event(console.NOTICE, media_id=media_id, jobs=len(wanted), detail=detail)
             await self._put_aside_foreign_keys(error)

@@ -132,8 +132,8 @@ INDEX_UNAVAILABLE = ProblemType(
 CENTRAL_UNREACHABLE = ProblemType(
     "central_unreachable",
     503,
-    "central-server cannot remove it",
-    "Central ({url}) {reason}. Nothing was removed here; send the DELETE again.",
+    "central-server gives no answer",
+    "Central ({url}) {reason}. Nothing has changed here; try again in a few seconds.",
     RETRY_AFTER_S,
 )
 PARAMETER_REFUSALS = (UNKNOWN_PARAMETER, REPEATED_PARAMETER)
@@ -161,6 +161,9 @@ EVENTS_REFUSALS = (
     BAD_BATCH,
     TOO_MANY_STREAMS,
 )
+STATS_REFUSALS = (*SAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS)
+ACTIVITY_REFUSALS = (*STATS_REFUSALS, *refusals.LOG_REFUSALS, CENTRAL_UNREACHABLE)
+PAUSE_REFUSALS = (*UNSAFE_METHOD_REFUSALS, *PARAMETER_REFUSALS, *_DISK)
 LIST_REFUSALS = (
     *SAFE_METHOD_REFUSALS,
     *PARAMETER_REFUSALS,
@@ -203,12 +206,17 @@ _REDIS_REFUSES: tuple[tuple[type[Exception], str, str], ...] = (
 
 def redis_unavailable(error: Exception) -> Problem:
     """The answer to a client after an error of Redis."""
+    if why := why_redis_refuses(error):
+        return Problem(REDIS_UNAVAILABLE, f"Redis takes no job: {why} Nothing was taken.")
+    return Problem(REDIS_UNAVAILABLE)
+
+
+def why_redis_refuses(error: Exception) -> str | None:
+    """What Redis says, and what to do; None where it does not answer."""
     for kind, word, advice in _REDIS_REFUSES:
         if isinstance(error, kind) and str(error).startswith(word):
-            said = str(error).strip().rstrip(".")
-            detail = f"Redis takes no job: {said}. {advice}. Nothing was taken."
-            return Problem(REDIS_UNAVAILABLE, detail)
-    return Problem(REDIS_UNAVAILABLE)
+            return f"{str(error).strip().rstrip('.')}. {advice}."
+    return None
 
 
 def check_parameters(request: Request, known: Sequence[str] = ()) -> None:

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from pydantic import PositiveInt
 
-from shared.central_address import CentralAddress
+from shared.common_settings import CentralAddress, UploadSettings
 from shared.contract import MIB
 from shared.environment import PositiveNumber
-from shared.jobs import RedisAddress
-from shared.upload_settings import UploadSettings
+from shared.redis.jobs import RedisAddress
 from shared.web.host_and_origin import HttpSettings
 
 

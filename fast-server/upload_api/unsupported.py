@@ -2,7 +2,18 @@
 
 from upload_api import signatures
 
-FORMATS = ("JPEG", "PNG", "GIF", "WebP", "TIFF", "BMP", "JPEG 2000", "AVIF", "HEIC")
+CONTENT_TYPES = {  # of each format that is taken
+    "JPEG": ["image/jpeg"],
+    "PNG": ["image/png"],
+    "GIF": ["image/gif"],
+    "WebP": ["image/webp"],
+    "TIFF": ["image/tiff"],
+    "BMP": ["image/bmp"],
+    "JPEG 2000": ["image/jp2"],
+    "AVIF": ["image/avif"],
+    "HEIC": ["image/heic", "image/heif"],
+}
+FORMATS = tuple(CONTENT_TYPES)
 _SIGNATURES = (
     (0, b"%PDF", "a PDF"),
     (0, b"8BPS", "a Photoshop file"),

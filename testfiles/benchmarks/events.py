@@ -26,9 +26,9 @@ from benchmarks.pipeline import percentile
 from benchmarks.rig import Bench
 from local_stack.host import StackError
 from local_stack.stack import Stack
-from shared import events
 from shared.contract import DONE, PENDING, Stage, Status, job_id
-from shared.events import EVENTS_KEY, MOST_EVENTS, Event
+from shared.redis import events
+from shared.redis.events import EVENTS_KEY, MOST_EVENTS, Event
 
 PART = "Live events"
 IMAGES_A_SECOND = 200

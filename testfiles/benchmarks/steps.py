@@ -20,7 +20,8 @@ from archive import activity_log
 from archive.receipts import Receipt, Receipts
 from benchmarks.client import CONTENT_TYPE, form
 from ingest import image_header
-from shared import contract, durable, jobs
+from shared import contract, durable
+from shared.redis import jobs
 from shared.spool import Spool
 from shared.web.multipart import Chunk, FormStream
 from upload_api import admission

@@ -10,11 +10,13 @@ from arq.connections import ArqRedis
 from arq.worker import func
 from ulid import ULID
 
+from pipeline.stages import Outcome
 from runtime import deadlines
 from service.queue_worker import QueueWorker
-from shared import contract, jobs
+from shared import contract
 from shared.contract import Stage
-from shared.jobs import Job
+from shared.redis import jobs
+from shared.redis.jobs import Job
 from support.fast import RedisServer
 
 SLOTS = 2
@@ -32,12 +34,17 @@ async def workers(
     names: str,
     work: Callable[[str], Awaitable[Job | None]],
     stage: Stage = Stage.WATERMARK,
+    event: bytes = b"",
+    is_paused: Callable[[], bool] = bool,
 ) -> AsyncIterator[dict[str, QueueWorker]]:
-    """One of each name's letters, all waiting for jobs that call work with the name."""
+    """One of each name's letters, all waiting for jobs that call work with the name.
+
+    What work returns is the job to follow. Each job ends with the event.
+    """
     queue, task = jobs.QUEUE_AND_TASK[stage]
 
-    async def job(ctx: dict[str, Any], *_: object) -> Job | None:
-        return await work(ctx["name"])
+    async def job(ctx: dict[str, Any], *_: object) -> Outcome:
+        return Outcome(await work(ctx["name"]), event)
 
     made = {
         name: QueueWorker(
@@ -47,6 +54,7 @@ async def workers(
             max_jobs=SLOTS,
             ctx={"name": name},
             own_uploads=asyncio.Semaphore(0),
+            is_paused=is_paused,
             health_check_key=f"health-{name}",
         )
         for name in names

@@ -20,8 +20,8 @@ from ulid import ULID
 from local_stack.host import free_ports, redis_binary
 from local_stack.service import Service, redis_trouble
 from local_stack.stack import ROOT
-from shared import jobs
 from shared.contract import Stage
+from shared.redis import jobs
 from shared.spool import Spool
 from support import images
 from support.services import until

@@ -17,12 +17,14 @@ from local_stack.stack import ROOT
 LAYERS = {
     "fast-server": [
         "main",
+        "overview",
         "live",
         "media",
         "ingest",
         "index",
         "upload_api",
         "shared.web",
+        "shared.redis",
         "shared",
     ],
     "worker-server": [
@@ -48,6 +50,7 @@ LAYERS = {
         "runtime",
         "options",
         "errors",
+        "shared.redis",
         "shared",
     ],
     "central-server": ["main", "archive", "storage_api", "shared.web", "shared"],

@@ -74,7 +74,7 @@ def test_health_checks_of_compose_ask_without_a_proxy(stack: Stack) -> None:
         subprocess.run(command, env={**os.environ, **PROXIED}, check=True)
 
 
-@pytest.mark.parametrize("target", ["retry-failed", "smoke"])
+@pytest.mark.parametrize("target", ["status", "pause", "resume", "retry-failed", "smoke"])
 def test_a_deployment_is_asked_without_a_proxy(stack: Stack, target: str) -> None:
     made = subprocess.run(
         ["make", "-o", ".venv/run.stamp", target],

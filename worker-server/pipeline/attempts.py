@@ -37,6 +37,7 @@ class Postponed(Exception):
     def __init__(self, delay_s: float) -> None:
         super().__init__(delay_s)
         self.delay_s = delay_s
+        self.event = b""  # encoded, once it is known what the media is
 
 
 @contextmanager

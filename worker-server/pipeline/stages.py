@@ -6,9 +6,10 @@ Each of the two stages may run twice with the same result.
 import asyncio
 import hashlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import watermark
 from errors import ImageRejected
@@ -17,6 +18,7 @@ from pipeline import attempts
 from pipeline.attempts import Postponed, StageAttempt, attempt
 from pipeline.delivery import DeliveryClient
 from pipeline.logo import Logo
+from pipeline.work_log import WorkLog
 from runtime.decoder_processes import DecoderProcesses
 from settings import Settings
 from shared import console, durable
@@ -31,12 +33,21 @@ from shared.contract import (
     Stage,
     Status,
 )
-from shared.jobs import Job
+from shared.redis import events
+from shared.redis.events import Event
+from shared.redis.jobs import Job
 from shared.spool import HeldMedia, MediaBusy, MediaGone, Spool
 
 _BUSY_S = 5
 _DISK_FAULT_S = 10
 _ENDS = {Status.STORED: DONE, Status.FAILED: FAILED}
+
+
+class Outcome(NamedTuple):
+    """What a job led to: the job to queue next, if any, and its encoded event, if any."""
+
+    following: Job | None = None
+    event: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -49,26 +60,32 @@ class Stages:
     decoders: DecoderProcesses
     logo: Logo
     central: DeliveryClient
+    work_log: WorkLog = field(default_factory=WorkLog)
 
-    async def do_job(self, media_id: str, stage: Stage, run: int) -> Job | None:
-        """Do one job. Returns the job to queue next, if any.
+    async def do_job(self, media_id: str, stage: Stage, run: int) -> Outcome:
+        """Do one job. Raises Postponed.
 
-        The media's lock is free by then, for that job needs it. Raises Postponed.
+        The media's lock is free by then, for the following job needs it.
         """
         try:
             with self.spool.hold(media_id) as media:
                 # A job of an earlier run, or one that ran already: nothing is left to do.
                 is_over = media.state != PENDING or media.progress["run"] != run
-                following = None if is_over else await self.advance(media, stage)
+                try:
+                    next_stage = None if is_over else await self.advance(media, stage)
+                except Postponed as postponed:
+                    postponed.event = events.encoded(events.now(media), Event.RETRY)
+                    raise
+                event = events.encoded(events.now(media))
         except MediaGone:
-            return None
+            return Outcome(event=events.removed(media_id))
         except MediaBusy:
             raise Postponed(_BUSY_S) from None
         except OSError as error:
             detail = f"The disk: {error}. Tried again in {_DISK_FAULT_S} s."
             console.event(console.NOTICE, media_id=media_id, stage=stage, detail=detail)
             raise Postponed(_DISK_FAULT_S) from None
-        return (media_id, following, run) if following else None
+        return Outcome((media_id, next_stage, run) if next_stage else None, event)
 
     async def advance(self, media: HeldMedia, stage: Stage) -> Stage | None:
         """Run stage on a media that is held and pending. Returns the stage to queue next, if any.
@@ -87,11 +104,13 @@ class Stages:
             if wait_s > 0:
                 raise Postponed(wait_s)
             current.begin()
-            if output:
-                await self._upload(media, output, current)
-            else:
-                await self._watermark(media, current)
+            with self.work_log.at(media, stage):
+                if output:
+                    await self._upload(media, output, current)
+                else:
+                    await self._watermark(media, current)
         await self._settle(media)
+        self.work_log.count(media.progress["status"])
         return Stage.UPLOAD if media.progress["status"] == Status.WATERMARKED else None
 
     async def _output(self, media: HeldMedia) -> FileRecord | None:

@@ -25,7 +25,7 @@ from recovery.record_repair import RecordRepair
 from recovery.retention import Retention
 from recovery.stalled_jobs import StalledJobs
 from settings import Settings
-from shared import clock, console, jobs
+from shared import clock, console
 from shared.background import repeat
 from shared.contract import (
     CENTRAL_FULL,
@@ -41,8 +41,10 @@ from shared.contract import (
     media_id_of,
     timestamp,
 )
-from shared.jobs import Job, next_job
 from shared.records import read_progress, rerun_until
+from shared.redis import events, jobs
+from shared.redis.events import Event
+from shared.redis.jobs import Job, next_job
 from shared.spool import MediaBusy, MediaGone, Spool
 
 _LOOK_S = 2.0
@@ -122,7 +124,7 @@ class Reconciler:
 
     async def _repair_records(self, repair: RecordRepair) -> None:
         if rerun := await repair.run():
-            await jobs.enqueue(self._redis, rerun)
+            await jobs.enqueue(self._redis, *zip(*rerun, strict=True))
 
     def _take_turn(self, least_s: float) -> bool:
         """Whether any worker's last pass began least_s seconds ago or earlier; this one's begins.
@@ -150,7 +152,9 @@ class Reconciler:
         await self._redis.set(PASSED_KEY, timestamp(clock.now()))
         await self._queue_what_has_no_job()
         await self._rerun_what_waits()
-        await asyncio.to_thread(self._retention.sweep)
+        removed = [events.removed(m) for m in await asyncio.to_thread(self._retention.sweep)]
+        for start in range(0, len(removed), _BATCH):
+            await jobs.enqueue(self._redis, (), removed[start : start + _BATCH])
 
     async def _queue_what_has_no_job(self) -> None:
         # In this order: stage 2 is queued before stage 1's job goes.
@@ -172,8 +176,9 @@ class Reconciler:
         missing = [media_id for media_id in self._media_in(PENDING) if media_id not in with_job]
         return sorted(missing), [job for job, media_id in media_ids.items() if media_id is None]
 
-    def _next_job(self, media_id: str) -> Job:
-        return next_job(media_id, read_progress(self._spool.folder(PENDING, media_id)))
+    def _next_job(self, media_id: str) -> tuple[Job, bytes | None]:
+        progress = read_progress(self._spool.folder(PENDING, media_id))
+        return next_job(media_id, progress), None
 
     async def _rerun_what_waits(self) -> None:
         """Rerun what failed because central or the logo was not there, if it is now."""
@@ -197,18 +202,23 @@ class Reconciler:
         error = read_progress(path)["error"]
         return (media_id, error["code"]) if error and error["code"] in RERUN_WHEN else None
 
-    def _rerun(self, media_id: str) -> Job | None:
+    def _rerun(self, media_id: str) -> tuple[Job, bytes] | None:
         # Busy or gone: somebody reruns or deletes it right now.
         with suppress(MediaBusy, MediaGone), self._spool.hold(media_id) as media:
             if media.state == FAILED:
                 media.rerun()
-                return next_job(media_id, media.progress)
+                event = events.encoded(events.now(media), Event.RETRY)
+                return next_job(media_id, media.progress), event
         return None
 
-    async def _queue_each(self, media_ids: list[str], job: Callable[[str], Job | None]) -> None:
+    async def _queue_each(
+        self, media_ids: list[str], job_and_event: Callable[[str], tuple[Job, bytes | None] | None]
+    ) -> None:
         for start in range(0, len(media_ids), _BATCH):
             batch = media_ids[start : start + _BATCH]
-            await jobs.enqueue(self._redis, await asyncio.to_thread(_of_each, batch, job))
+            found = await asyncio.to_thread(_of_each, batch, job_and_event)
+            told = [event for _, event in found if event]
+            await jobs.enqueue(self._redis, [job for job, _ in found], told)
 
     def _media_in(self, state: str) -> list[str]:
         with os.scandir(self._spool.root / state) as entries:

@@ -24,10 +24,13 @@ from recovery.retention import DAY_S
 from shared import clock, console
 from shared.background import in_thread
 from shared.contract import FAILED, PROGRESS_RECORD, is_media_id
-from shared.jobs import Job, next_job
 from shared.records import is_in_order
+from shared.redis import events
+from shared.redis.events import Event
+from shared.redis.jobs import Job, next_job
 from shared.spool import MediaBusy, MediaGone, Spool
 
+Rerun = tuple[Job, bytes]  # with its encoded event
 _SLICE = 500  # records looked at in a row; then the worker's jobs get as much time
 _SHARE = 100  # a look that took a second is followed by a pause of 100
 
@@ -51,8 +54,8 @@ class RecordRepair:
         self._looking_s = 0.0
         self._is_waiting = False
 
-    async def run(self) -> list[Job]:
-        """Repair what is out of order; the jobs of what is pending again. Raises OSError."""
+    async def run(self) -> list[Rerun]:
+        """Repair what is out of order. Returns what is pending again. Raises OSError."""
         if time.monotonic() < self._not_before:
             return []
         self._looking_s = 0.0
@@ -70,7 +73,7 @@ class RecordRepair:
         finally:
             self._not_before = time.monotonic() + _SHARE * self._looking_s
 
-    async def _look_over(self, fd: int) -> list[Job]:
+    async def _look_over(self, fd: int) -> list[Rerun]:
         """fd is the lock's file; it says when the last look began. Raises BlockingIOError."""
         self._started_ns = self._started_ns or _now_ns(fd)
         lock_files.lock(fd)
@@ -134,7 +137,7 @@ class RecordRepair:
         except OSError:  # _put_right says what it is
             return False
 
-    async def _put_right(self, media_id: str) -> list[Job]:
+    async def _put_right(self, media_id: str) -> list[Rerun]:
         """Raises Unavailable, ClocksDisagree, MediaBusy, MediaGone, OSError."""
         receipt = await self._central.receipt(media_id)
         rerun = self._state == FAILED and (
@@ -151,8 +154,9 @@ class RecordRepair:
                 await asyncio.to_thread(media.save_durably)
                 outcome = f"{media.progress['status']}: it lies in {self._state}/"
             job = next_job(media_id, media.progress)
+            event = events.encoded(events.now(media), Event.RETRY)
         console.event(console.NOTICE, media_id=media_id, lost_record=outcome)
-        return [job] if rerun else []
+        return [(job, event)] if rerun else []
 
     async def _would_have_a_receipt(self, media_id: str) -> bool:
         """Whether central still has a receipt of this media if it stored it.

@@ -8,7 +8,7 @@ takes jobs, and one ends a job and queues the next, in a round trip each.
 
 import asyncio
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +16,8 @@ from typing import Any, cast
 from arq.jobs import deserialize_job_raw
 from arq.worker import JobExecutionFailed, Retry, Worker, logger
 
-from shared import jobs
+from pipeline.stages import Outcome
+from shared import console
 from shared.contract import (
     JOB_TTL_MS,
     WAKE_KEY,
@@ -25,7 +26,8 @@ from shared.contract import (
     deserialize_job,
     serialize_job,
 )
-from shared.jobs import Job
+from shared.redis import jobs
+from shared.redis.events import EVENTS_KEY, MOST_EVENTS
 
 _LOOK_S = 0.25  # for jobs that became due, were freed, or that another program's arq queued
 _LEFT_LYING_MS = 250  # a job that its own worker has not taken for so long may be taken by any
@@ -34,8 +36,18 @@ _TAKE = Path(__file__).with_name("take_jobs.lua").read_text()
 _END = Path(__file__).with_name("end_job.lua").read_text()
 
 
+class PutOff(Retry):
+    """Brings a job back after some seconds."""
+
+    def __init__(self, delay_s: float, event: bytes) -> None:
+        super().__init__(defer=delay_s)
+        self.event = event
+
+
 class QueueWorker(Worker):
     """Takes arq's options, except those that __init__ sets and queue_read_limit.
+
+    While is_paused says so, no job is taken.
 
     own_uploads counts the uploads that this process has queued and not taken yet. The upload queue
     has no wake-ups in Redis: a worker takes as many as that, and others only what is left lying.
@@ -46,7 +58,13 @@ class QueueWorker(Worker):
     # used, nor is close (see retire). tasks, functions, loop, in_progress_timeout_s, heart_beat
     # and the counters jobs_complete, jobs_retried and jobs_failed keep their meaning.
 
-    def __init__(self, *functions: Any, own_uploads: asyncio.Semaphore, **options: Any) -> None:
+    def __init__(
+        self,
+        *functions: Any,
+        own_uploads: asyncio.Semaphore,
+        is_paused: Callable[[], bool],
+        **options: Any,
+    ) -> None:
         super().__init__(
             *functions,
             **options,
@@ -58,6 +76,7 @@ class QueueWorker(Worker):
             expires_extra_ms=JOB_TTL_MS,
         )
         self._own_uploads = own_uploads
+        self._ask_if_paused, self._is_paused = is_paused, False
         self._has_wake_ups = self.queue_name == WATERMARK_QUEUE
         self._more_wait = False  # as far as is known
         self.at_work = asyncio.Event()  # Redis has let it take jobs, and note that it lives
@@ -73,17 +92,24 @@ class QueueWorker(Worker):
             if task.done():
                 del self.tasks[job_id]
                 task.result()
-        if self.allow_pick_jobs:
+        self._look_whether_paused()
+        if self.allow_pick_jobs and not self._is_paused:
             await self._start_jobs()
         await self.heart_beat()
         self.at_work.set()
         await self._wait()
 
+    def _look_whether_paused(self) -> None:
+        was_paused, self._is_paused = self._is_paused, self._ask_if_paused()
+        if self._is_paused is not was_paused and self._has_wake_ups:
+            detail = "paused: takes no more images" if self._is_paused else "takes images again"
+            console.event(console.NOTICE, detail=detail)
+
     async def _start_jobs(self) -> None:
         free = self.max_jobs - len(self.tasks)
         if free <= 0:
             return
-        keys, least_due_ms, wanted = [self.queue_name], 0, free
+        keys, least_due_ms, wanted = [self.queue_name, EVENTS_KEY], 0, free
         if self._has_wake_ups:
             keys.append(WAKE_KEY)
         elif own := await self._take_own(free):
@@ -91,7 +117,7 @@ class QueueWorker(Worker):
         else:
             least_due_ms = _LEFT_LYING_MS
         in_progress_ms = int(self.in_progress_timeout_s * 1000)
-        arguments = [least_due_ms, in_progress_ms, wanted]
+        arguments = [least_due_ms, in_progress_ms, wanted, MOST_EVENTS]
         taken: list[Any] = await self._take(keys=keys, args=arguments)
         self._more_wait = len(taken) == 3 * free
         for job, payload, tries in zip(*[iter(taken)] * 3, strict=True):
@@ -111,15 +137,15 @@ class QueueWorker(Worker):
     async def _run(self, job_id: str, payload: bytes, tries: int) -> None:
         """As in arq, only a Retry or being cancelled brings a job back.
 
-        What its function returns is the job to queue next, if any.
+        What its function returns is its outcome.
         """
-        following: Job | None = None
+        outcome = Outcome()
         put_off_ms: int | None = None
         try:
-            following = await self._call_function(payload, tries)
+            outcome = await self._call_function(payload, tries)
             self.jobs_complete += 1
-        except Retry as retry:
-            put_off_ms = retry.defer_score or 0
+        except PutOff as put_off:
+            put_off_ms, outcome = put_off.defer_score or 0, Outcome(event=put_off.event)
             self.jobs_retried += 1
         except asyncio.CancelledError:
             put_off_ms = 0
@@ -128,9 +154,9 @@ class QueueWorker(Worker):
             known = isinstance(error, JobExecutionFailed)
             logger.error("job %s is over: %r", job_id, error, exc_info=not known)
             self.jobs_failed += 1
-        await asyncio.shield(self._end_job(job_id, put_off_ms, following))
+        await asyncio.shield(self._end_job(job_id, put_off_ms, outcome))
 
-    async def _call_function(self, payload: bytes, tries: int) -> Job | None:
+    async def _call_function(self, payload: bytes, tries: int) -> Outcome:
         if not payload:
             raise JobExecutionFailed("it has no payload, or that has expired")
         if tries > self.max_tries:
@@ -138,13 +164,19 @@ class QueueWorker(Worker):
         name, args, kwargs, *_ = deserialize_job_raw(payload, deserializer=self.job_deserializer)
         call = self.functions[name].coroutine(self.ctx, *args, **kwargs)
         async with asyncio.timeout(self.job_timeout_s):
-            following: Job | None = await call
-        return following
+            outcome: Outcome = await call
+        return outcome
 
-    async def _end_job(self, job_id: str, put_off_ms: int | None, following: Job | None) -> None:
+    async def _end_job(self, job_id: str, put_off_ms: int | None, outcome: Outcome) -> None:
         """End a job in Redis; or put it off, unless put_off_ms is None."""
-        keys = [self.queue_name]
-        arguments = [os.fsencode(job_id), "" if put_off_ms is None else put_off_ms]
+        following = outcome.following
+        keys = [self.queue_name, EVENTS_KEY]
+        arguments: list[bytes | str | int] = [
+            os.fsencode(job_id),
+            "" if put_off_ms is None else put_off_ms,
+            outcome.event,
+            MOST_EVENTS,
+        ]
         if following:
             queue, following_id, payload = jobs.encoded(following)
             keys.append(queue)
@@ -155,7 +187,7 @@ class QueueWorker(Worker):
 
     async def _wait(self) -> None:
         """Until there may be a job that a slot is free for."""
-        if not self.allow_pick_jobs:
+        if self._is_paused or not self.allow_pick_jobs:
             await asyncio.sleep(_LOOK_S)
         elif len(self.tasks) >= self.max_jobs:
             running = self.tasks.values()

@@ -23,10 +23,13 @@ from runtime import clean_environment, deadlines
 from runtime.decoder_processes import DecoderProcesses
 from service import health, tasks, worker_name
 from service.queue_worker import QueueWorker
+from service.report import Reporter
 from settings import Settings
-from shared import console, environment, jobs
+from shared import console, environment, pause
 from shared.background import repeat
 from shared.contract import DONE, FAILED, UPLOAD_QUEUE, WATERMARK_QUEUE
+from shared.redis import jobs
+from shared.redis.worker_report import REPORT_S
 from shared.spool import Spool
 
 _UPLOAD_SLOTS = 16
@@ -61,12 +64,12 @@ async def _serve(settings: Settings) -> None:
             uploads=settings.upload_dir.resolve(),
         )
         repairs = [RecordRepair(state, stages.spool, stages.central) for state in (FAILED, DONE)]
-        redis_notice = console.RecurringNotice()
+        redis_notice, reporter = console.RecurringNotice(), Reporter(stages)
         async with asyncio.TaskGroup() as retiring:
             while not stop.is_set():
                 workers = build_workers(stages)
                 try:
-                    await _work(stages, workers, repairs, redis_notice, stop)
+                    await _work(stages, workers, repairs, redis_notice, reporter, stop)
                 except Exception as error:  # of Redis, or of arq when a connection drops
                     detail = f"taking jobs failed, workers start anew: {error!r}"
                     redis_notice.report(worker=stages.worker, detail=detail)
@@ -126,6 +129,7 @@ async def _work(
     workers: list[QueueWorker],
     repairs: list[RecordRepair],
     redis_notice: console.RecurringNotice,
+    reporter: Reporter,
     stop: asyncio.Event,
 ) -> None:
     """Poll both queues and reconcile until stop is set; jobs may still run then.
@@ -136,10 +140,11 @@ async def _work(
     reconciler = Reconciler(
         stages.spool, redis, stages.central, stages.logo, stages.settings, repairs, redis_notice
     )
-    report = partial(_report_health, stages, redis)
+    report_health = partial(_report_health, stages, redis, reporter)
     running = [
         *(asyncio.create_task(worker.async_run()) for worker in workers),
-        asyncio.create_task(repeat("health", report, _HEALTH_S)),
+        asyncio.create_task(repeat("health", report_health, _HEALTH_S)),
+        asyncio.create_task(repeat("report", partial(reporter.send, redis), REPORT_S)),
         asyncio.create_task(reconciler.run()),
         asyncio.create_task(stop.wait()),
     ]
@@ -163,10 +168,10 @@ async def _clear_when_over(
     redis_notice.clear(worker=stages.worker, detail="taking jobs again")
 
 
-async def _report_health(stages: Stages, redis: ArqRedis) -> None:
+async def _report_health(stages: Stages, redis: ArqRedis, reporter: Reporter) -> None:
     """A worker whose logo cannot work takes jobs, but is unhealthy."""
     key = health.unhealthy_key(stages.worker)
-    reason = await stages.logo.unhealthy_reason()
+    reason = reporter.unhealthy = await stages.logo.unhealthy_reason()
     with suppress(RedisError):  # the worker that takes jobs says so
         if reason:
             await redis.set(key, reason, ex=3 * _HEALTH_S)
@@ -198,4 +203,5 @@ def _worker(
         health_check_key=health.key(queue, stages.worker),
         ctx={"stages": stages},
         own_uploads=own_uploads,
+        is_paused=partial(pause.is_on, stages.settings.upload_dir),
     )

@@ -2,10 +2,12 @@
 -- Answers id, payload and tries of each in turn.
 
 local queue = KEYS[1]
-local wake = KEYS[2] -- the list of wake-ups (shared/enqueue.lua), if this queue has one
+local events = KEYS[2] -- a stream
+local wake = KEYS[3] -- the list of wake-ups (shared/redis/enqueue.lua), if this queue has one
 local least_due_ms = ARGV[1] -- take only what has been due for so long
 local in_progress_ms = ARGV[2] -- until somebody else may take the job
 local wanted = tonumber(ARGV[3])
+local most_events = ARGV[4]
 
 -- arq's in_progress_key_prefix, retry_key_prefix and job_key_prefix
 local IN_PROGRESS, TRIES, PAYLOAD = 'arq:in-progress:', 'arq:retry:', 'arq:job:'
@@ -28,6 +30,9 @@ local function take(job)
     table.insert(taken, job)
     table.insert(taken, type(payload) == 'string' and payload or '')
     table.insert(taken, tries)
+    -- As in shared/redis/enqueue.lua. What the job's media is, Redis does not know.
+    local added = redis.pcall('XADD', events, 'MAXLEN', '~', most_events, '*', 'taken', job)
+    if added.err and redis.call('TYPE', events).ok == 'stream' then redis.pcall('DEL', events) end
 end
 
 for page = 0, PAGES - 1 do

@@ -77,14 +77,22 @@ class CentralClient:
 
     async def send(self, request: httpx.Request) -> CentralAnswer:
         """Send the request and read all of the answer. Raises httpx.RequestError."""
+        return await self.read(await self.open(request))
+
+    async def open(self, request: httpx.Request) -> httpx.Response:
+        """Send the request. The answer's body is still to be read. Raises httpx.RequestError."""
         request.headers["Accept-Encoding"] = "identity"  # few bytes do not become many
-        response = await self.http.send(request, stream=True)
+        return await self.http.send(request, stream=True)
+
+    async def read(self, response: httpx.Response) -> CentralAnswer:
+        """Read all of the answer, and close it. Raises httpx.RequestError."""
         try:
             body = b""
             async for piece in response.aiter_raw():
                 body += piece
                 if len(body) > _MOST_BYTES:
-                    raise TooLong("its answer is longer than central-server's are", request=request)
+                    detail = "its answer is longer than central-server's are"
+                    raise TooLong(detail, request=response.request)
         finally:
             await response.aclose()
         return CentralAnswer(response.status_code, response.headers, body, _object(body))

@@ -42,7 +42,10 @@ _ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(:[0-9]+)?")
 _PREFIX = re.compile(r"[A-Za-z0-9._~/-]*")
 _ABSOLUTE = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE)
 _DOCKER_HOST = "host.docker.internal"
-_OWN_PATHS = ("media", "events", "upload-final", "activity", "health", "ready", "docs", "redoc")
+_OWN_PATHS = (
+    *("media", "events", "stats", "activity", "pause", "resume", "upload-final"),
+    *("health", "ready", "docs", "redoc"),
+)
 
 
 def _comma_separated(pattern: re.Pattern[str], example: str) -> BeforeValidator:

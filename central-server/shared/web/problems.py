@@ -32,6 +32,7 @@ _EXAMPLES = {
     "known": "code is",
     "least_mb": 512,
     "media_id": EXAMPLE_ID,
+    "most": 100,
     "most_mb": 50,
     "most_megapixels": 100,
     "parameter": "cod",

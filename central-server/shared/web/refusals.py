@@ -62,6 +62,19 @@ DISK_FULL = ProblemType(
     "Less than {least_mb} MB (MIN_FREE_MB) are free in {place}. Nothing is taken now.",
     30,
 )
+INVALID_REQUEST = ProblemType(
+    "invalid_request",
+    422,
+    "The request is not valid",
+    "tail: Input should be greater than or equal to 1",
+)
+TOO_MANY_FOLLOWERS = ProblemType(
+    "too_many_followers",
+    503,
+    "Too many follow the log",
+    "{most} clients follow the log, the most there may be. Try again later.",
+    RETRY_AFTER_S,
+)
 FORM_REFUSALS = (
     UPLOAD_ABORTED,
     UPLOAD_STALLED,
@@ -74,6 +87,7 @@ FORM_REFUSALS = (
     STORAGE_UNAVAILABLE,
     DISK_FULL,
 )
+LOG_REFUSALS = (INVALID_REQUEST, TOO_MANY_FOLLOWERS, STORAGE_UNAVAILABLE)
 
 
 def too_large(max_bytes: int, setting: str) -> Problem:

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+from fastapi import Query
 from pydantic import Field
 
 from shared.contract import MEDIA_ID_PATTERN
@@ -14,6 +15,12 @@ Time = Annotated[
     str,
     Field(json_schema_extra={"format": "date-time"}, examples=["2026-01-15T14:30:45.123Z"]),
 ]
+LogTail = Annotated[int, Query(ge=1, le=100_000, description="How many of the last lines")]
+LogFollow = Annotated[bool, Query(description="Go on with each new line")]
+_LINE = "[2026-01-15 14:30:45] WORKER: worker-1 | IMAGE: watermarked_photo.jpg\n"
+LOG_LINES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": _LINE}}}
+}
 
 MEDIA_ID_PARAMETER: dict[str, Any] = {
     "parameters": [

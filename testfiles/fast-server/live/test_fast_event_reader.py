@@ -9,9 +9,9 @@ import pytest
 from ulid import ULID
 
 from live.openapi import ChangedMedia
-from shared import events
 from shared.contract import DONE, PENDING, Stage, Status, job_id
-from shared.events import EVENTS_KEY, MOST_EVENTS, Event, Item
+from shared.redis import events
+from shared.redis.events import EVENTS_KEY, MOST_EVENTS, Event, Item
 from support import images
 from support.fast import EventSource, Gateway, RedisServer, gateway, redis_server
 from support.services import running, until

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from ulid import ULID
 
-from shared import events
 from shared.contract import PENDING, Status
-from shared.events import EVENTS_KEY
+from shared.redis import events
+from shared.redis.events import EVENTS_KEY
 from support import images
 from support.fast import EventSource, Gateway, assert_problem, gateway
 from support.services import until

@@ -15,7 +15,7 @@ from live.entry_id import EntryId
 from live.hub import MOST_STREAMS, Hub
 from live.ring import Filter
 from live.stream import MOST_WAITING, Stream
-from shared.events import Change, Event
+from shared.redis.events import Change, Event
 from shared.web.problems import Problem
 
 pytestmark = pytest.mark.anyio

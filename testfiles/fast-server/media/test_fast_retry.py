@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from redis.exceptions import OutOfMemoryError
 
-from shared import contract, jobs, spool
+from shared import contract, spool
 from shared.contract import ErrorRecord, FileRecord
+from shared.redis import jobs
 from support import images
 from support.fast import RedisServer, assert_problem, redis_server
 from support.services import InProcess, in_process

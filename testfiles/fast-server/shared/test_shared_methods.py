@@ -23,6 +23,10 @@ OF_THE_GATEWAY = [
     *PATHS,
     ("/media", "OPTIONS, POST"),
     ("/media/retry", "OPTIONS, POST"),
+    ("/pause", "OPTIONS, POST"),
+    ("/resume", "OPTIONS, POST"),
+    ("/stats", "GET, HEAD, OPTIONS"),
+    ("/activity", "GET, HEAD, OPTIONS"),
     (f"/media/{MEDIA_ID}/retry", "OPTIONS, POST"),
 ]
 OF_CENTRAL = [

@@ -14,7 +14,7 @@ from shared.contract import (
     MediaRecord,
     ProgressRecord,
 )
-from shared.events import Change
+from shared.redis.events import Change
 from upload_api.answers import AttemptMade, Failure, Media, Stored, Watermarked
 
 

@@ -7,9 +7,9 @@ import pytest
 from arq.connections import ArqRedis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from shared import jobs
 from shared.contract import WATERMARK_QUEUE, Stage
-from shared.jobs import Job
+from shared.redis import jobs
+from shared.redis.jobs import Job
 from support.fast import redis_server
 from upload_api import queues
 from upload_api.queues import REDIS_ANSWER_S, Queues
@@ -23,7 +23,7 @@ def test_jobs_that_redis_did_not_take_fail_no_upload(
 ) -> None:
     outcomes: list[Exception | None] = [error, None]
 
-    async def enqueue(redis: ArqRedis, wanted: list[Job]) -> None:
+    async def enqueue(redis: ArqRedis, wanted: list[Job], events: list[bytes]) -> None:
         assert wanted == JOBS
         if outcome := outcomes.pop(0):
             raise outcome

@@ -10,7 +10,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError
 
-from shared import jobs
+from shared.redis import jobs
 from support import images
 from support.fast import Gateway, RedisServer, assert_problem, client, gateway, redis_server
 from support.services import in_process, running, until

@@ -2,13 +2,14 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
@@ -23,6 +24,7 @@ from recovery import reconciler
 from recovery.reconciler import Reconciler
 from settings import Settings
 from shared.console import RecurringNotice
+from shared.redis import events
 from shared.spool import Spool
 from support.services import until
 from support.worker import (
@@ -425,6 +427,26 @@ def test_originals_are_kept_for_as_long_as_the_setting_says(uploads: Path, redis
     assert state_of(uploads, ages[1.9]) == "done"
     assert state_of(uploads, ages[2.1]) is None
     assert state_of(uploads, failed) == "failed"
+
+
+def test_who_reads_of_a_media_that_is_no_longer_kept_finds_all_of_it_or_nothing(
+    uploads: Path, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = add_media(uploads, state="done", media_id=ulid_of(2))
+    found: list[str | None] = []
+    remove_files = shutil.rmtree
+
+    def look_first(path: Path, ignore_errors: bool) -> None:
+        found.append(state_of(uploads, old))
+        remove_files(path, ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", look_first)
+    one_pass(uploads, redis, KEEP_ORIGINALS_DAYS="1")
+    assert found == ["incoming"]
+    assert state_of(uploads, old) is None
+    [(_, fields)] = cast(Any, redis.xrange(events.EVENTS_KEY))
+    told = json.loads(fields[b"item"])
+    assert (told["event"], told["media_id"]) == ("removed", old)
 
 
 def test_what_failed_is_kept_for_as_long_as_the_setting_says(uploads: Path, redis: Redis) -> None:

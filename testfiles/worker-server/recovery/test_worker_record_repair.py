@@ -15,11 +15,11 @@ from ulid import ULID
 from errors import Unavailable
 from pipeline.delivery import DeliveryClient
 from recovery import record_repair
-from recovery.record_repair import RecordRepair
+from recovery.record_repair import RecordRepair, Rerun
 from shared import clock
 from shared.contract import FileRecord
-from shared.jobs import Job
 from shared.records import is_in_order
+from shared.redis.jobs import Job
 from shared.spool import Spool
 from support.worker import add_media, state_of
 
@@ -70,8 +70,13 @@ def repair_of(state: str, uploads: Path, central: FakeCentral) -> RecordRepair:
 
 
 def repaired(state: str, uploads: Path, central: FakeCentral) -> list[Job]:
-    """What is queued after a start."""
-    return asyncio.run(repair_of(state, uploads, central).run())
+    """What is queued after a start. Each job's event says that its media waits again."""
+    rerun = asyncio.run(repair_of(state, uploads, central).run())
+    for (media_id, _, _), event in rerun:
+        told = json.loads(event)
+        assert told["event"] == "retry"
+        assert (told["media_id"], told["state"]) == (media_id, "pending")
+    return [job for job, _ in rerun]
 
 
 def described(uploads: Path, media_id: str) -> dict[str, Any]:
@@ -206,7 +211,7 @@ def test_without_central_it_waits_and_says_so_once(
     media_id, central = add_media(uploads, state="failed"), FakeCentral()
     repair = repair_of("failed", uploads, central)
 
-    async def scenario() -> list[Job]:
+    async def scenario() -> list[Rerun]:
         central.answers = False
         for _ in range(3):
             assert await repair.run() == []
@@ -306,12 +311,12 @@ def test_a_media_that_somebody_holds_is_looked_at_again(
     media_id = add_media(uploads, state="failed")
     repair = repair_of("failed", uploads, FakeCentral())
 
-    async def scenario() -> list[Job]:
+    async def scenario() -> list[Rerun]:
         with Spool(uploads).hold(media_id):
             assert await repair.run() == []
         return await repair.run()
 
-    assert [job[0] for job in asyncio.run(scenario())] == [media_id]
+    assert [job[0] for job, _ in asyncio.run(scenario())] == [media_id]
 
 
 @pytest.mark.slow

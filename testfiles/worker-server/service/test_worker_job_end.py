@@ -2,17 +2,18 @@
 
 import asyncio
 import time
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from arq.constants import job_key_prefix, retry_key_prefix
-from arq.worker import Retry
 from ulid import ULID
 
+from service.queue_worker import PutOff
 from shared import contract
 from shared.contract import Stage
-from shared.jobs import Job
+from shared.redis.jobs import Job
 from support.fast import RedisServer, redis_server
 from support.queue import Done, enqueue, until, workers
 
@@ -56,7 +57,8 @@ def test_a_job_leaves_nothing_but_the_one_that_follows(redis: RedisServer) -> No
 
 
 @pytest.mark.parametrize(
-    ("outcome", "due_s"), [(Retry(60), 60), (Retry(), 0), (asyncio.CancelledError(), 0)]
+    ("outcome", "due_s"),
+    [(PutOff(60, b""), 60), (PutOff(0, b""), 0), (CancelledError(), 0)],
 )
 def test_a_job_that_is_put_off_comes_back_when_it_is_due(
     redis: RedisServer, outcome: BaseException, due_s: float
@@ -126,7 +128,7 @@ def test_a_job_whose_queue_was_deleted_meanwhile_does_not_come_back_without_its_
 ) -> None:
     async def work(_: str) -> None:
         redis.client.delete(contract.WATERMARK_QUEUE)
-        raise Retry(60)
+        raise PutOff(60, b"")
 
     async def scenario() -> None:
         [job] = await enqueue(redis, 1)

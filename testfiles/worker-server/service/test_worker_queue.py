@@ -9,8 +9,9 @@ import pytest
 from arq.constants import in_progress_key_prefix
 from redis.exceptions import RedisError
 
-from shared import contract, jobs
+from shared import contract
 from shared.contract import WAKE_KEY, Stage
+from shared.redis import jobs
 from support.fast import RedisServer, redis_server
 from support.queue import SLOTS, Done, connected, enqueue, until, workers
 

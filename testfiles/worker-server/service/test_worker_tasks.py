@@ -11,7 +11,7 @@ from pipeline.attempts import Postponed
 from pipeline.stages import Stages
 from service import tasks
 from shared.contract import Stage
-from shared.jobs import Job
+from shared.redis.jobs import Job
 from shared.spool import HeldMedia, Spool
 from support.worker import add_media, state_of
 
@@ -34,8 +34,8 @@ class Recorder:
 
     def follower(self, media_id: str, run: int = 1) -> Job | None:
         """The job that is to follow."""
-        following = asyncio.run(tasks.watermark_image_task({"stages": self}, media_id, run))
-        if following:
+        outcome = asyncio.run(tasks.watermark_image_task({"stages": self}, media_id, run))
+        if following := outcome.following:
             with self.spool.hold(media_id):
                 pass  # the next job needs the lock
         return following

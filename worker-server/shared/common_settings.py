@@ -1,10 +1,13 @@
-"""Where central-server is."""
+"""Settings that fast-server and the workers read alike; the README's table explains each."""
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AnyHttpUrl
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.environment import PositiveNumber
 
 _UPLOAD_PATH = "/upload-final"
 
@@ -24,3 +27,16 @@ class CentralAddress(BaseSettings):
     central_server_url: Annotated[AnyHttpUrl, AfterValidator(_of_uploads)] = AnyHttpUrl(
         f"http://host.docker.internal:8003{_UPLOAD_PATH}"
     )
+
+
+class UploadSettings(BaseSettings):
+    """Where the uploads are, and how large an image may be."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True)
+
+    upload_dir: Path = Path("uploads")
+    max_megapixels: PositiveNumber = 100
+
+    @property
+    def max_pixels(self) -> int:
+        return int(self.max_megapixels * 1_000_000)

@@ -1,7 +1,7 @@
 """Redis' address, a client for it, and how the two kinds of job are queued for arq."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,8 +30,8 @@ from shared.contract import (
     job_id,
     serialize_job,
 )
-from shared.events import EVENTS_KEY
 from shared.records import next_stage
+from shared.redis.events import EVENTS_KEY, MOST_EVENTS
 
 Job = tuple[str, Stage, int]  # media id, stage, run
 QUEUE_AND_TASK = {
@@ -39,7 +39,12 @@ QUEUE_AND_TASK = {
     Stage.UPLOAD: (UPLOAD_QUEUE, UPLOAD_TASK),
 }
 
-_TYPES = {WATERMARK_QUEUE: b"zset", UPLOAD_QUEUE: b"zset", WAKE_KEY: b"list", EVENTS_KEY: b"stream"}
+_TYPES = {
+    WATERMARK_QUEUE: b"zset",
+    UPLOAD_QUEUE: b"zset",
+    WAKE_KEY: b"list",
+    EVENTS_KEY: b"stream",
+}
 _ENQUEUE = Path(__file__).with_name("enqueue.lua").read_text()
 
 
@@ -93,8 +98,8 @@ def connect(dsn: str, queue: str, *, timeout_s: float, retries: int) -> ArqRedis
     )
 
 
-async def enqueue(redis: ArqRedis, wanted: Iterable[Job]) -> None:
-    """Queue each job unless it is there already. Sets the clock.
+async def enqueue(redis: ArqRedis, wanted: Sequence[Job], events: Sequence[bytes] = ()) -> None:
+    """Queue each job unless it is there already, and add the encoded events. Sets the clock.
 
     Raises RedisError or OSError; then each job may have been queued or not. Not arq's enqueue_job:
     that takes four round trips a job, and queues none whose payload outlived a deleted queue.
@@ -104,8 +109,9 @@ async def enqueue(redis: ArqRedis, wanted: Iterable[Job]) -> None:
     script = redis.register_script(_ENQUEUE)
     # Wake-ups for workers that wait for an image, one each. Uploads need none: the worker that
     # watermarked an image uploads it as well, or another one does half a second later.
-    keys = [WATERMARK_QUEUE, WAKE_KEY]
-    measure(await script(keys=keys, args=[JOB_TTL_MS, *facts]), asked_at)
+    keys = [WATERMARK_QUEUE, WAKE_KEY, EVENTS_KEY]
+    arguments = [JOB_TTL_MS, MOST_EVENTS, len(wanted), *facts, *events]
+    measure(await script(keys=keys, args=arguments), asked_at)
 
 
 def next_job(media_id: str, progress: ProgressRecord) -> Job:

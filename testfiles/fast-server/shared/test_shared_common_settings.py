@@ -3,7 +3,7 @@
 import pytest
 
 from settings import Settings as WorkerSettings
-from shared.central_address import CentralAddress
+from shared.common_settings import CentralAddress
 from upload_api.settings import Settings as FastSettings
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, get_type_hints
 
 from shared import clock
 from shared.contract import (
@@ -22,7 +22,7 @@ from shared.contract import (
     media_id_of,
     timestamp,
 )
-from shared.records import fits, new_progress
+from shared.records import new_progress
 from shared.spool import HeldMedia
 
 # Its tag {arq:watermark} puts it where Redis Cluster puts the key arq:watermark.
@@ -80,6 +80,10 @@ class Change(TypedDict):
     size: NotRequired[int]
 
 
+_FIELDS_OF_A_REMOVAL = {"event": str, "media_id": str, "status": str, "changed_at": str}
+_FIELDS = {**_FIELDS_OF_A_REMOVAL, **get_type_hints(Item)}
+
+
 def item(record: MediaRecord, progress: ProgressRecord, state: str, changed_at: str) -> Item:
     """A media as lists have it, out of its records."""
     error = progress["error"]
@@ -134,12 +138,15 @@ def decoded(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Change | None:
     if b"taken" in fields:
         return _taken(entry_id, fields[b"taken"])
     try:
-        change: Change = json.loads(fields[b"item"])
-    except (KeyError, ValueError, RecursionError):
+        read: Any = json.loads(fields[b"item"])
+        kinds = _FIELDS_OF_A_REMOVAL if read["event"] == Event.REMOVED else _FIELDS
+        is_ours = all(isinstance(read.get(name), kind) for name, kind in kinds.items())
+        is_ours = is_ours and is_media_id(read["media_id"])
+        datetime.fromisoformat(read["changed_at"])
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
         return None
-    is_ours = fits(change, Change) and is_media_id(change["media_id"])
-    is_whole = is_ours and (change["event"] == Event.REMOVED or fits(change, Item))
-    return change if is_whole else None
+    change: Change = read
+    return change if is_ours else None
 
 
 def _taken(entry_id: bytes, job: bytes) -> Change | None:

@@ -1,0 +1,37 @@
+"""How many media end a minute, for the guess when all have ended."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from overview.answers import Minute, Worker
+
+_FROM_S, _TO_S = 2.0, 12.0  # of the span that is measured
+
+
+class Rate:
+    """What ended in the last seconds, else what the workers say of the last minute."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, Minute]] = deque()
+
+    def per_minute(self, minutes: Sequence[Minute], workers: Sequence[Worker]) -> float:
+        """minutes: the last one has begun. It is measured from call to call."""
+        now = time.monotonic()
+        while self._samples and now - self._samples[0][0] > _TO_S:
+            self._samples.popleft()
+        measured = 0.0
+        if self._samples and (seconds := now - self._samples[0][0]) >= _FROM_S:
+            measured = _ended_since(self._samples[0][1], minutes) / seconds * 60
+        self._samples.append((now, minutes[-1]))
+        said = sum(worker.stored_last_minute + worker.failed_last_minute for worker in workers)
+        return measured or said
+
+
+def _ended_since(then: Minute, minutes: Sequence[Minute]) -> int:
+    later = [minute for minute in minutes if minute.minute >= then.minute]
+    return sum(map(_ended, later)) - _ended(then)
+
+
+def _ended(minute: Minute) -> int:
+    return minute.stored + minute.failed

@@ -1,0 +1,4 @@
+"""What gateway and workers have in Redis: jobs, events, the workers' reports.
+
+Imports shared.
+"""
