@@ -17,7 +17,7 @@ from index.index import Index
 from live.entry_id import BEFORE_ALL, EntryId
 from live.hub import Hub, Missed
 from shared import console
-from shared.background import repeat
+from shared.background import end, repeat
 from shared.contract import WATERMARK_QUEUE
 from shared.redis import events, jobs
 from shared.redis.events import EVENTS_KEY, Change
@@ -52,8 +52,7 @@ class EventReader:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            await end([task])
             await self._redis.aclose(close_connection_pool=True)
 
     async def _follow(self) -> None:

@@ -21,7 +21,7 @@ from overview.rate import Rate
 from overview.redis_state import RedisState
 from overview.summary import summary
 from shared import clock, pause
-from shared.background import repeat
+from shared.background import end, repeat
 from shared.central_client import CentralClient
 from shared.contract import DONE, FAILED, MIB, PENDING, VERSION
 from shared.web.problems import Problem
@@ -58,9 +58,7 @@ class Overview:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            await end(tasks)
 
     async def stats(self) -> Stats:
         """What goes on now, or did a second ago."""

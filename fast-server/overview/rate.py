@@ -16,14 +16,15 @@ class Rate:
         self._samples: deque[tuple[float, Throughput]] = deque()
 
     def per_minute(self, minutes: Sequence[Throughput], workers: Sequence[Worker]) -> float:
-        """minutes: the last one has begun. It is measured from call to call."""
+        """minutes: the last one has begun; none without an index. Measured from call to call."""
         now = time.monotonic()
         while self._samples and now - self._samples[0][0] > _TO_S:
             self._samples.popleft()
         measured = 0.0
-        if self._samples and (seconds := now - self._samples[0][0]) >= _FROM_S:
+        if minutes and self._samples and (seconds := now - self._samples[0][0]) >= _FROM_S:
             measured = _ended_since(self._samples[0][1], minutes) / seconds * 60
-        self._samples.append((now, minutes[-1]))
+        if minutes:
+            self._samples.append((now, minutes[-1]))
         said = sum(worker.stored_last_minute + worker.failed_last_minute for worker in workers)
         return measured or said
 

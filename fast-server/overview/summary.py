@@ -49,7 +49,8 @@ def _troubles(stats: Stats, max_queue_depth: int, noticed: Noticed) -> Iterator[
     yield from _of_the_disk(stats, noticed)
     depth = stats.queues.watermark + stats.queues.upload if stats.queues else 0
     if since := _since(noticed, "full", depth >= max_queue_depth):
-        what = f"{max_queue_depth:,} jobs wait {since}, the most MAX_QUEUE_DEPTH allows"
+        wait = f"{_count(max_queue_depth, 'job')} {_verb(max_queue_depth, 'waits', 'wait')}"
+        what = f"{wait} {since}, the most MAX_QUEUE_DEPTH allows"
         yield _Trouble(f"{what}: no upload is taken")
     if stats.paused:
         since = f" since {at_utc(stats.paused.since)}" if stats.paused.since else ""
@@ -98,9 +99,10 @@ def _of_workers(stats: Stats, noticed: Noticed) -> Iterator[_Trouble]:
     workers = stats.workers or []
     unhealthy = [worker for worker in workers if worker.unhealthy]
     if since := _since(noticed, "unhealthy", bool(unhealthy)):
-        of_all = f"{len(unhealthy)} of {_count(len(workers), 'worker')}"
+        are = _verb(len(unhealthy), "is", "are")
+        who = f"{len(unhealthy)} of {_count(len(workers), 'worker')} {are}"
         reason = f"{unhealthy[0].name}: {_short(unhealthy[0].unhealthy or '')}"
-        yield _Trouble(f"{of_all} unhealthy {since} ({reason})")
+        yield _Trouble(f"{who} unhealthy {since} ({reason})")
 
 
 def _of_failures(stats: Stats) -> Iterator[_Trouble]:

@@ -11,9 +11,9 @@ from arq.worker import func
 from ulid import ULID
 
 from pipeline.stages import Outcome
-from runtime import deadlines
 from service.queue_worker import QueueWorker
 from shared import contract
+from shared.background import end
 from shared.contract import Stage
 from shared.redis import jobs
 from shared.redis.jobs import Job
@@ -65,7 +65,7 @@ async def workers(
             await until(lambda: redis.client.info()["blocked_clients"] == len(made))
         yield made
     finally:
-        await deadlines.end(running)
+        await end(running)
         await asyncio.gather(*running, return_exceptions=True)
         for worker in made.values():
             await worker.pool.aclose(close_connection_pool=True)

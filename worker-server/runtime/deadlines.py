@@ -1,7 +1,7 @@
-"""Time limits that do not run out while the process is frozen, and cancelling that succeeds."""
+"""Time limits that do not run out while the process is frozen."""
 
 import asyncio
-from collections.abc import Collection, Coroutine
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -27,16 +27,3 @@ async def within(seconds: float, work: Coroutine[Any, Any, Result]) -> Result:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they end.
-
-    On Python 3.11 once is not enough: its wait_for, which redis-py calls, may lose a cancellation
-    (bpo-37658), and a task that polls would never end.
-    """
-    running = set(tasks)
-    while running:
-        for task in running:
-            task.cancel()
-        _, running = await asyncio.wait(running, timeout=_TICK_S)

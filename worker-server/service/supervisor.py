@@ -19,14 +19,14 @@ from pipeline.logo import REFRESH_S, Logo
 from pipeline.stages import Stages
 from recovery.reconciler import Reconciler
 from recovery.record_repair import RecordRepair
-from runtime import clean_environment, deadlines
+from runtime import clean_environment
 from runtime.decoder_processes import DecoderProcesses
 from service import health, tasks, worker_name
 from service.queue_worker import QueueWorker
 from service.report import Reporter
 from settings import Settings
 from shared import console, environment, pause
-from shared.background import repeat
+from shared.background import end, repeat
 from shared.contract import DONE, FAILED, UPLOAD_QUEUE, WATERMARK_QUEUE
 from shared.redis import jobs
 from shared.redis.worker_report import REPORT_S
@@ -154,7 +154,7 @@ async def _work(
     for worker in workers:
         worker.allow_pick_jobs = False
     await asyncio.sleep(_TAKING_S)  # jobs that are being taken right now still start
-    await deadlines.end(running)
+    await end(running)
     for outcome in await asyncio.gather(*running, return_exceptions=True):
         if isinstance(outcome, Exception):
             raise outcome
