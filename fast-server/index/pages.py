@@ -50,7 +50,7 @@ def _ids(db: sqlite3.Connection, query: Query, most: int) -> list[str]:
 def in_order(db: sqlite3.Connection, query: Query, most: int) -> list[str]:
     """The first that match, on the way through the ids."""
     ids: list[str] = []
-    for where, values in _ways(db, query):
+    for where, values in ways(db, query):
         name, of_name = _name(query)
         sql = f"{where}{name} ORDER BY media_id {_order(query)} LIMIT {most}"
         ids += _column(db, sql, [*values, *of_name])
@@ -60,7 +60,7 @@ def in_order(db: sqlite3.Connection, query: Query, most: int) -> list[str]:
 def _near(db: sqlite3.Connection, query: Query) -> Query:
     """The same query up to the id that so many media come before; itself where there are fewer."""
     ends: list[str] = []
-    for where, values in _ways(db, query):
+    for where, values in ways(db, query):
         sql = f"{where} ORDER BY media_id {_order(query)} LIMIT 1 OFFSET {_NEAR}"
         ends += _column(db, sql, values)
     if not ends:
@@ -70,7 +70,7 @@ def _near(db: sqlite3.Connection, query: Query) -> Query:
     return replace(query, below=min(ends))
 
 
-def _ways(db: sqlite3.Connection, query: Query) -> Iterator[Condition]:
+def ways(db: sqlite3.Connection, query: Query) -> Iterator[Condition]:
     """The parts of an index that have what matches but for its name, each in the order of ids."""
     where, values = _equal(batch=query.batch, ref=query.ref)
     of_kind, kind_values = _equal(state=query.state, status=query.status, code=query.code)
