@@ -34,7 +34,7 @@ CREATE TABLE media (
 CREATE INDEX by_kind ON media (state, status, code);
 CREATE INDEX by_batch ON media (batch, state, status, code) WHERE batch IS NOT NULL;
 CREATE INDEX by_ref ON media (ref, state, status, code) WHERE ref IS NOT NULL;
-CREATE INDEX by_name ON media (name);
+CREATE INDEX by_name ON media (name, state, status, code);
 CREATE INDEX failures ON media (code, changed_at) WHERE state = 'failed';
 CREATE TABLE kinds (state TEXT, status TEXT, code TEXT, count INTEGER);
 CREATE TABLE minutes (minute INTEGER PRIMARY KEY, received INTEGER, stored INTEGER, failed INTEGER);

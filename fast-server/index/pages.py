@@ -14,8 +14,8 @@ from index.query import Query
 from index.rows import item_of, select
 from shared.events import Item
 
-_FEW = 5_000
-_NEAR = 10_000
+_FEW = 10_000
+_NEAR = 5_000
 _LAST_CHARACTERS = "\U0010ffff" * 256  # no name has more behind its beginning
 Condition = tuple[str, list[str | None]]  # SQL and its values
 
@@ -58,16 +58,13 @@ def in_order(db: sqlite3.Connection, query: Query, most: int) -> list[str]:
 
 
 def _near(db: sqlite3.Connection, query: Query) -> Query:
-    """The same query up to the id that so many media come before; itself where there are fewer."""
-    ends: list[str] = []
-    for where, values in ways(db, query):
-        sql = f"{where} ORDER BY media_id {_order(query)} LIMIT 1 OFFSET {_NEAR}"
-        ends += _column(db, sql, values)
-    if not ends:
+    """The same query up to an id that so many media come before; itself where there are fewer."""
+    ids = in_order(db, replace(query, name=None), _NEAR)
+    if len(ids) < _NEAR:
         return query
     if query.is_newest_first:
-        return replace(query, above=max(ends))
-    return replace(query, below=min(ends))
+        return replace(query, above=ids[-1])
+    return replace(query, below=ids[-1])
 
 
 def ways(db: sqlite3.Connection, query: Query) -> Iterator[Condition]:

@@ -133,7 +133,8 @@ class Writer:
     def _write(self) -> None:
         """Write what has changed, and what the next slice of a scan finds, if that is due."""
         began, is_scanning = time.thread_time(), self.scanner.wait_s == 0
-        if not (is_scanning or self._readers or time.monotonic() > self._write_at):
+        is_due = self._readers or self._is_ended or time.monotonic() > self._write_at
+        if not (is_scanning or is_due):
             return
         if self._db and (self._changed or is_scanning):
             with self._db.transaction() as db:
