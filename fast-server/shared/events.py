@@ -22,6 +22,7 @@ from shared.contract import (
     media_id_of,
     timestamp,
 )
+from shared.durable import as_json
 from shared.records import fits, new_progress
 from shared.spool import HeldMedia
 
@@ -139,7 +140,17 @@ def decoded(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Change | None:
         return None
     is_ours = fits(change, Change) and is_media_id(change["media_id"])
     is_whole = is_ours and (change["event"] == Event.REMOVED or fits(change, Item))
-    return change if is_whole else None
+    return change if is_whole and _is_sound(change) else None
+
+
+def _is_sound(change: Change) -> bool:
+    """Whether its text can be written, its time is one, and its size can be a file's."""
+    try:
+        as_json(change)
+        has_zone = datetime.fromisoformat(change["changed_at"]).tzinfo is not None
+    except ValueError:
+        return False
+    return has_zone and 0 <= change.get("size", 0) < 2**63
 
 
 def _taken(entry_id: bytes, job: bytes) -> Change | None:

@@ -5,8 +5,11 @@ import os
 import random
 import shutil
 import sqlite3
+import subprocess
 from collections import Counter
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +17,17 @@ import pytest
 from ulid import ULID
 
 from index import disk, scanner, writer
+from index.counts import FailureGroup
 from index.index import Index
 from index.pages import Page
+from index.query import Query
 from shared import contract, events
 from shared.contract import FAILURE_CODES, Status
 from shared.events import Change, Event, Item
 from shared.records import new_progress, read_record
 from shared.spool import MediaGone, Spool
 from shared.web.problems import Problem
-from support.fast import RunningIndex, running_index
+from support.fast import RunningIndex, running_index, tiny_disk
 from support.services import until
 from support.worker import add_media
 
@@ -312,3 +317,200 @@ def test_without_a_folder_for_it_there_are_no_lists_until_there_is_one(
         index.wait()
         assert in_index(index) == on_disk(tmp_path)
     assert capsys.readouterr().out.count("the index is made again") == 1
+
+
+def test_a_full_disk_ends_it_and_one_with_room_brings_it_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uploads = tmp_path / "uploads"
+    fill(uploads, 1200)
+    with tiny_disk(tmp_path / "disk") as folder, running_index(uploads, folder) as index:
+        fill_up = folder / "fill up"
+        with suppress(OSError), fill_up.open("wb", buffering=0) as file:
+            for _ in range(1000):
+                file.write(bytes(4096))
+        until(lambda: page_or_refusal(index) == "index_unavailable")
+        assert "the index is made again" in capsys.readouterr().out
+        [change] = index.complete(taken(max(on_disk(uploads))))
+        assert change["event"] == Event.WATERMARKING
+        subprocess.run(["mount", "-o", "remount,size=50m", str(folder)], check=True)
+        index.wait()
+        assert in_index(index) == on_disk(uploads)
+        assert "the index is made again" not in capsys.readouterr().out
+
+
+def test_an_event_is_completed_by_what_is_known(tmp_path: Path) -> None:
+    pending, _, failed, done, *_ = made = fill(tmp_path, 8)
+    with running_index(tmp_path) as index:
+        index.wait()
+        shutil.rmtree(tmp_path / "pending" / made[4])  # the index knows it all the same
+        changes = index.complete(
+            taken(pending),
+            taken(made[4], Event.UPLOADING),
+            taken(done),
+            taken(failed),
+            events.removal(made[7]),
+        )
+        found = index.media()
+    for change in changes[:4]:
+        assert {name: change.get(name) for name in Item.__annotations__} == found[
+            change["media_id"]
+        ]
+    assert [(change["event"], change["status"]) for change in changes] == [
+        ("watermarking", "watermarking"),
+        ("uploading", "uploading"),
+        # Their jobs were late: they have nothing to do.
+        ("watermarking", "stored"),
+        ("watermarking", "failed"),
+        ("removed", "removed"),
+    ]
+    assert changes[0]["filename"] == "IMG_0.jpg"
+    assert found.keys() == {*made} - {made[7]}
+
+
+def test_an_event_of_one_that_is_unknown_is_completed_by_its_folder(tmp_path: Path) -> None:
+    fill(tmp_path, 4)
+    with running_index(tmp_path) as index:
+        index.wait()
+        new = add_media(tmp_path, b"x", "new.jpg")
+        gone = str(ULID())
+        first, second = index.complete(taken(new), taken(gone))
+        assert (first["filename"], first["status"], first["state"]) == (
+            "new.jpg",
+            "queued",
+            "pending",
+        )
+        assert second == events.removal(gone) | {"changed_at": AT}
+        assert index.media().keys() == on_disk(tmp_path).keys()
+
+
+def test_a_late_event_of_one_that_was_removed_does_not_bring_it_back(tmp_path: Path) -> None:
+    done = fill(tmp_path, 4)[3]
+    with running_index(tmp_path) as index:
+        index.wait()
+        with Spool(tmp_path).hold(done) as media:
+            late: Change = {"event": Event.STORED, **events.now(media)}
+            media.remove()
+        index.index.note(events.removal(done))
+        [change] = index.complete(late)
+        assert change["event"] == Event.REMOVED
+        assert done not in index.media()
+
+
+def test_the_last_of_several_events_counts(tmp_path: Path) -> None:
+    pending = fill(tmp_path, 4)[0]
+    with running_index(tmp_path) as index:
+        index.wait()
+        with Spool(tmp_path).hold(pending) as media:
+            first: Change = {"event": Event.WATERMARKED, **events.now(media)}
+            first["status"] = "watermarked"
+        index.complete(first, taken(pending, Event.UPLOADING))
+        assert index.media()[pending]["status"] == "uploading"
+        assert index.counts().statuses["uploading"] == 1
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["after a gap", "each hour"])
+def test_what_no_event_told_of_is_found_by_reading_the_folders_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_told: bool
+) -> None:
+    if not is_told:
+        monkeypatch.setattr(scanner, "EVERY_S", 0.1)
+    made = fill(tmp_path, 40)
+    with running_index(tmp_path) as index:
+        index.wait()
+        (tmp_path / "done" / made[2]).parent.mkdir(exist_ok=True)
+        (tmp_path / "failed" / made[2]).rename(tmp_path / "done" / made[2])
+        (tmp_path / "done" / made[2] / "progress.json").write_text(json.dumps(STORED))
+        shutil.rmtree(tmp_path / "done" / made[3])
+        add_media(tmp_path, b"x", "new.jpg")
+        if is_told:
+            index.index.rescan()
+            assert not index.index.is_complete
+            index.wait()
+            assert in_index(index) == on_disk(tmp_path)
+        until(lambda: in_index(index) == on_disk(tmp_path))
+        assert_counts_are_those_of(index, tmp_path)
+
+
+def test_a_state_whose_folder_was_removed_has_no_media(tmp_path: Path) -> None:
+    fill(tmp_path, 20)
+    with running_index(tmp_path) as index:
+        index.wait()
+        shutil.rmtree(tmp_path / "done")
+        index.index.rescan()
+        index.wait()
+        assert index.counts().states == {"pending": 10, "failed": 5, "done": 0}
+
+
+def test_what_happened_in_the_last_hour_is_counted_by_minute(tmp_path: Path) -> None:
+    add_media(tmp_path, b"x", media_id="01KAP3V8Z4J5N6Q7R8S9T0VWXY")  # long ago
+    with running_index(tmp_path) as index:
+        index.wait()
+        ids = [add_media(tmp_path, b"x") for _ in range(5)]
+        for media_id in ids:
+            index.index.note(events.received(read_record(tmp_path / "pending" / media_id)))
+        index.counts()
+        spool = Spool(tmp_path)
+        for n, media_id in enumerate(ids):
+            state = "done" if n < 2 else "failed"
+            with spool.hold(media_id) as media:
+                media.progress["status"] = Status.STORED if state == "done" else Status.FAILED
+                media.move(state)
+                index.index.note(events.now(media))
+        index.counts()
+        index.index.note(events.removal(ids[0]))
+        minutes = index.counts().minutes
+        received, stored, failed = (
+            sum(getattr(minute, what) for minute in minutes)
+            for what in ("received", "stored", "failed")
+        )
+    assert (received, stored, failed) == (5, 2, 3)
+    assert len(minutes) == 60
+    starts = [datetime.fromisoformat(minute.minute) for minute in minutes]
+    assert {after - before for before, after in pairwise(starts)} == {timedelta(minutes=1)}
+    assert timedelta() <= datetime.now(UTC) - starts[-1] <= timedelta(minutes=2)
+
+
+def test_failures_are_grouped_by_what_went_wrong(tmp_path: Path) -> None:
+    def fail(code: str, at: str) -> str:
+        error = {"code": code, "detail": ""}
+        attempt = {"stage": "watermark", "worker": "w", "started_at": at, "ended_at": at}
+        attempts = [{**attempt, "error": error}]
+        return add_media(
+            tmp_path, b"x", state="failed", **{**FAILED, "error": error, "attempts": attempts}
+        )
+
+    times = [f"2026-01-15T14:30:4{n}.000Z" for n in range(5)]
+    example, *_ = [fail("time_limit", times[n]) for n in (3, 1, 2)]
+    fail("corrupt_image", times[0])
+    with running_index(tmp_path) as index:
+        index.wait()
+        assert index.counts().failures[0] == FailureGroup(
+            "time_limit", 3, times[1], times[3], example
+        )
+        assert [group.code for group in index.counts().failures] == ["time_limit", "corrupt_image"]
+
+
+def test_pages_have_each_media_once_while_others_come_and_go(tmp_path: Path) -> None:
+    made = fill(tmp_path, 80)
+    chance = random.Random(1)
+    with running_index(tmp_path) as index:
+        index.wait()
+        stays = {media_id for n, media_id in enumerate(made) if n % 4 == 1}  # nobody touches those
+        seen: list[str] = []
+        query = Query(limit=7)
+        while True:
+            page = index.page(query)
+            seen += [item["media_id"] for item in page.media]
+            if page.next is None:
+                break
+            query = Query(limit=7, below=page.next)
+            others = [path.name for path in tmp_path.glob("[pfd]*/*") if path.name not in stays]
+            for media_id in chance.sample(others, min(3, len(others))):
+                with Spool(tmp_path).hold(media_id) as media:
+                    media.remove()
+                index.index.note(events.removal(media_id))
+            new = add_media(tmp_path, b"x")
+            index.index.note(events.received(read_record(tmp_path / "pending" / new)))
+    assert seen == sorted(set(seen), reverse=True)
+    assert stays <= {*seen}

@@ -113,9 +113,7 @@ def anything(chance: random.Random) -> Query:
     )
 
 
-@pytest.mark.parametrize(
-    ("few", "near"), [(10_000, 5_000), (0, 5_000), (0, 3), (50, 100)], ids=str
-)
+@pytest.mark.parametrize(("few", "near"), [(10_000, 5_000), (0, 5_000), (0, 3), (50, 100)], ids=str)
 def test_each_query_has_all_that_match_once_and_in_order(
     index: Database, monkeypatch: pytest.MonkeyPatch, few: int, near: int
 ) -> None:
