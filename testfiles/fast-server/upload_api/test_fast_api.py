@@ -55,7 +55,7 @@ def test_an_unknown_path_is_a_problem(fast: InProcess, path: str) -> None:
 def test_a_method_that_is_not_there_is_a_problem_that_names_those_that_are(
     fast: InProcess,
 ) -> None:
-    answer = fast.get("/media")
+    answer = fast.get("/media/retry")
     assert_problem(answer, 405, "method_not_allowed")
     assert answer.headers["Allow"] == "OPTIONS, POST"
 
