@@ -53,7 +53,7 @@ MEDIA = some(600)
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     db = Database(tmp_path_factory.mktemp("index"))
     with db.transaction() as connection:
-        changes.write(connection, {item["media_id"]: item for item in MEDIA})
+        changes.write(connection, {item["media_id"]: item for item in MEDIA}, {})
     yield db
     db.close()
 
