@@ -65,11 +65,13 @@ class Index:
         return await self._read(counts.read)
 
     async def _read(self, read: Callable[..., Result]) -> Result:
-        is_complete = self.is_complete
+        was_complete = self.is_complete
         try:
             db = await asyncio.wrap_future(self._writer.written())
         except Unavailable as error:
             raise Problem(INDEX_UNAVAILABLE) from error
+        # Before: what a scan has found is written a little later. After: it may be another file.
+        is_complete = was_complete and self.is_complete
         try:
             return await asyncio.to_thread(_read, db.path, partial(read, is_complete=is_complete))
         except sqlite3.DatabaseError as error:

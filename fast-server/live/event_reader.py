@@ -27,6 +27,7 @@ _UNHEARD_TOGETHER_S = 0.5  # where only the index hears of it
 _BLOCK_MS = 2000
 _ANSWER_S = 4.0  # longer than it blocks
 _RETRY_S = 1.0
+_BEGIN_S = 2.0
 _MOST_ENTRIES = 500  # at once
 _MOST_REMEMBERED = 2000
 
@@ -45,10 +46,15 @@ class EventReader:
         self._redis: ArqRedis = jobs.connect(dsn, WATERMARK_QUEUE, timeout_s=_ANSWER_S, retries=0)
         self._index, self._hub = index, hub
         self._missed: Missed | None = None  # why a run that begins now has missed events
+        self._has_begun = asyncio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        """Clients that come back at once find what they have missed, unless Redis is slow."""
         task = asyncio.create_task(repeat("reading events", self._follow, _RETRY_S))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BEGIN_S):
+                await self._has_begun.wait()
         try:
             yield
         finally:
@@ -59,6 +65,7 @@ class EventReader:
         """Read until Redis is gone."""
         try:
             at = await self._begin()
+            self._has_begun.set()
             while True:
                 at = await self._read(at)
         except (RedisError, OSError) as error:
@@ -96,8 +103,9 @@ class EventReader:
         started = time.monotonic()
         self._hub.publish(await self._completed(entries))
         if len(entries) < _MOST_ENTRIES:
-            together_s = _TOGETHER_S if self._hub.has_streams else _UNHEARD_TOGETHER_S
-            await asyncio.sleep(together_s - (time.monotonic() - started))
+            if not self._hub.has_streams:
+                await self._hub.wait_for_streams(_UNHEARD_TOGETHER_S)
+            await asyncio.sleep(_TOGETHER_S - (time.monotonic() - started))
         added = None if at.added is None else at.added + len(entries)
         return _Position(EntryId.of(entries[-1][0]), added)
 
@@ -127,6 +135,7 @@ class EventReader:
         return sorted(((ids[media_id], whole[media_id]) for media_id in whole), key=itemgetter(0))
 
     async def _lose(self, error: Exception) -> None:
+        self._has_begun.set()
         if self._missed != "redis_returned":
             self._missed = "redis_returned"
             self._hub.degraded()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Literal
 
 from live.entry_id import BEFORE_ALL, EntryId, is_entry_id
@@ -26,6 +26,7 @@ class Hub:
         # Streams must not keep uploads out.
         self._most = min(MOST_STREAMS, max_connections() // 2)
         self._open = 0
+        self._opened = asyncio.Event()
         self._streams: dict[Filter, set[Stream]] = {}
         self._ring = Ring()
         self._stats: str | None = None
@@ -34,6 +35,12 @@ class Hub:
     @property
     def has_streams(self) -> bool:
         return self._open > 0
+
+    async def wait_for_streams(self, most_s: float) -> None:
+        """Until there are some, or so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                await self._opened.wait()
 
     @asynccontextmanager
     async def running(self, shutdown: asyncio.Event) -> AsyncIterator[None]:
@@ -57,6 +64,7 @@ class Hub:
             stream.end()
         same.add(stream)
         self._open += 1
+        self._opened.set()
         try:
             yield stream
         finally:
@@ -65,6 +73,7 @@ class Hub:
             if not same:
                 self._streams.pop(wanted, None)
             if not self._open:
+                self._opened.clear()
                 self._stats = None  # nobody renews it now
 
     def remember(self, changes: Sequence[tuple[EntryId, Change]]) -> list[Told]:

@@ -181,11 +181,11 @@ class EventSource:
         self.answer.close()
         self._connection.close()
 
-    def next(self) -> Received:
-        """Waits for it. Raises EOFError at the end."""
+    def next(self, *, but: str = "stats") -> Received:
+        """Waits for it; those of one kind are passed over. Raises EOFError at the end."""
         while True:
             fields = dict(line.split(": ", 1) for line in self._block())
-            if "event" in fields:
+            if fields.get("event", but) != but:
                 return Received(fields["event"], json.loads(fields["data"]), fields.get("id", ""))
 
     def next_changes(self) -> list[tuple[str, str]]:
