@@ -119,11 +119,10 @@ def _cell(content: str, width: int) -> str:
     """The content cut, or filled, to the columns of a terminal."""
     kept, left = "", abs(width)
     for char in safe_line(content):
-        left -= 2 if east_asian_width(char) in "WF" else 1
-        if left < 0:
-            left += 2 if east_asian_width(char) in "WF" else 1
+        if _width(char) > left:
             break
         kept += char
+        left -= _width(char)
     return " " * left + kept if width < 0 else kept + " " * left
 
 
@@ -132,7 +131,15 @@ def _fact(name: str, value: str) -> str:
 
 
 def _wrapped(line: str, indent: int = 0) -> str:
-    return textwrap.fill(safe_line(line), _COLUMNS, subsequent_indent=" " * indent)
+    """The line in lines. While textwrap counts, a NUL stands for the other half of a wide one."""
+    counted = "".join("\0" * (_width(char) - 1) + char for char in safe_line(line))
+    lines = textwrap.fill(counted, _COLUMNS - 1, subsequent_indent=" " * indent)
+    return lines.replace("\0", "")
+
+
+def _width(char: str) -> int:
+    """In columns of a terminal."""
+    return 2 if east_asian_width(char) in "WF" else 1
 
 
 def _number(count: int | None) -> str:
