@@ -209,6 +209,7 @@ async def delete_media(request: Request) -> None:
 
 @app.get(
     "/events",
+    status_code=200,  # FastAPI looks for one in the class' __init__ else
     response_class=EventStream,
     tags=["media"],
     responses={**live_openapi.STREAM, **problems.responses(*refusals.EVENTS_REFUSALS)},

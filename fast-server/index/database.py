@@ -34,7 +34,7 @@ CREATE TABLE media (
 CREATE INDEX by_kind ON media (state, status, code);
 CREATE INDEX by_batch ON media (batch, state, status, code) WHERE batch IS NOT NULL;
 CREATE INDEX by_ref ON media (ref, state, status, code) WHERE ref IS NOT NULL;
-CREATE INDEX by_name ON media (name);
+CREATE INDEX by_name ON media (name, state, status, code);
 CREATE INDEX failures ON media (code, changed_at) WHERE state = 'failed';
 CREATE TABLE kinds (state TEXT, status TEXT, code TEXT, count INTEGER);
 CREATE TABLE minutes (minute INTEGER PRIMARY KEY, received INTEGER, stored INTEGER, failed INTEGER);
@@ -49,23 +49,20 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         durable.make_folder(folder)
-        self._lock_path, self._lock = _lock_one(folder)
-        self.path = self._lock_path.with_suffix(".sqlite3")
+        lock_path, self._lock = _lock_one(folder)
+        self.path = lock_path.with_suffix(".sqlite3")
         try:
             self.connection = _open(self.path)
-            self._file = self.path.stat()
+            self._files = {path: path.stat() for path in (lock_path, *_files(self.path))}
         except BaseException:
             os.close(self._lock)
             raise
 
     @property
     def is_in_place(self) -> bool:
-        """False where somebody has removed it: it is to be made again."""
+        """False where somebody has removed a file of it: it is to be made again."""
         try:
-            own_lock, lock = os.fstat(self._lock), self._lock_path.stat()
-            return os.path.samestat(own_lock, lock) and os.path.samestat(
-                self._file, self.path.stat()
-            )
+            return all(os.path.samestat(own, path.stat()) for path, own in self._files.items())
         except FileNotFoundError:
             return False
 
@@ -124,6 +121,8 @@ def _lock_one(folder: Path) -> tuple[Path, int]:
 def _open(path: Path) -> sqlite3.Connection:
     """Open it. One that is damaged, or of another version, is made anew."""
     durable.put_aside(path)
+    if not path.exists():
+        _remove(path)  # what another one left beside it is not for this one
     with suppress(sqlite3.Error):
         connection = _connect(path)
         [version] = connection.execute("PRAGMA user_version").fetchone()
@@ -143,6 +142,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _files(path: Path) -> list[Path]:
+    """The file, and those that SQLite has beside it while it is open."""
+    return [Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm")]
+
+
 def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    for file in _files(path):
+        file.unlink(missing_ok=True)

@@ -14,8 +14,8 @@ from index.query import Query
 from index.rows import item_of, select
 from shared.redis.events import Item
 
-_FEW = 5_000
-_NEAR = 10_000
+_FEW = 10_000
+_NEAR = 5_000
 _LAST_CHARACTERS = "\U0010ffff" * 256  # no name has more behind its beginning
 Condition = tuple[str, list[str | None]]  # SQL and its values
 
@@ -50,7 +50,7 @@ def _ids(db: sqlite3.Connection, query: Query, most: int) -> list[str]:
 def in_order(db: sqlite3.Connection, query: Query, most: int) -> list[str]:
     """The first that match, on the way through the ids."""
     ids: list[str] = []
-    for where, values in _ways(db, query):
+    for where, values in ways(db, query):
         name, of_name = _name(query)
         sql = f"{where}{name} ORDER BY media_id {_order(query)} LIMIT {most}"
         ids += _column(db, sql, [*values, *of_name])
@@ -58,19 +58,16 @@ def in_order(db: sqlite3.Connection, query: Query, most: int) -> list[str]:
 
 
 def _near(db: sqlite3.Connection, query: Query) -> Query:
-    """The same query up to the id that so many media come before; itself where there are fewer."""
-    ends: list[str] = []
-    for where, values in _ways(db, query):
-        sql = f"{where} ORDER BY media_id {_order(query)} LIMIT 1 OFFSET {_NEAR}"
-        ends += _column(db, sql, values)
-    if not ends:
+    """The same query up to an id that so many media come before; itself where there are fewer."""
+    ids = in_order(db, replace(query, name=None), _NEAR)
+    if len(ids) < _NEAR:
         return query
     if query.is_newest_first:
-        return replace(query, above=max(ends))
-    return replace(query, below=min(ends))
+        return replace(query, above=ids[-1])
+    return replace(query, below=ids[-1])
 
 
-def _ways(db: sqlite3.Connection, query: Query) -> Iterator[Condition]:
+def ways(db: sqlite3.Connection, query: Query) -> Iterator[Condition]:
     """The parts of an index that have what matches but for its name, each in the order of ids."""
     where, values = _equal(batch=query.batch, ref=query.ref)
     of_kind, kind_values = _equal(state=query.state, status=query.status, code=query.code)

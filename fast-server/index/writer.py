@@ -92,14 +92,11 @@ class Writer:
             self._db.close()
 
     def _turn(self) -> None:
-        try:
-            self._open()
-            while self._inbox:
-                self._inbox.popleft()()
-            if self._readers or self.scanner.wait_s == 0 or time.monotonic() > self._write_at:
-                self._write()
-        except Exception as error:  # whatever it is, uploads go on without an index
-            self._drop(error)
+        for step in (self._open, self._take, self._write):
+            try:
+                step()
+            except Exception as error:  # whatever it is, uploads go on without an index
+                self._drop(error)
         for reader in self._readers:
             _answer(reader, self._db or Unavailable())
         self._readers.clear()
@@ -117,12 +114,20 @@ class Writer:
             self._db = Database(self._folder)
             self.scanner.restart()
 
+    def _take(self) -> None:
+        while self._inbox:
+            self._inbox.popleft()()
+
     def _drop(self, error: Exception) -> None:
-        """Go on without an index, and try again later. That is said once until it works again."""
-        if not self._is_told:
-            self._say(f"no index, so no lists: {error!r}. Uploads go on; it is made again later")
+        """Drop the index, and make it again: at once, but later if that has just failed.
+
+        That is said once, until it has been whole again.
+        """
+        if self._is_told:
+            self._open_at = time.monotonic() + REOPEN_S
+        else:
+            self._say(f"the index is made again: {error!r}. Uploads go on, lists may be refused")
         self._is_told = True
-        self._open_at = time.monotonic() + REOPEN_S
         self.scanner.restart()
         if self._db:
             self._db.remove()
@@ -132,8 +137,11 @@ class Writer:
         console.event(console.NOTICE, detail=detail, INDEX_DIR=self._folder)
 
     def _write(self) -> None:
-        """Write what has changed, and what the next slice of a scan finds."""
+        """Write what has changed, and what the next slice of a scan finds, if that is due."""
         began, is_scanning = time.thread_time(), self.scanner.wait_s == 0
+        is_due = self._readers or self._is_ended or time.monotonic() > self._write_at
+        if not (is_scanning or is_due):
+            return
         if self._db and (self._changed or is_scanning):
             with self._db.transaction() as db:
                 if is_scanning:

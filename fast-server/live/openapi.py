@@ -8,7 +8,7 @@ from live.hub import Missed
 from shared.contract import DONE, FAILED, PENDING, Status
 from shared.redis.events import Event
 from shared.web.schemas import EXAMPLE_ID, MediaId, Size, Time
-from upload_api.answers import Code, Reference
+from upload_api.answers import Batch, Code, Reference
 
 _EXAMPLE = f"""\
 : open
@@ -44,7 +44,7 @@ class ChangedMedia(BaseModel):
     code: Code | None = None
     filename: str | None = None
     ref: Reference | None = None
-    batch: MediaId | None = None
+    batch: Batch | None = None
     size: Size | None = None
 
 
@@ -68,7 +68,7 @@ def _event(name: str, data: dict[str, Any]) -> dict[str, Any]:
 
 _EVENTS = [
     _event("changed", TypeAdapter(list[ChangedMedia]).json_schema()),
-    _event("stats", {"type": "object"}),
+    _event("stats", {"$ref": "#/components/schemas/Stats"}),
     _event("resync", Resync.model_json_schema()),
     _event("degraded", Degraded.model_json_schema()),
 ]

@@ -17,7 +17,7 @@ class Queues(BaseModel):
     upload: Count
 
 
-class Minute(BaseModel):
+class Throughput(BaseModel):
     """How many media were received, stored and failed in the minute that begins then."""
 
     minute: Time
@@ -199,7 +199,7 @@ class Stats(BaseModel):
     ]
     queues: Annotated[Queues | None, Field(description="null without Redis")]
     per_minute: Annotated[
-        list[Minute] | None, Field(description="The last 60 minutes, the oldest first")
+        list[Throughput] | None, Field(description="The last 60 minutes, the oldest first")
     ]
     failures: Annotated[
         list[FailureGroup] | None, Field(description="By code, the most frequent first")

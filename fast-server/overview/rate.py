@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from overview.answers import Minute, Worker
+from overview.answers import Throughput, Worker
 
 _FROM_S, _TO_S = 2.0, 12.0  # of the span that is measured
 
@@ -13,9 +13,9 @@ class Rate:
     """What ended in the last seconds, else what the workers say of the last minute."""
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[float, Minute]] = deque()
+        self._samples: deque[tuple[float, Throughput]] = deque()
 
-    def per_minute(self, minutes: Sequence[Minute], workers: Sequence[Worker]) -> float:
+    def per_minute(self, minutes: Sequence[Throughput], workers: Sequence[Worker]) -> float:
         """minutes: the last one has begun; none without an index. Measured from call to call."""
         now = time.monotonic()
         while self._samples and now - self._samples[0][0] > _TO_S:
@@ -29,10 +29,10 @@ class Rate:
         return measured or said
 
 
-def _ended_since(then: Minute, minutes: Sequence[Minute]) -> int:
+def _ended_since(then: Throughput, minutes: Sequence[Throughput]) -> int:
     later = [minute for minute in minutes if minute.minute >= then.minute]
     return sum(map(_ended, later)) - _ended(then)
 
 
-def _ended(minute: Minute) -> int:
+def _ended(minute: Throughput) -> int:
     return minute.stored + minute.failed

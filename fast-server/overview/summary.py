@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from overview.answers import FailureGroup, Minute, Stats
+from overview.answers import FailureGroup, Stats, Throughput
 from overview.central_state import SOMETHING_ELSE
 from overview.noticed import Noticed
 from shared import clock
@@ -168,7 +168,7 @@ def _goes_on(waits: int) -> str:
     return "they go on by themselves" if waits else "all goes on by itself"
 
 
-def _stored(minutes: Sequence[Minute]) -> int:
+def _stored(minutes: Sequence[Throughput]) -> int:
     return sum(minute.stored for minute in minutes)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from unicodedata import east_asian_width
 
-from overview.answers import FailureGroup, Minute, Reached, Stats, Worker
+from overview.answers import FailureGroup, Reached, Stats, Throughput, Worker
 from overview.summary import at_utc, duration
 from shared.contract import MIB, safe_line
 
@@ -98,7 +98,7 @@ def _failures(group: FailureGroup) -> Sequence[str]:
     return group.code, f"{group.count:,}", _day(group.first), _day(group.last), group.example
 
 
-def _minute(minute: Minute) -> Sequence[str]:
+def _minute(minute: Throughput) -> Sequence[str]:
     numbers = (minute.received, minute.stored, minute.failed)
     return _time(minute.minute)[:5], *(f"{number:,}" for number in numbers)
 

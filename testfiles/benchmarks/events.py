@@ -28,7 +28,7 @@ from local_stack.host import StackError
 from local_stack.stack import Stack
 from shared.contract import DONE, PENDING, Stage, Status, job_id
 from shared.redis import events
-from shared.redis.events import EVENTS_KEY, MOST_EVENTS
+from shared.redis.events import EVENTS_KEY, MOST_EVENTS, Event
 
 PART = "Live events"
 IMAGES_A_SECOND = 200
@@ -50,9 +50,9 @@ def measure(bench: Bench) -> Iterator[Figure]:
         with closing(Streams(stack.url, 1)) as one:
             for _ in range(bench.effort.small):
                 one.read_for(pauses.uniform(*PAUSES_S))
-                images.store_one()
+                images.begin_one()
             one.read_for(LAST_S)
-            yield from _lateness("now and then", images, one)
+            yield from _lateness("now and then", Event.RECEIVED, images, one)
         bench.doing(f"live events, {number} streams")
         images, flow = Images(redis), f"{IMAGES_A_SECOND} images a second"
         with closing(Streams(stack.url, number)) as many:
@@ -62,14 +62,15 @@ def measure(bench: Bench) -> Iterator[Figure]:
             row = f"{number} streams, {flow}"
             yield Figure(PART, row, busy, "% of a core", at_most=MOST_LOADED)
             many.read_for(LAST_S)
-            yield from _lateness(flow, images, many)
-            whole = many.number_with(len(images.stored_at))
+            yield from _lateness(flow, Event.STORED, images, many)
+            whole = many.number_with(len(images.added_at[Event.STORED]))
             yield Figure(PART, "  with all, or a resync", whole, "streams", at_least=number)
 
 
-def _lateness(what: str, images: "Images", streams: "Streams") -> Iterator[Figure]:
+def _lateness(what: str, event: Event, images: "Images", streams: "Streams") -> Iterator[Figure]:
     """From the moment an event is added until the first stream has it."""
-    late = [1000 * (streams.seen_at[media_id] - at) for media_id, at in images.stored_at.items()]
+    added_at, seen_at = images.added_at[event], streams.seen_at[event]
+    late = [1000 * (seen_at[media_id] - at) for media_id, at in added_at.items()]
     for percent, most in ((50, None), (95, MOST_LATE_MS)):
         row = f"an event at its reader, {what}, p{percent}"
         yield Figure(PART, row, percentile(late, percent), "ms", at_most=most)
@@ -96,10 +97,10 @@ class Images:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._begun = deque[list[str]](maxlen=1 + TICKS_A_STEP * len(_STEPS))  # newest first
-        self.stored_at: dict[str, float] = {}
+        self.added_at: dict[str, dict[str, float]] = {event: {} for event in Event}
 
-    def store_one(self) -> None:
-        self._add([(str(ULID()), _stored)])
+    def begin_one(self) -> None:
+        self._add([(str(ULID()), _STEPS[0])])
 
     def tick(self) -> None:
         """Some are received, and those of earlier ticks get one step further."""
@@ -108,15 +109,15 @@ class Images:
         self._add([(media_id, step) for images, step in steps for media_id in images])
 
     def _add(self, steps: "list[tuple[str, Step]]") -> None:
-        now = time.monotonic()
-        self.stored_at |= {media_id: now for media_id, step in steps if step is _stored}
+        for media_id, (event, _) in steps:
+            self.added_at[event][media_id] = time.monotonic()
         with self._redis.pipeline(transaction=False) as pipe:
-            for media_id, step in steps:
-                pipe.xadd(EVENTS_KEY, step(media_id), maxlen=MOST_EVENTS)
+            for media_id, (_, entry) in steps:
+                pipe.xadd(EVENTS_KEY, entry(media_id), maxlen=MOST_EVENTS)
             pipe.execute()
 
 
-Step = Callable[[str], dict[Any, Any]]  # an entry of the stream
+Step = tuple[Event, Callable[[str], dict[Any, Any]]]  # and its entry of the stream
 
 
 def _recorded(status: Status, state: str, media_id: str) -> dict[str, bytes]:
@@ -138,13 +139,12 @@ def _taken(stage: Stage, media_id: str) -> dict[str, str]:
     return {"taken": job_id(media_id, stage, 1)}
 
 
-_stored = partial(_recorded, Status.STORED, DONE)
 _STEPS: tuple[Step, ...] = (
-    partial(_recorded, Status.QUEUED, PENDING),
-    partial(_taken, Stage.WATERMARK),
-    partial(_recorded, Status.WATERMARKED, PENDING),
-    partial(_taken, Stage.UPLOAD),
-    _stored,
+    (Event.RECEIVED, partial(_recorded, Status.QUEUED, PENDING)),
+    (Event.WATERMARKING, partial(_taken, Stage.WATERMARK)),
+    (Event.WATERMARKED, partial(_recorded, Status.WATERMARKED, PENDING)),
+    (Event.UPLOADING, partial(_taken, Stage.UPLOAD)),
+    (Event.STORED, partial(_recorded, Status.STORED, DONE)),
 )
 
 
@@ -168,7 +168,7 @@ class Streams:
         self._selector = selectors.DefaultSelector()
         for stream in self._streams:
             self._selector.register(stream.socket, selectors.EVENT_READ, stream)
-        self.seen_at: dict[str, float] = {}  # what is stored, by the first stream
+        self.seen_at: dict[str, dict[str, float]] = {event: {} for event in Event}  # by the first
 
     def close(self) -> None:
         self._selector.close()
@@ -194,6 +194,5 @@ class Streams:
             stream.stored += line.count(b'"event":"stored"')
             stream.is_told = stream.is_told or line == b"event: resync"
             if stream is self._streams[0] and line.startswith(b"data: ["):
-                now = time.monotonic()
-                stored = (each for each in json.loads(line[6:]) if each["event"] == "stored")
-                self.seen_at |= {each["media_id"]: now for each in stored}
+                for change in json.loads(line[6:]):
+                    self.seen_at[change["event"]][change["media_id"]] = time.monotonic()

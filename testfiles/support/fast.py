@@ -1,6 +1,7 @@
-"""fast-server as a process, with a Redis of its own, and forms as a client sends them."""
+"""fast-server as a process with a Redis of its own, its index alone, and forms."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -12,9 +13,17 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import httpx
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from redis import Redis, RedisError
 
+from index.counts import Counts
+from index.index import Index
+from index.pages import Page
+from index.query import Query
 from local_stack.host import free_ports, redis_binary
+from shared.redis.events import Change, Item
+from shared.spool import Spool
 from support.services import Server, running, until
 
 MIB = 1024 * 1024
@@ -88,6 +97,54 @@ class Gateway:
         connection = socket.create_connection(("127.0.0.1", self.server.port), timeout=30)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
+
+
+class RunningIndex:
+    """An index without a gateway, as a gateway uses it."""
+
+    def __init__(self, index: Index, portal: BlockingPortal) -> None:
+        self.index = index
+        self._portal = portal
+
+    def complete(self, *changes: Change) -> list[Change]:
+        return self._portal.call(self.index.complete, changes)
+
+    def page(self, query: Query | None = None) -> Page:
+        return self._portal.call(self.index.page, query or Query())
+
+    def counts(self) -> Counts:
+        return self._portal.call(self.index.counts)
+
+    def media(self) -> dict[str, Item]:
+        """All that it has, by small pages."""
+        found, page = dict[str, Item](), self.page(Query(limit=7))
+        while True:
+            found |= {item["media_id"]: item for item in page.media}
+            if page.next is None:
+                return found
+            page = self.page(Query(limit=7, below=page.next))
+
+    def wait(self) -> None:
+        """Until the folders have been read."""
+        until(lambda: self.index.is_complete)
+
+
+@contextmanager
+def running_index(uploads: Path, folder: Path | None = None) -> Iterator[RunningIndex]:
+    index = Index(folder or uploads / ".index", Spool(uploads))
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(index.running()):
+        yield RunningIndex(index, portal)
+
+
+@contextmanager
+def tiny_disk(folder: Path) -> Iterator[Path]:
+    """A file system of 1 MB at folder. Skips the test where none can be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("to mount a tiny disk one must be root, and may be")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @contextmanager

@@ -96,6 +96,15 @@ def test_every_address_it_names_leads_back_through_the_proxy(gateway: str) -> No
         assert http.post(f"{gateway}/media", files=files, headers=evil).status_code == 403
 
 
+def test_events_come_through_as_they_happen(gateway: str) -> None:
+    with client() as http, http.stream("GET", f"{gateway}/events") as events:
+        lines = events.iter_lines()
+        assert next(lines) == ": open"
+        files = {"file": ("photo.jpg", images.jpeg(size=(64, 48)))}
+        media_id = http.post(f"{gateway}/media", files=files).json()["media_id"]
+        assert any(media_id in line for line in lines)
+
+
 def test_nobody_comes_in_without_the_password(gateway: str) -> None:
     with client() as http:
         assert http.get(f"{gateway}/ready", auth=("me", "wrong")).status_code == 401

@@ -128,9 +128,13 @@ def test_whatever_is_sent_the_answer_is_what_the_document_says(
     url = own_stack.url if service == "gateway" else own_stack.central_url
     command = [f"{TOOLS}/schemathesis", "run", f"{url}/openapi.json", "--max-examples", "50"]
     options = ["--exclude-checks", "positive_data_acceptance", "--seed", "1", "--no-color"]
+    options += ["--exclude-path-regex", "/events|/activity"]  # they need not end
     done = run(*command, *options, cwd=tmp_path)
+    if service == "gateway":
+        httpx.post(f"{url}/resume", trust_env=False).raise_for_status()
     assert done.returncode == 0, done.stdout
-    assert "Operations:       7 selected / 7 total" in done.stdout
+    operations = "11 selected / 13 total" if service == "gateway" else "6 selected / 7 total"
+    assert f"Operations:       {operations}" in done.stdout
 
 
 def run(*command: str, **options: Any) -> subprocess.CompletedProcess[str]:

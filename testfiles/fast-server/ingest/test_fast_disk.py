@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import shutil
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -18,7 +17,15 @@ from shared.spool import Spool
 from shared.web import lingering_close, request_body
 from shared.web.multipart import FormStream
 from support import images
-from support.fast import FORM_TYPE, MIB, RedisServer, assert_problem, form, redis_server
+from support.fast import (
+    FORM_TYPE,
+    MIB,
+    RedisServer,
+    assert_problem,
+    form,
+    redis_server,
+    tiny_disk,
+)
 from support.services import in_process, until
 from upload_api.settings import Settings
 
@@ -37,18 +44,6 @@ def env(redis: RedisServer, tmp_path: Path) -> dict[str, str]:
     return {"REDIS_URL": redis.url, "UPLOAD_DIR": str(tmp_path / "up"), "MIN_FREE_MB": "0"}
 
 
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("to mount a tiny disk one must be root, and may be")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def assert_nothing_is_in(uploads: Path) -> None:
     left = [path for state in ("incoming", "pending") for path in (uploads / state).iterdir()]
     assert left == []
@@ -65,13 +60,16 @@ def test_uploads_are_refused_where_little_is_free(env: dict[str, str]) -> None:
 
 
 def test_a_disk_that_fills_while_a_file_is_written_is_told_and_emptied(
-    env: dict[str, str], tiny_disk: Path
+    env: dict[str, str], tmp_path: Path
 ) -> None:
-    with in_process("fast-server", env | {"UPLOAD_DIR": str(tiny_disk)}) as fast:
+    with (
+        tiny_disk(tmp_path / "tiny") as uploads,
+        in_process("fast-server", env | {"UPLOAD_DIR": str(uploads)}) as fast,
+    ):
         for _ in range(2):
             answer = fast.post("/media", files={"file": ("a.jpg", PHOTO.ljust(2 * MIB))})
             assert_problem(answer, 507, "disk_full")
-            assert_nothing_is_in(tiny_disk)
+            assert_nothing_is_in(uploads)
         assert fast.post("/media", files=FILE).status_code == 202
 
 

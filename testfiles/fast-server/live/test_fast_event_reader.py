@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ulid import ULID
 
+from live.openapi import ChangedMedia
 from shared.contract import DONE, PENDING, Stage, Status, job_id
 from shared.redis import events
 from shared.redis.events import EVENTS_KEY, MOST_EVENTS, Event, Item
@@ -88,6 +89,7 @@ def test_a_job_that_was_taken_is_a_whole_change_too(fast: Gateway) -> None:
         while not changes or changes[-1]["event"] != Event.WATERMARKING:
             changes += source.next().data
     assert changes[-1].keys() == {"event", *Item.__annotations__}
+    assert [ChangedMedia.model_validate(change, strict=True) for change in changes]
     assert (changes[-1]["media_id"], changes[-1]["filename"]) == (media_id, "photo.jpg")
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from overview.answers import Minute, Worker
+from overview.answers import Throughput, Worker
 from overview.rate import Rate
 
 BUSY = Worker(
@@ -31,9 +31,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def minutes(*stored: int) -> list[Minute]:
+def minutes(*stored: int) -> list[Throughput]:
     return [
-        Minute(minute=f"2026-01-15T14:{30 + number}:00.000Z", received=0, stored=count, failed=1)
+        Throughput(
+            minute=f"2026-01-15T14:{30 + number}:00.000Z", received=0, stored=count, failed=1
+        )
         for number, count in enumerate(stored)
     ]
 

@@ -21,7 +21,7 @@ PATHS = [
 ]
 OF_THE_GATEWAY = [
     *PATHS,
-    ("/media", "OPTIONS, POST"),
+    ("/media", "GET, HEAD, OPTIONS, POST"),
     ("/media/retry", "OPTIONS, POST"),
     ("/pause", "OPTIONS, POST"),
     ("/resume", "OPTIONS, POST"),

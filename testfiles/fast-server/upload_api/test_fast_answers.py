@@ -3,6 +3,7 @@
 import ast
 from typing import get_type_hints
 
+from live.openapi import ChangedMedia
 from local_stack.stack import ROOT
 from shared.contract import (
     FAILURE_CODES,
@@ -13,6 +14,7 @@ from shared.contract import (
     MediaRecord,
     ProgressRecord,
 )
+from shared.redis.events import Change
 from upload_api.answers import AttemptMade, Failure, Media, Stored, Watermarked
 
 
@@ -25,6 +27,12 @@ def test_each_answers_fields_are_those_of_the_records() -> None:
     assert {*Failure.model_fields} == {*get_type_hints(ErrorRecord)}
     files = {*Watermarked.model_fields, *Stored.model_fields}
     assert files == {*get_type_hints(FileRecord)}
+
+
+def test_an_event_of_the_documentation_has_the_fields_of_a_change() -> None:
+    assert {*ChangedMedia.model_fields} == {*get_type_hints(Change)}
+    needed = {name for name, field in ChangedMedia.model_fields.items() if field.is_required()}
+    assert needed == Change.__required_keys__
 
 
 def test_the_codes_are_all_that_a_worker_gives() -> None:

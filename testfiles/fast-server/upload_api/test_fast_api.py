@@ -55,7 +55,7 @@ def test_an_unknown_path_is_a_problem(fast: InProcess, path: str) -> None:
 def test_a_method_that_is_not_there_is_a_problem_that_names_those_that_are(
     fast: InProcess,
 ) -> None:
-    answer = fast.get("/media")
+    answer = fast.get("/media/retry")
     assert_problem(answer, 405, "method_not_allowed")
     assert answer.headers["Allow"] == "OPTIONS, POST"
 
@@ -80,6 +80,7 @@ def test_the_documentation_has_a_file_to_choose(fast: InProcess) -> None:
         ("post", "/media/{media_id}/retry", refusals.RETRY_REFUSALS),
         ("post", "/media/retry", refusals.RETRY_ALL_REFUSALS),
         ("delete", "/media/{media_id}", refusals.DELETE_REFUSALS),
+        ("get", "/events", refusals.EVENTS_REFUSALS),
         ("get", "/ready", refusals.READY_REFUSALS),
     ],
 )
