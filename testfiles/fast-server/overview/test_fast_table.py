@@ -85,6 +85,16 @@ def test_what_nobody_knows_is_left_out_or_a_question_mark() -> None:
     assert "WORKER" not in shown
 
 
+def test_of_much_work_in_hand_the_longest_is_shown() -> None:
+    worker = stats().model_dump()["workers"][0]
+    at = [{**worker["at"][0], "filename": f"{n}.jpg"} for n in range(24)]
+    at.append({**at[0], "filename": "first.jpg", "since": "2026-01-15T14:00:00.000Z"})
+    lines = text(stats(workers=[{**worker, "at": at}])).splitlines()
+    heading = next(number for number, line in enumerate(lines) if "IS AT" in line)
+    assert lines[heading + 1].endswith("first.jpg")
+    assert lines[heading + 21] == "and 5 more"
+
+
 def test_hostile_names_break_no_line_and_all_fit_a_terminal() -> None:
     work = {"media_id": _MEDIA, "filename": HOSTILE, "stage": HOSTILE, "since": "then"}
     worker = {
