@@ -113,7 +113,7 @@ class PauseState(BaseModel):
     since: Time | None
 
 
-_EXAMPLE: dict[str, Any] = {
+EXAMPLE: dict[str, Any] = {
     "summary": "12 wait, 1 worker does 140 a minute: about 5 s",
     "complete": True,
     "pending": 12,
@@ -175,7 +175,7 @@ _EXAMPLE: dict[str, Any] = {
 class Stats(BaseModel):
     """What goes on. Null is what nobody can tell just now."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     summary: Annotated[
         str, Field(description="A sentence: the worst trouble first, and what to do. Times are UTC")

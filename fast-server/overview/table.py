@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from unicodedata import east_asian_width
 
-from overview.answers import FailureGroup, Reached, Stats, Throughput, Worker
+from overview.answers import FailureGroup, Reached, Stats, Throughput, Worker, WorkInHand
 from overview.summary import at_utc, duration
 from shared.contract import MIB, safe_line
 
 _COLUMNS = 100
 _MINUTES = 10
+_MOST_AT = 20
 _GIB = 1024**3
 _NOBODY_KNOWS = "?"
 _Column = tuple[str, int]  # its heading, and its width; below 0: to the right
@@ -46,7 +47,7 @@ def text(stats: Stats) -> str:
     parts = [_wrapped(stats.summary), "\n".join(_facts(stats))]
     parts += _table(_WORKERS, map(_worker, workers))
     parts += [_wrapped(f"{each.name}: {each.unhealthy}") for each in workers if each.unhealthy]
-    parts += _table(_AT, (row for worker in workers for row in _at(worker)))
+    parts += _work_in_hand(workers)
     parts += _table(_FAILURES, map(_failures, stats.failures or []))
     parts += _table(_LATELY, map(_minute, (stats.per_minute or [])[-_MINUTES:]))
     return "\n\n".join(parts) + "\n"
@@ -89,9 +90,17 @@ def _worker(worker: Worker) -> Iterator[str]:
         yield f"{number:,}"
 
 
-def _at(worker: Worker) -> Iterator[Sequence[str]]:
-    for work in worker.at:
-        yield worker.name, work.stage, _time(work.since), work.media_id, work.filename
+def _work_in_hand(workers: Sequence[Worker]) -> list[str]:
+    """What has taken the longest comes first."""
+    pairs = [(worker, work) for worker in workers for work in worker.at]
+    pairs.sort(key=lambda pair: pair[1].since)
+    table = _table(_AT, (_at(*pair) for pair in pairs[:_MOST_AT]))
+    more = len(pairs) - _MOST_AT
+    return table if more <= 0 else [f"{table[0]}\nand {more:,} more"]
+
+
+def _at(worker: Worker, work: WorkInHand) -> Sequence[str]:
+    return worker.name, work.stage, _time(work.since), work.media_id, work.filename
 
 
 def _failures(group: FailureGroup) -> Sequence[str]:
@@ -119,11 +128,10 @@ def _cell(content: str, width: int) -> str:
     """The content cut, or filled, to the columns of a terminal."""
     kept, left = "", abs(width)
     for char in safe_line(content):
-        left -= 2 if east_asian_width(char) in "WF" else 1
-        if left < 0:
-            left += 2 if east_asian_width(char) in "WF" else 1
+        if _width(char) > left:
             break
         kept += char
+        left -= _width(char)
     return " " * left + kept if width < 0 else kept + " " * left
 
 
@@ -132,7 +140,15 @@ def _fact(name: str, value: str) -> str:
 
 
 def _wrapped(line: str, indent: int = 0) -> str:
-    return textwrap.fill(safe_line(line), _COLUMNS, subsequent_indent=" " * indent)
+    """The line in lines. While textwrap counts, a NUL stands for the other half of a wide one."""
+    counted = "".join("\0" * (_width(char) - 1) + char for char in safe_line(line))
+    lines = textwrap.fill(counted, _COLUMNS - 1, subsequent_indent=" " * indent)
+    return lines.replace("\0", "")
+
+
+def _width(char: str) -> int:
+    """In columns of a terminal."""
+    return 2 if east_asian_width(char) in "WF" else 1
 
 
 def _number(count: int | None) -> str:

@@ -5,6 +5,7 @@ While it is there uploads are taken, and workers finish what they have and take 
 
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 
 from shared import clock, durable
@@ -35,6 +36,7 @@ def since(root: Path) -> str | None:
     if not is_on(root):
         return None
     try:
-        return str(json.loads(durable.read_bytes(root / _FILE))["since"])
+        at = json.loads(durable.read_bytes(root / _FILE))["since"]
+        return at if datetime.fromisoformat(at).tzinfo else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""
