@@ -27,7 +27,7 @@ sys.path.extend(
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks import events, memory, pipeline, services, workers
+from benchmarks import events, listing, memory, pipeline, services, workers
 from benchmarks.figures import Figure, machine, tables
 from benchmarks.rig import FULL, QUICK, Bench, photos, photos_in, small_image
 from local_stack.host import StackError, interrupt_on_signals
@@ -44,6 +44,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "queue": workers.depth,
     "fairness": workers.fairness,
     "events": events.measure,
+    "lists": listing.measure,
 }
 
 
@@ -63,7 +64,9 @@ def main() -> int:
         ):
             console.log("preparing images")
             images = args.photos or photos(), small_image()
-            bench = Bench(Path(folder), QUICK if args.quick else FULL, *images, console.log)
+            effort = QUICK if args.quick else FULL
+            effort = effort._replace(listed=args.listed or effort.listed)
+            bench = Bench(Path(folder), effort, *images, console.log)
             for name in progress.track(args.only):
                 figures += PARTS[name](bench)
     except KeyboardInterrupt:
@@ -102,6 +105,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--photos", type=photos_in, metavar="FOLDER", help="your own photos; default: generated"
+    )
+    parser.add_argument(
+        "--listed", type=int, metavar="N", help="so many media in lists, as in 1000000"
     )
     return parser.parse_args()
 

@@ -36,11 +36,19 @@ class Effort(NamedTuple):
     waiting: int = 50_000  # in a long queue
     streams: int = 200  # of live events
     streaming_s: float = 10
+    listed: int = 100_000
 
 
 FULL = Effort()
 QUICK = Effort(
-    rounds=1, photos=9, small=60, large_at_once=10, workers={2: 1}, waiting=5_000, streaming_s=5
+    rounds=1,
+    photos=9,
+    small=60,
+    large_at_once=10,
+    workers={2: 1},
+    waiting=5_000,
+    streaming_s=5,
+    listed=5_000,
 )
 
 
