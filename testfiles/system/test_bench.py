@@ -28,6 +28,8 @@ TINY = Effort(
     large_at_once=2,
     workers={1: 1, 2: 1},
     waiting=40,
+    streams=3,
+    streaming_s=1,
     listed=300,
 )
 STEPS = ("streaming: the form parsed", "hash: SHA-256", "fsync: the file")
@@ -104,6 +106,17 @@ def test_lists_are_measured_with_and_without_uploads(
         "a page of 300, p50",
         "a page of 300, p99",
         "gateway's memory with 300",
+    ]
+
+
+@pytest.mark.slow
+def test_live_events_are_timed_and_their_streams_are(tiny: Bench) -> None:
+    late = ["an event at its reader, {}, p50", "an event at its reader, {}, p95"]
+    assert names("events", tiny) == [
+        *(row.format("now and then") for row in late),
+        *("3 idle streams", "3 streams, 200 images a second"),
+        *(row.format("200 images a second") for row in late),
+        "  with all, or a resync",
     ]
 
 
