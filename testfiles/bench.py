@@ -27,7 +27,7 @@ sys.path.extend(
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks import memory, pipeline, services, workers
+from benchmarks import listing, memory, pipeline, services, workers
 from benchmarks.figures import Figure, machine, tables
 from benchmarks.rig import FULL, QUICK, Bench, photos, photos_in, small_image
 from local_stack.host import StackError, interrupt_on_signals
@@ -43,6 +43,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "scaling": workers.scaling,
     "queue": workers.depth,
     "fairness": workers.fairness,
+    "lists": listing.measure,
 }
 
 
@@ -62,7 +63,9 @@ def main() -> int:
         ):
             console.log("preparing images")
             images = args.photos or photos(), small_image()
-            bench = Bench(Path(folder), QUICK if args.quick else FULL, *images, console.log)
+            effort = QUICK if args.quick else FULL
+            effort = effort._replace(listed=args.listed or effort.listed)
+            bench = Bench(Path(folder), effort, *images, console.log)
             for name in progress.track(args.only):
                 figures += PARTS[name](bench)
     except KeyboardInterrupt:
@@ -101,6 +104,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--photos", type=photos_in, metavar="FOLDER", help="your own photos; default: generated"
+    )
+    parser.add_argument(
+        "--listed", type=int, metavar="N", help="so many media in lists, as in 1000000"
     )
     return parser.parse_args()
 

@@ -20,7 +20,7 @@ from shared.contract import (
     is_file_name,
 )
 from shared.events import Item
-from shared.records import read_progress, read_record
+from shared.records import new_progress, read_progress, read_record
 from shared.spool import MediaGone, Spool
 
 _MOST_BYTES = 32 * 1024  # of a record that is read the quick way
@@ -50,10 +50,20 @@ def read_listed(spool: Spool, state: str, media_id: str) -> Item | None:
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         path = f"{spool.root}/{state}/{media_id}"
         record: MediaRecord = _read_json(f"{path}/{MEDIA_RECORD}")
-        progress: ProgressRecord = _read_json(f"{path}/{PROGRESS_RECORD}")
+        progress = _read_progress(path, state)
         if _is_usual(record, media_id) and _is_usual_in(state, progress):
             return _item(path, state, record, progress)
     return read(spool, media_id)
+
+
+def _read_progress(path: str, state: str) -> ProgressRecord:
+    try:
+        progress: ProgressRecord = _read_json(f"{path}/{PROGRESS_RECORD}")
+    except FileNotFoundError:
+        if state != PENDING or not durable.is_folder(path):
+            raise
+        return new_progress()  # no worker has had it yet
+    return progress
 
 
 def _read_json(path: str) -> Any:

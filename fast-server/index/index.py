@@ -70,6 +70,7 @@ class Index:
             db = await asyncio.wrap_future(self._writer.written())
         except Unavailable as error:
             raise Problem(INDEX_UNAVAILABLE) from error
+        is_complete = is_complete and self.is_complete  # it may have been removed meanwhile
         try:
             return await asyncio.to_thread(_read, db.path, partial(read, is_complete=is_complete))
         except sqlite3.DatabaseError as error:

@@ -34,10 +34,13 @@ class Effort(NamedTuple):
     large_at_once: int = 20  # uploads of 50 MB
     workers: Mapping[int, int] = {1: 8, 2: 6, 4: 5, 8: 5, 16: 5, 32: 6}  # and images of each
     waiting: int = 50_000  # in a long queue
+    listed: int = 100_000
 
 
 FULL = Effort()
-QUICK = Effort(rounds=1, photos=9, small=60, large_at_once=10, workers={2: 1}, waiting=5_000)
+QUICK = Effort(
+    rounds=1, photos=9, small=60, large_at_once=10, workers={2: 1}, waiting=5_000, listed=5_000
+)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 import bench
-from benchmarks import workers
+from benchmarks import listing, workers
 from benchmarks.figures import Figure, compared
 from benchmarks.rig import FULL, KB, MB, Bench, Effort
 from local_stack.service import wait_until
@@ -28,6 +28,7 @@ TINY = Effort(
     large_at_once=2,
     workers={1: 1, 2: 1},
     waiting=40,
+    listed=300,
 )
 STEPS = ("streaming: the form parsed", "hash: SHA-256", "fsync: the file")
 
@@ -88,6 +89,22 @@ def test_workers_are_timed_and_their_idleness_is(
 @pytest.mark.slow
 def test_a_long_queue_is_compared_with_an_empty_one(tiny: Bench) -> None:
     assert names("queue", tiny) == ["small images, 40 more behind them"]
+
+
+@pytest.mark.slow
+def test_lists_are_measured_with_and_without_uploads(
+    tiny: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "UPLOADS_AT_ONCE", 20)
+    monkeypatch.setattr(listing, "PAGES", 50)
+    assert names("lists", tiny) == [
+        "the index made, nothing else to do",
+        "the index made beside uploads",
+        "uploads beside it",
+        "a page of 300, p50",
+        "a page of 300, p99",
+        "gateway's memory with 300",
+    ]
 
 
 def test_a_promise_is_held_by_the_ratio_where_there_is_one() -> None:

@@ -83,6 +83,7 @@ def test_a_retry_and_a_deletion_are_seen_at_once(fast: Gateway, tmp_path: Path) 
         (tmp_path / "fast").mkdir()
         with gateway(tmp_path / "fast", CENTRAL_SERVER_URL=url) as own:
             media_id, other = post(own), post(own)
+            until(lambda: listed(own)["complete"])
             for failed in (media_id, other):
                 settle(own, failed, "failed")
             (own.uploads / ".index" / "0.sqlite3").unlink()
