@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,10 @@ def test_the_clients_upload_ask_and_fetch(gateway: "Operations", central: "Opera
     media = gateway.call("media.get_media", media_id=media_id)
     assert (media.ref, media.size, media.width) == ("album/日本.jpg", len(PHOTO), 320)
     assert media.received_at.utcoffset().total_seconds() == 0
+    order, since = gateway.models.ListMediaOrder.OLDEST, media.received_at - timedelta(hours=1)
+    page = gateway.call("media.list_media", order=order, since=since, name="日")
+    assert [listed.media_id for listed in page.media] == [media_id]
+    assert (page.media[0].ref, page.next_) == ("album/日本.jpg", None)
     receipt = central.call("media.get_receipt", media_id=media_id)
     assert (receipt.name, receipt.sha256) == (media.stored.name, media.stored.sha256)
     image = central.call("media.get_media", media_id=media_id).payload.read()
