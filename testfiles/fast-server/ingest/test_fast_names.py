@@ -64,6 +64,7 @@ def test_a_name_stays_inside_its_folder(fast: Gateway, sent: bytes, kept: str) -
         "failed",
         "done",
         ".idempotency",
+        ".index",
     }
 
 

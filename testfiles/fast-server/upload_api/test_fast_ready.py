@@ -55,7 +55,7 @@ def test_folders_that_somebody_removed_come_back_with_a_probe(
     shutil.rmtree(uploads / gone)
     assert fast.get("/ready").status_code == 200
     assert (uploads / gone).is_dir()
-    assert {path.name for path in uploads.glob("*/*")} == set(), "the probe leaves nothing"
+    assert {path.name for path in uploads.glob("[!.]*/*")} == set(), "the probe leaves nothing"
 
 
 @pytest.mark.parametrize("name", ["incoming", "pending"])
