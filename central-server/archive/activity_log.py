@@ -40,8 +40,11 @@ class ActivityLog:
 
     @property
     def file(self) -> Path:
-        """The file itself: ACTIVITY_LOG may be a link."""
-        return self.path.resolve()
+        """The file itself: ACTIVITY_LOG may be a link. Raises OSError."""
+        try:
+            return self.path.resolve()
+        except RuntimeError as error:  # a link to itself, before Python 3.13
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(self.path)) from error
 
     def prepare(self) -> None:
         """Create the file, so that tail -f works from the start."""

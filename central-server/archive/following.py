@@ -80,7 +80,7 @@ class Followers:
     async def _look(self, reader: "_Reader") -> None:
         try:
             new = await asyncio.to_thread(reader.read_new)
-        except OSError as error:
+        except Exception as error:  # whatever it is: the next one who follows begins anew
             console.event(console.NOTICE, detail=f"nobody can follow the log: {error}")
             self._end(list(self._queues))
             return

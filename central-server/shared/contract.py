@@ -88,6 +88,8 @@ _JOINING_NOTHING = re.compile(
 # An id that begins with 7 has a year beyond datetime's.
 MEDIA_ID_PATTERN = "[0-6][0-9A-HJKMNP-TV-Z]{25}"
 _MEDIA_ID = re.compile(MEDIA_ID_PATTERN)
+CODE_PATTERN = "[a-z0-9_]+"
+_CODE = re.compile(CODE_PATTERN)
 _JOB_ID = re.compile(f"({MEDIA_ID_PATTERN}):(?:watermark|upload):[0-9]+".encode())
 # An upload's name may grow by a prefix here and by -<media_id> on central.
 MAX_FILENAME_BYTES = MAX_NAME_BYTES - len(WATERMARKED_PREFIX) - len("-") - 26
@@ -189,6 +191,11 @@ def deserialize_job(payload: bytes) -> dict[str, Any]:
 def is_media_id(text: str) -> bool:
     """Whether text is a canonical ULID: 26 characters of Crockford's base 32."""
     return _MEDIA_ID.fullmatch(text) is not None
+
+
+def is_code(text: str) -> bool:
+    """Whether text can be the code of a failure."""
+    return _CODE.fullmatch(text) is not None
 
 
 def is_file_name(text: str, max_bytes: int = MAX_NAME_BYTES) -> bool:

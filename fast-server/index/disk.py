@@ -5,7 +5,7 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from index.rows import MOST_SIZE, in_rfc3339, ms_of, ms_of_id
+from index.rows import in_rfc3339, ms_of, ms_of_id
 from shared import durable
 from shared.contract import (
     DONE,
@@ -17,6 +17,7 @@ from shared.contract import (
     MediaRecord,
     ProgressRecord,
     Status,
+    is_code,
     is_file_name,
 )
 from shared.records import new_progress, read_progress, read_record
@@ -90,25 +91,23 @@ def _is_usual(record: MediaRecord, media_id: str) -> bool:
 
 def _is_usual_in(state: str, progress: ProgressRecord) -> bool:
     error = progress["error"]
-    is_error_right = isinstance(error and error["code"], str) if state == FAILED else error is None
+    is_error_right = error is None
+    if state == FAILED:
+        is_error_right = error is not None and is_code(error["code"])
     return progress["status"] in _USUAL[state] and is_error_right
 
 
 def _item(path: str, state: str, record: MediaRecord, progress: ProgressRecord) -> Item:
-    item = events.item(record, progress, state, _changed_at(path, record, progress))
-    item["size"] = max(0, min(item["size"], MOST_SIZE))
-    return item
+    return events.item(record, progress, state, _changed_at(path, record, progress))
 
 
 def _changed_at(path: str, record: MediaRecord, progress: ProgressRecord) -> str:
-    with suppress(LookupError, ValueError, TypeError):  # there was none, or nobody knows when
+    # There was none, or nobody knows when.
+    with suppress(LookupError, ValueError, TypeError, OverflowError):
         last = progress["attempts"][-1]
-        at = last["ended_at"] or last["started_at"]
-        ms_of(at)
-        return at
+        return in_rfc3339(ms_of(last["ended_at"] or last["started_at"]))
     with suppress(OSError, OverflowError):
         return in_rfc3339(int(os.lstat(f"{path}/{PROGRESS_RECORD}").st_mtime * 1000))
-    with suppress(ValueError, TypeError):
-        ms_of(record["received_at"])
-        return record["received_at"]
+    with suppress(ValueError, TypeError, OverflowError):
+        return in_rfc3339(ms_of(record["received_at"]))
     return in_rfc3339(ms_of_id(record["media_id"]))

@@ -12,7 +12,6 @@ from shared.redis.events import Item
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
-MOST_SIZE = 2**63 - 1  # of SQLite's integers
 _ULID_TIME_CHARACTERS = 10
 Kind = tuple[str, str, str | None]  # state, status, code
 

@@ -78,9 +78,17 @@ class Writer:
 
     def _ask(self, step: Callable[[Future[Result]], object]) -> Future[Result]:
         answer = Future[Result]()
-        self._inbox.append(partial(step, answer))
+        self._inbox.append(partial(self._run_step, step, answer))
         self._wake.set()
         return answer
+
+    def _run_step(self, step: Callable[[Future[Result]], object], answer: Future[Result]) -> None:
+        """Whatever happens, nobody waits for an answer that never comes."""
+        try:
+            step(answer)
+        except Exception as error:
+            _answer(answer, error)
+            raise
 
     def _run(self) -> None:
         while not self._is_ended:
@@ -213,10 +221,10 @@ def _as_item(change: Mapping[str, Any]) -> Item:
     return cast(Item, {name: change[name] for name in Item.__annotations__})
 
 
-def _answer(future: Future[Result], answer: Result | Unavailable) -> None:
+def _answer(future: Future[Result], answer: Result | Exception) -> None:
     if not future.set_running_or_notify_cancel():
         return
-    if isinstance(answer, Unavailable):
+    if isinstance(answer, Exception):
         future.set_exception(answer)
     else:
         future.set_result(answer)

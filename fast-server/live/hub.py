@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from live.entry_id import BEFORE_ALL, EntryId, is_entry_id
 from live.ring import Filter, Ring, Told
-from live.stream import Stream
+from live.stream import MOST_WAITING, Stream
 from shared.background import repeat
 from shared.redis.events import Change
 from shared.web.connection import max_connections
@@ -122,7 +122,10 @@ class Hub:
         told = self._ring.since(EntryId.of(last_id), wanted) if is_id else None
         if told is None:
             return self._resync("unknown_id")
-        return self._changed([each.text for each in told]) if told else b""
+        texts = [each.text for each in told]
+        if sum(map(len, texts)) > MOST_WAITING:  # a thousand of these would take gigabytes
+            return self._resync("too_slow")
+        return self._changed(texts) if texts else b""
 
     def _state(self) -> bytes:
         """What holds until it changes."""

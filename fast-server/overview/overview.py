@@ -87,7 +87,8 @@ class Overview:
             _in_time(asyncio.to_thread(pause.since, self._settings.upload_dir)),
         )
         stats = self._put_together(redis, counts, disk, paused)
-        per_minute = self._rate.per_minute(stats.per_minute or [], stats.workers or [])
+        minutes = stats.per_minute if stats.complete else None
+        per_minute = self._rate.per_minute(minutes or [], stats.workers or [])
         stats.eta_seconds = _eta_s(stats, per_minute)
         stats.summary = summary(stats, per_minute, self._settings.max_queue_depth, self._noticed)
         return stats

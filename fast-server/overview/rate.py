@@ -16,8 +16,11 @@ class Rate:
         self._samples: deque[tuple[float, Throughput]] = deque()
 
     def per_minute(self, minutes: Sequence[Throughput], workers: Sequence[Worker]) -> float:
-        """minutes: the last one has begun; none without an index. Measured from call to call."""
+        """minutes: the last one has begun; none where they may lack some. Measured from call to
+        call."""
         now = time.monotonic()
+        if not minutes:  # an index that is made again counts what ended long ago
+            self._samples.clear()
         while self._samples and now - self._samples[0][0] > _TO_S:
             self._samples.popleft()
         measured = 0.0
@@ -31,7 +34,7 @@ class Rate:
 
 def _ended_since(then: Throughput, minutes: Sequence[Throughput]) -> int:
     later = [minute for minute in minutes if minute.minute >= then.minute]
-    return sum(map(_ended, later)) - _ended(then)
+    return max(0, sum(map(_ended, later)) - _ended(then))
 
 
 def _ended(minute: Throughput) -> int:

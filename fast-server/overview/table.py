@@ -166,5 +166,5 @@ def _time(time: str) -> str:
 def _utc(time: str, shape: str) -> str:
     try:
         return datetime.fromisoformat(time).astimezone(UTC).strftime(shape)
-    except ValueError:  # as a worker's report may have it
+    except (ValueError, OverflowError):  # as a worker's report may have it
         return _NOBODY_KNOWS

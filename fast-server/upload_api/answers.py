@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.contract import MEDIA_ID_PATTERN, Stage, Status
+from shared.contract import CODE_PATTERN, MEDIA_ID_PATTERN, Stage, Status
 from shared.web.schemas import EXAMPLE_ID, MediaId, Sha256, Size, Time
 
-Code = Annotated[str, Field(pattern="^[a-z0-9_]+$", examples=["corrupt_image"])]
+Code = Annotated[str, Field(pattern=f"^{CODE_PATTERN}$", examples=["corrupt_image"])]
 Reference = Annotated[
     str, Field(min_length=1, max_length=1024, description="The client's own name for it")
 ]

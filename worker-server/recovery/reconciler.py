@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 from arq.connections import ArqRedis
@@ -152,9 +153,10 @@ class Reconciler:
         await self._redis.set(PASSED_KEY, timestamp(clock.now()))
         await self._queue_what_has_no_job()
         await self._rerun_what_waits()
-        removed = [events.removed(m) for m in await asyncio.to_thread(self._retention.sweep)]
-        for start in range(0, len(removed), _BATCH):
-            await jobs.enqueue(self._redis, (), removed[start : start + _BATCH])
+        removed = map(events.removed, self._retention.sweep())
+        # Told as it goes on: a sweep may take minutes, and its worker may end.
+        while some := await asyncio.to_thread(lambda: list(islice(removed, _BATCH))):
+            await jobs.enqueue(self._redis, (), some)
 
     async def _queue_what_has_no_job(self) -> None:
         # In this order: stage 2 is queued before stage 1's job goes.

@@ -39,23 +39,25 @@ class Retention:
         self._keep_failed_days = keep_failed_days
         self._noticed: set[str] = set()  # media whose times disagree
 
-    def sweep(self) -> list[str]:
-        """Remove what is old. Returns the ids of the media that are gone. Raises OSError."""
-        removed: list[str] = []
+    def sweep(self) -> Iterator[str]:
+        """Remove what is old. Yields the id of each media that is gone. Raises OSError."""
         if not clock.may_delete():
-            return removed
+            return
         for path in [*_media_in(self._spool.root / INCOMING), *self._probes()]:
             if _age_s(path) > _UNFINISHED_KEPT_S and not _is_being_received(path):
                 shutil.rmtree(path, ignore_errors=True)
         if self._keep_originals_days is not None:
             for path in self._received_before(DONE, self._keep_originals_days):
-                removed += self._remove(path.name, DONE)
+                if self._remove(path.name, DONE):
+                    yield path.name
         if self._keep_failed_days is not None:
             for path in self._received_before(FAILED, self._keep_failed_days):
+                is_old = False
                 with suppress(OSError):  # no reason to leave the others
-                    if min(_age_s(path), _failed_ago_s(path)) > self._keep_failed_days * DAY_S:
-                        removed += self._remove(path.name, FAILED)
-        return removed
+                    ago_s = min(_age_s(path), _failed_ago_s(path))
+                    is_old = ago_s > self._keep_failed_days * DAY_S
+                if is_old and self._remove(path.name, FAILED):
+                    yield path.name
 
     def _probes(self) -> Iterator[Path]:
         """The files of a durable.probe that was killed."""
@@ -83,12 +85,12 @@ class Retention:
             console.event(console.NOTICE, media_id=path.name, detail=detail)
         return False
 
-    def _remove(self, media_id: str, state: str) -> list[str]:
+    def _remove(self, media_id: str, state: str) -> bool:
         with suppress(MediaBusy, MediaGone, OSError), self._spool.hold(media_id) as media:
             if media.state == state:
                 media.remove()
-                return [media_id]
-        return []
+                return True
+        return False
 
 
 def _media_in(folder: Path) -> Iterator[Path]:

@@ -34,6 +34,7 @@ from shared.contract import (
     ProgressRecord,
     Stage,
     Status,
+    is_code,
     is_file_name,
     timestamp,
 )
@@ -151,6 +152,7 @@ def _whole(path: Path) -> ProgressRecord | None:
         fits(progress, ProgressRecord)
         and progress["run"] > 0
         and _is_time(progress["next_attempt_at"])
+        and (progress["error"] is None or is_code(progress["error"]["code"]))
         and all(_is_usable(file) for file in (progress["watermarked"], progress["stored"]) if file)
     )
     output = progress["watermarked"]

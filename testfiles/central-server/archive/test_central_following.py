@@ -106,6 +106,24 @@ def test_a_log_that_is_not_there_yet_is_followed(central: Server, log: Path) -> 
         assert next(lines).endswith("one.jpg")
 
 
+def test_a_log_that_cannot_be_read_ends_the_streams_and_is_followed_again(
+    central: Server, log: Path
+) -> None:
+    append(log, "one\n")
+    with following(central.url) as lines:
+        assert next(lines) == "one"
+        log.unlink()
+        log.symlink_to(log)
+        assert list(lines) == []
+    log.unlink()
+    append(log, "two\n")
+    with following(central.url) as lines:
+        assert next(lines) == "two"
+        append(log, "three\n")
+        assert next(lines) == "three"
+    assert "nobody can follow the log" in central.console()
+
+
 def test_a_long_end_of_the_log_comes_whole_and_then_what_is_new(central: Server, log: Path) -> None:
     old = [f"{number:06} {'x' * 60}" for number in range(100_000)]
     append(log, "\n".join(old) + "\n")

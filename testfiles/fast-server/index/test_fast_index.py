@@ -515,3 +515,36 @@ def test_pages_have_each_media_once_while_others_come_and_go(tmp_path: Path) -> 
             index.index.note(events.received(read_record(tmp_path / "pending" / new)))
     assert seen == sorted(set(seen), reverse=True)
     assert stays <= {*seen}
+
+
+def test_a_record_that_says_what_cannot_be_is_in_lists_and_counts_all_the_same(
+    tmp_path: Path,
+) -> None:
+    never = {"stage": "upload", "worker": "w", "started_at": AT, "error": None}
+    never["ended_at"] = "9999-12-31T23:59:59-23:00"
+    late = add_media(tmp_path, b"x", "a.jpg", "done", **{**STORED, "attempts": [never]})
+    error = {"code": "None of ours!", "detail": ""}
+    odd = add_media(tmp_path, b"x", "b.jpg", "failed", **{**FAILED, "error": error})
+    with running_index(tmp_path) as index:
+        index.wait()
+        assert index.media().keys() == {late, odd}
+        assert index.media()[odd]["code"] == contract.RECORD_LOST
+        assert_counts_are_those_of(index, tmp_path)
+
+
+def test_events_that_the_index_fails_at_are_waited_for_no_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("read")
+
+    with running_index(tmp_path) as index:
+        index.wait()
+        monkeypatch.setattr(disk, "read", fail)
+        media_id = str(ULID())
+        taken = events.decoded(b"1768487445123-7", {b"taken": f"{media_id}:upload:1".encode()})
+        assert taken
+        with pytest.raises(RuntimeError, match="read"):
+            index.complete(taken)
+        monkeypatch.undo()
+        until(lambda: index.complete(taken)[0]["event"] == Event.REMOVED)

@@ -173,6 +173,14 @@ async def test_only_so_many_media_are_remembered(hub: Hub, monkeypatch: pytest.M
     assert await missed(hub, third) == [("changed", [again, newest])]
 
 
+async def test_a_client_that_has_missed_more_than_may_wait_gets_a_resync(hub: Hub) -> None:
+    first = publish(hub, change())
+    publish(hub, *(change(name="x" * 1000) for _ in range(MOST_WAITING // 1000)))
+    assert await missed(hub, first) == [("resync", {"reason": "too_slow"})]
+    last = publish(hub, change())
+    assert await missed(hub, last) == []
+
+
 async def missed(hub: Hub, last_id: EntryId) -> list[tuple[str, Any]]:
     with hub.stream(ALL, str(last_id)) as stream:
         return await sent(stream)

@@ -65,3 +65,14 @@ def test_what_was_long_ago_does_not_count(clock: Clock) -> None:
     rate.per_minute(minutes(0, 100), [BUSY])
     clock.now += 60
     assert rate.per_minute(minutes(0, 900), [BUSY]) == 60
+
+
+def test_counts_that_begin_anew_are_no_rate(clock: Clock) -> None:
+    """As those of an index that was removed."""
+    rate = Rate()
+    rate.per_minute(minutes(0, 100), [BUSY])
+    clock.now += 4
+    assert rate.per_minute(minutes(0, 20), [BUSY]) == 60
+    clock.now += 4
+    assert rate.per_minute([], [BUSY]) == 60
+    assert rate.per_minute(minutes(0, 5000), [BUSY]) == 60

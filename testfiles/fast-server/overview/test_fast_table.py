@@ -103,7 +103,7 @@ def test_hostile_names_break_no_line_and_all_fit_a_terminal() -> None:
         "version": HOSTILE,
         "started_at": HOSTILE,
         "memory_mb": 10**30,
-        "at": [work],
+        "at": [work, {**work, "since": "9999-12-31T23:59:59-23:00"}],
         "unhealthy": HOSTILE,
     }
     gone = {"answers": False, "since": "2026-01-15T08:00:00.000Z", "reason": HOSTILE}

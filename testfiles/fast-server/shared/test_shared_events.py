@@ -67,6 +67,12 @@ def changed(**fields: Any) -> bytes:
     return json.dumps({"event": "received", **events.received(RECORD), **fields}).encode()
 
 
+def without(name: str) -> bytes:
+    fields = json.loads(changed())
+    del fields[name]
+    return json.dumps(fields).encode()
+
+
 @pytest.mark.parametrize(
     "fields",
     [
@@ -81,6 +87,15 @@ def changed(**fields: Any) -> bytes:
         {b"item": changed(filename=None)},
         {b"item": changed(size="many")},
         {b"item": changed(changed_at="yesterday")},
+        {b"item": changed(changed_at="2026-01-15T14:30:45")},
+        {b"item": changed(changed_at="9999-12-31T23:59:59-23:00")},
+        {b"item": changed(event="none of ours")},
+        {b"item": changed(state="elsewhere")},
+        {b"item": changed(status="lost")},
+        {b"item": changed(code="Not A Code")},
+        {b"item": changed(filename="\ud800.jpg")},
+        {b"item": changed(size=2**63)},
+        *({b"item": without(name)} for name in events.Item.__annotations__),
     ],
 )
 def test_what_another_program_added_is_none(fields: dict[bytes, bytes]) -> None:

@@ -7,7 +7,9 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
@@ -427,6 +429,26 @@ def test_originals_are_kept_for_as_long_as_the_setting_says(uploads: Path, redis
     assert state_of(uploads, ages[1.9]) == "done"
     assert state_of(uploads, ages[2.1]) is None
     assert state_of(uploads, failed) == "failed"
+
+
+def test_what_was_removed_is_told_though_the_rest_of_the_sweep_fails(
+    uploads: Path, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = {add_media(uploads, state="done", media_id=ulid_of(days)) for days in (2, 3, 4)}
+    monkeypatch.setattr(reconciler, "_BATCH", 2)
+    removals, remove_files = count(1), shutil.rmtree
+
+    def fail_at_last(path: Path, ignore_errors: bool) -> None:
+        remove_files(path, ignore_errors)
+        if next(removals) == len(old):
+            raise MemoryError
+
+    monkeypatch.setattr(shutil, "rmtree", fail_at_last)
+    with suppress(MemoryError):
+        one_pass(uploads, redis, KEEP_ORIGINALS_DAYS="1")
+    told = [json.loads(fields[b"item"]) for _, fields in cast(Any, redis.xrange(events.EVENTS_KEY))]
+    assert [each["event"] for each in told] == ["removed"] * 2
+    assert {each["media_id"] for each in told} < old
 
 
 def test_who_reads_of_a_media_that_is_no_longer_kept_finds_all_of_it_or_nothing(

@@ -11,13 +11,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NotRequired, TypedDict, get_type_hints
 
-from shared import clock
+from shared import clock, durable
 from shared.contract import (
+    DONE,
+    FAILED,
     PENDING,
     MediaRecord,
     ProgressRecord,
     Stage,
     Status,
+    is_code,
     is_media_id,
     media_id_of,
     timestamp,
@@ -80,8 +83,8 @@ class Change(TypedDict):
     size: NotRequired[int]
 
 
-_FIELDS_OF_A_REMOVAL = {"event": str, "media_id": str, "status": str, "changed_at": str}
-_FIELDS = {**_FIELDS_OF_A_REMOVAL, **get_type_hints(Item)}
+_FIELDS = get_type_hints(Item)
+_MOST_SIZE = 2**63 - 1  # of SQLite's integers
 
 
 def item(record: MediaRecord, progress: ProgressRecord, state: str, changed_at: str) -> Item:
@@ -95,7 +98,7 @@ def item(record: MediaRecord, progress: ProgressRecord, state: str, changed_at: 
         "filename": record["filename"],
         "ref": record.get("ref"),
         "batch": record.get("batch"),
-        "size": record["size"],
+        "size": max(0, min(record["size"], _MOST_SIZE)),
         "changed_at": changed_at,
     }
 
@@ -139,14 +142,36 @@ def decoded(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Change | None:
         return _taken(entry_id, fields[b"taken"])
     try:
         read: Any = json.loads(fields[b"item"])
-        kinds = _FIELDS_OF_A_REMOVAL if read["event"] == Event.REMOVED else _FIELDS
-        is_ours = all(isinstance(read.get(name), kind) for name, kind in kinds.items())
-        is_ours = is_ours and is_media_id(read["media_id"])
-        datetime.fromisoformat(read["changed_at"])
-    except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
+        if b"\\u" in fields[b"item"]:
+            durable.as_json(read)  # raises for half a character
+        is_removal = Event(read["event"]) is Event.REMOVED
+        if not _is_of_a_media(read) or not (is_removal or _is_item(read)):
+            return None
+    except (LookupError, TypeError, ValueError, OverflowError, RecursionError):
         return None
     change: Change = read
-    return change if is_ours else None
+    return change
+
+
+def _is_of_a_media(read: Any) -> bool:
+    """It may be anything: raises LookupError, TypeError, ValueError and OverflowError."""
+    at = datetime.fromisoformat(read["changed_at"])
+    at.astimezone(UTC)  # raises where UTC has no such time
+    return (
+        at.tzinfo is not None and isinstance(read["status"], str) and is_media_id(read["media_id"])
+    )
+
+
+def _is_item(read: Any) -> bool:
+    """Raises LookupError and TypeError."""
+    code = read["code"]
+    return (
+        all(isinstance(read[name], kind) for name, kind in _FIELDS.items())
+        and read["state"] in (PENDING, FAILED, DONE)
+        and read["status"] in _OF_STATUS
+        and (code is None or is_code(code))
+        and 0 <= read["size"] <= _MOST_SIZE
+    )
 
 
 def _taken(entry_id: bytes, job: bytes) -> Change | None:
