@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, NotRequired, TypedDict, get_type_hints
+from typing import Any, NotRequired, TypedDict, get_args, get_type_hints
 
 from shared import clock, durable
 from shared.contract import (
@@ -83,7 +83,7 @@ class Change(TypedDict):
     size: NotRequired[int]
 
 
-_FIELDS = get_type_hints(Item)
+_FIELDS = {name: get_args(hint) or hint for name, hint in get_type_hints(Item).items()}
 _MOST_SIZE = 2**63 - 1  # of SQLite's integers
 
 
@@ -116,7 +116,7 @@ def now(media: HeldMedia) -> Item:
 def encoded(item: Item, event: Event | None = None) -> bytes:
     """The event that led to this item: by its status, unless it is said."""
     event = event or _OF_STATUS[item["status"]]
-    return json.dumps({"event": event, **item}).encode()
+    return durable.as_json({"event": event, **item})
 
 
 def removal(media_id: str) -> Change:
@@ -130,7 +130,7 @@ def removal(media_id: str) -> Change:
 
 
 def removed(media_id: str) -> bytes:
-    return json.dumps(removal(media_id)).encode()
+    return durable.as_json(removal(media_id))
 
 
 def decoded(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Change | None:
