@@ -2,10 +2,10 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import islice
 
-from index.counts import Difference
+from index.counts import Kinds, Minutes
 from index.rows import Row, row_of, select
 from shared.redis.events import Item
 
@@ -19,34 +19,42 @@ _DELETE = "DELETE FROM media WHERE media_id = ?"
 
 
 def write(
-    db: sqlite3.Connection, changed: Mapping[str, Item | None], known: Mapping[str, Item | None]
+    db: sqlite3.Connection,
+    changed: Mapping[str, Item | None],
+    known: Mapping[str, Item | None],
+    minutes: Minutes,
+    counted: Collection[str],
 ) -> None:
     """Write these media, or remove those that are None. The caller has begun a transaction.
 
-    known: what the index has of some media.
+    known: what the index has of some media. counted: those that minutes has already.
     """
-    waiting, difference = iter(changed.items()), Difference()
+    waiting, kinds = iter(changed.items()), Kinds()
     while some := dict(islice(waiting, _AT_ONCE)):
-        _write(db, some, known, difference)
-    difference.write(db)
+        for old, new in _write(db, some, known):
+            kinds.add(old, new)
+            if new is not None and new.media_id not in counted:
+                minutes.add(new.media_id, old and old.state, new.state, new.changed_at)
+    kinds.write(db)
+    minutes.write(db)
 
 
 def _write(
     db: sqlite3.Connection,
     changed: Mapping[str, Item | None],
     known: Mapping[str, Item | None],
-    difference: Difference,
-) -> None:
+) -> list[tuple[Row | None, Row | None]]:
+    """Returns what has changed: old and new."""
     unknown = select(db, [media_id for media_id in changed if media_id not in known])
     rows = {row.media_id: row for row in unknown}
-    inserted, updated, removed = [], [], []
+    inserted, updated, removed, differences = [], [], [], []
     for media_id, item in changed.items():
         before = known.get(media_id)
         old = rows.get(media_id) if before is None else row_of(before)
         new = None if item is None else row_of(item)
         if old == new:
             continue
-        difference.add(old, new)
+        differences.append((old, new))
         if new is None:
             removed.append([media_id])
         elif old is None or old.record != new.record:
@@ -57,3 +65,4 @@ def _write(
         db.execute(_INSERT, [json.dumps(inserted)])
     db.executemany(_UPDATE, updated)
     db.executemany(_DELETE, removed)
+    return differences

@@ -7,12 +7,13 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass
 
-from index.rows import Row, id_prefix, in_rfc3339, ms_of_id
+from index.rows import Row, id_prefix, in_rfc3339, ms_of, ms_of_id
 from shared import clock
 from shared.contract import DONE, FAILED, PENDING, Status
 
 _MINUTE_MS = 60_000
 _MINUTES = 60
+_ENDS = {DONE: "stored", FAILED: "failed"}
 
 
 @dataclass(frozen=True)
@@ -49,43 +50,56 @@ class Counts:
     is_complete: bool
 
 
-class Difference:
-    """What a write changes in the counters."""
+class Kinds:
+    """What a write changes in the numbers of each kind."""
 
     def __init__(self) -> None:
-        self._kinds = Counter[tuple[str, str, str | None]]()
-        self._minutes = Counter[tuple[int, str]]()
-        self._this_minute = int(clock.now_s()) // 60
-        self._first_id = id_prefix((self._this_minute - _MINUTES) * _MINUTE_MS)
+        self._more = Counter[tuple[str, str, str | None]]()
 
     def add(self, old: Row | None, new: Row | None) -> None:
         if old is not None:
-            self._kinds[old.kind] -= 1
-        if new is None:
-            return
-        self._kinds[new.kind] += 1
-        if old is None and new.media_id > self._first_id:
-            self._happened("received", ms_of_id(new.media_id))
-        if old is None or old.state != new.state:
-            if new.state == DONE:
-                self._happened("stored", new.changed_at)
-            elif new.state == FAILED:
-                self._happened("failed", new.changed_at)
+            self._more[old.kind] -= 1
+        if new is not None:
+            self._more[new.kind] += 1
 
     def write(self, db: sqlite3.Connection) -> None:
-        for kind, more in self._kinds.items():
+        for kind, more in self._more.items():
             if more:
                 _add_to_kind(db, kind, more)
-        for (minute, what), more in self._minutes.items():
+
+
+class Minutes:
+    """What has happened in which minute, and is not written yet: each step of a media."""
+
+    def __init__(self) -> None:
+        self._more = Counter[tuple[int, str]]()
+        self._this_minute, self._first_id = 0, ""
+
+    def clear(self) -> None:
+        self._more.clear()
+
+    def add(self, media_id: str, old_state: str | None, state: str, changed_at: int | str) -> None:
+        """old_state is None where it was not known. changed_at is in ms, or in RFC 3339."""
+        if (this_minute := int(clock.now_s()) // 60) != self._this_minute:
+            self._this_minute = this_minute
+            self._first_id = id_prefix((this_minute - _MINUTES) * _MINUTE_MS)
+        if old_state is None and media_id > self._first_id:
+            self._happened("received", ms_of_id(media_id))
+        if old_state != state and state in _ENDS:
+            at_ms = changed_at if isinstance(changed_at, int) else ms_of(changed_at)
+            self._happened(_ENDS[state], at_ms)
+
+    def write(self, db: sqlite3.Connection) -> None:
+        for (minute, what), more in self._more.items():
             db.execute("INSERT OR IGNORE INTO minutes VALUES (?, 0, 0, 0)", [minute])
             db.execute(f"UPDATE minutes SET {what} = {what} + ? WHERE minute = ?", [more, minute])
-        if self._minutes:
+        if self._more:
             db.execute("DELETE FROM minutes WHERE minute <= ?", [self._this_minute - _MINUTES])
 
     def _happened(self, what: str, at_ms: int) -> None:
         minute = at_ms // _MINUTE_MS
         if abs(self._this_minute - minute) < _MINUTES:
-            self._minutes[minute, what] += 1
+            self._more[minute, what] += 1
 
 
 def _add_to_kind(db: sqlite3.Connection, kind: tuple[str, str, str | None], more: int) -> None:

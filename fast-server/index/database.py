@@ -90,17 +90,6 @@ class Database:
         self.close()
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that reads, and sees all the while what was there at its first look."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    try:
-        connection.execute("BEGIN")
-        yield connection
-    finally:
-        connection.close()
-
-
 def _lock_one(folder: Path) -> tuple[Path, int]:
     """The first lock that no other gateway holds."""
     for number in count():
@@ -137,6 +126,8 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
+    # Else SQLite maps a file -shm into memory, and whoever truncates that kills the process.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
@@ -144,7 +135,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _files(path: Path) -> list[Path]:
     """The file, and those that SQLite has beside it while it is open."""
-    return [Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm")]
+    return [path, Path(f"{path}-wal")]
 
 
 def _remove(path: Path) -> None:

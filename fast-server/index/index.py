@@ -1,14 +1,13 @@
 """The index as the gateway uses it, from the event loop."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from index import counts, database, pages
+from index import counts, pages
 from index.counts import Counts
 from index.pages import Page
 from index.query import Query
@@ -65,21 +64,7 @@ class Index:
         return await self._read(counts.read)
 
     async def _read(self, read: Callable[..., Result]) -> Result:
-        was_complete = self.is_complete
         try:
-            db = await asyncio.wrap_future(self._writer.written())
+            return await asyncio.wrap_future(self._writer.read(read))
         except Unavailable as error:
             raise Problem(INDEX_UNAVAILABLE) from error
-        # Before: what a scan has found is written a little later. After: it may be another file.
-        is_complete = was_complete and self.is_complete
-        try:
-            return await asyncio.to_thread(_read, db.path, partial(read, is_complete=is_complete))
-        except sqlite3.DatabaseError as error:
-            if not isinstance(error, sqlite3.OperationalError):  # it is damaged
-                self._writer.doubt(db, error)
-            raise Problem(INDEX_UNAVAILABLE) from error
-
-
-def _read(path: Path, read: Callable[[sqlite3.Connection], Result]) -> Result:
-    with database.reading(path) as db:
-        return read(db)

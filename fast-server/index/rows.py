@@ -78,7 +78,7 @@ def select(db: sqlite3.Connection, media_ids: list[str], order: str = "") -> lis
 
 def folded(name: str) -> str:
     """The name for a search that takes a and A for the same."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def ms_of(time: str, *, round_up: bool = False) -> int:

@@ -1,8 +1,7 @@
-"""The one thread that writes the index.
+"""The one thread that has the index open, for writing and for reading.
 
 It does what comes in its order. What it reads from a folder is true at that moment; what is noted,
-or told by an event, is true from then on. A write waits a second for more, unless
-somebody reads.
+or told by an event, is true from then on. A write waits a second for more, unless somebody reads.
 """
 
 import sqlite3
@@ -14,9 +13,10 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from index import changes, disk
+from index.counts import Minutes
 from index.database import Database
 from index.rows import item_of, select
 from index.scanner import Scanner
@@ -29,6 +29,11 @@ WRITE_S = 1.0
 REOPEN_S = 10.0
 _MOST_RECENT = 5000
 Result = TypeVar("Result")
+Read_ = TypeVar("Read_", covariant=True)
+
+
+class Read(Protocol[Read_]):
+    def __call__(self, db: sqlite3.Connection, *, is_complete: bool) -> Read_: ...
 
 
 class Unavailable(Exception):
@@ -52,7 +57,8 @@ class Writer:
         # What was written last: most events are of media that have just changed, and a query for
         # each took 0.1 ms of an image's 2.5.
         self._recent: dict[str, Item | None] = {}
-        self._readers: list[Future[Database]] = []  # who wait for it
+        self._minutes = Minutes()  # of what is not written yet
+        self._readers: list[tuple[Read[Any], Future[Any]]] = []
 
     def start(self) -> None:
         self._thread.start()
@@ -68,13 +74,9 @@ class Writer:
     def complete(self, events: Sequence[Change]) -> Future[list[Change]]:
         return self._ask(partial(self._complete, events))
 
-    def written(self) -> Future[Database]:
-        """The index, once it has what was noted before. Its exception may be Unavailable."""
-        return self._ask(self._readers.append)
-
-    def doubt(self, db: Database, error: sqlite3.Error) -> None:
-        """A reader has found it damaged."""
-        self._inbox.append(partial(self._check, db, error))
+    def read(self, read: "Read[Result]") -> "Future[Result]":
+        """Read once all is written that was noted before. Its exception may be Unavailable."""
+        return self._ask(lambda answer: self._readers.append((read, answer)))
 
     def _ask(self, step: Callable[[Future[Result]], object]) -> Future[Result]:
         answer = Future[Result]()
@@ -100,24 +102,41 @@ class Writer:
             self._db.close()
 
     def _turn(self) -> None:
-        for step in (self._open, self._take, self._write):
+        for step in (self._open, self._take, self._write, self._answer_readers):
             try:
                 step()
             except Exception as error:  # whatever it is, uploads go on without an index
                 self._drop(error)
-        for reader in self._readers:
-            _answer(reader, self._db or Unavailable())
+        for _, reader in self._readers:
+            _answer(reader, Unavailable())
         self._readers.clear()
         if self._db is None:
-            self._changed.clear()
-            self._recent.clear()
+            self._forget()
+
+    def _answer_readers(self) -> None:
+        while self._db and self._readers:
+            read, reader = self._readers[-1]
+            answer: Any
+            try:
+                answer = read(self._db.connection, is_complete=self.scanner.is_complete)
+            except Exception as error:
+                if isinstance(error, sqlite3.Error):  # it is damaged
+                    raise
+                answer = error
+            self._readers.pop()
+            _answer(reader, answer)
+
+    def _forget(self) -> None:
+        self._changed.clear()
+        self._recent.clear()
+        self._minutes.clear()
 
     def _open(self) -> None:
         if self._db and not self._db.is_in_place:
             self._say("the index was removed: it is made again")
             self._db.close()
             self._db = None
-            self._recent.clear()
+            self._forget()
         if self._db is None and time.monotonic() >= self._open_at:
             self._db = Database(self._folder)
             self.scanner.restart()
@@ -152,9 +171,10 @@ class Writer:
             return
         if self._db and (self._changed or is_scanning):
             with self._db.transaction() as db:
+                counted = {*self._changed}
                 if is_scanning:
                     self._changed.update(self.scanner.slice(db))
-                changes.write(db, self._changed, self._recent)
+                changes.write(db, self._changed, self._recent, self._minutes, counted)
             self._remember()
             self._is_told = self._is_told and not self.scanner.is_complete
         if is_scanning:
@@ -166,10 +186,7 @@ class Writer:
             self._recent.clear()
         self._recent.update(self._changed)
         self._changed.clear()
-
-    def _check(self, db: Database, error: sqlite3.Error) -> None:
-        if db is self._db and db.is_in_place:
-            raise error
+        self._minutes.clear()
 
     def _complete(self, events: Sequence[Change], answer: Future[list[Change]]) -> None:
         completed = list[Change]()
@@ -180,7 +197,12 @@ class Writer:
 
     def _apply(self, change: Item | Change) -> Change:
         """Returns it with all fields of what it leads to. Raises OSError."""
-        item = self._after(change)
+        known = self._known(change["media_id"])
+        item = self._after(change, known)
+        if item is not None:
+            self._minutes.add(
+                item["media_id"], known and known["state"], item["state"], item["changed_at"]
+            )
         self._changed[change["media_id"]] = item
         if item is not None:
             return {"event": Event.RECEIVED, **change, **item}
@@ -191,12 +213,11 @@ class Writer:
             "changed_at": change["changed_at"],
         }
 
-    def _after(self, change: Item | Change) -> Item | None:
+    def _after(self, change: Item | Change, known: Item | None) -> Item | None:
         """The media after this change. Its folder decides where that is not sure."""
         media_id, event = change["media_id"], change.get("event", Event.RECEIVED)
         if event == Event.REMOVED:
             return None
-        known = self._known(media_id)
         if "filename" in change:
             # A late event of one that is unknown may be of one that was removed.
             if known or event == Event.RECEIVED or self._db is None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from ulid import ULID
 
-from index import changes, database, pages
+from index import changes, pages
+from index.counts import Minutes
 from index.database import Database
 from index.query import Query
 from index.rows import folded, id_prefix
@@ -53,7 +54,7 @@ MEDIA = some(600)
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     db = Database(tmp_path_factory.mktemp("index"))
     with db.transaction() as connection:
-        changes.write(connection, {item["media_id"]: item for item in MEDIA}, {})
+        changes.write(connection, {item["media_id"]: item for item in MEDIA}, {}, Minutes(), ())
     yield db
     db.close()
 
@@ -76,18 +77,17 @@ def expected(query: Query) -> list[Item]:
 def walked(db: Database, query: Query) -> list[Item]:
     """All pages, one after the other."""
     found: list[Item] = []
-    with database.reading(db.path) as connection:
-        while True:
-            page = pages.read(connection, query, is_complete=True)
-            found += page.media
-            assert len(page.media) == query.limit or page.next is None
-            if page.next is None:
-                return found
-            assert page.next == page.media[-1]["media_id"]
-            if query.is_newest_first:
-                query = replace(query, below=page.next)
-            else:
-                query = replace(query, above=page.next)
+    while True:
+        page = pages.read(db.connection, query, is_complete=True)
+        found += page.media
+        assert len(page.media) == query.limit or page.next is None
+        if page.next is None:
+            return found
+        assert page.next == page.media[-1]["media_id"]
+        if query.is_newest_first:
+            query = replace(query, below=page.next)
+        else:
+            query = replace(query, above=page.next)
 
 
 def anything(chance: random.Random) -> Query:
