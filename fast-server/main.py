@@ -104,7 +104,7 @@ refusals.install(app)
 async def post_media(request: Request) -> Response:
     """Take one image. 202 means that its bytes are on the disk and it will be watermarked.
 
-    ref, in the query or as a field of the form, is kept in its record; so is batch, in the query.
+    ref and batch, in the query or as a field of the form, are kept in its record.
 
     With an Idempotency-Key it may be sent again for 24 hours: the same file under the same name
     is then the same media and stored once.
@@ -203,6 +203,7 @@ async def delete_media(request: Request) -> None:
     state, media_id = request.app.state, _media_id(request)
     await deletion.delete(media_id, state.spool, state.claims, state.central)
     state.index.note(events.removal(media_id))
+    state.overview.forget()
     await state.queues.enqueue((), [events.removed(media_id)])
     console.event(console.NOTICE, media_id=media_id, detail="removed")
 
@@ -253,14 +254,18 @@ def post_pause(request: Request) -> PauseState:
     Uploads are taken and wait. It lasts, whatever restarts.
     """
     refusals.check_parameters(request)
-    return pausing.begin(request.app.state.spool.root)
+    paused = pausing.begin(request.app.state.spool.root)
+    request.app.state.overview.forget()
+    return paused
 
 
 @app.post("/resume", tags=["service"], responses=problems.responses(*refusals.PAUSE_REFUSALS))
 def post_resume(request: Request) -> PauseState:
     """Let the workers go on."""
     refusals.check_parameters(request)
-    return pausing.end(request.app.state.spool.root)
+    resumed = pausing.end(request.app.state.spool.root)
+    request.app.state.overview.forget()
+    return resumed
 
 
 @app.get(

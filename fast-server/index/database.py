@@ -7,7 +7,7 @@ may be removed at any time, and is made again from the folders.
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -113,24 +113,33 @@ def _open(path: Path) -> sqlite3.Connection:
     if not path.exists():
         _remove(path)  # what another one left beside it is not for this one
     with suppress(sqlite3.Error):
-        connection = _connect(path)
-        [version] = connection.execute("PRAGMA user_version").fetchone()
-        if version == _VERSION:
-            return connection
-        connection.close()
+        return _connect(path, _require_version)
     _remove(path)
-    connection = _connect(path)
-    connection.executescript(_SCHEMA)
-    return connection
+    return _connect(path, _make_tables)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
-    # Else SQLite maps a file -shm into memory, and whoever truncates that kills the process.
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        # Else SQLite maps a file -shm into memory, and whoever truncates that kills the process.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _require_version(connection: sqlite3.Connection) -> None:
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if version != _VERSION:
+        raise sqlite3.DatabaseError(f"it is of version {version}")
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    connection.executescript(_SCHEMA)
 
 
 def _files(path: Path) -> list[Path]:

@@ -26,6 +26,7 @@ from ingest.idempotency_store import Claims
 from shared import clock, durable
 from shared.background import in_thread
 from shared.contract import (
+    BATCH_FIELD,
     FILE_FIELD,
     INCOMING,
     MEDIA_RECORD,
@@ -39,7 +40,12 @@ from shared.web.multipart import Chunk, FormStream
 from shared.web.problems import Problem
 from shared.web.refusals import FILE_EMPTY, FILE_MISSING, SECOND_FILE, text_as_file, too_large
 from upload_api import signatures, unsupported
-from upload_api.refusals import TOO_MANY_PIXELS, UNREADABLE_HEADER, UNSUPPORTED_FORMAT
+from upload_api.refusals import (
+    TOO_MANY_PIXELS,
+    UNREADABLE_HEADER,
+    UNSUPPORTED_FORMAT,
+    checked_batch,
+)
 from upload_api.settings import Settings
 
 _WRITE_BYTES = 256 * 1024  # a thread writes and hashes this much at a time
@@ -66,7 +72,8 @@ async def receive(
 ) -> Received:
     """Store the form's one file in pending/: the upload is accepted.
 
-    A file that has come with this key before is not stored again. refs, batch: those in the query.
+    A file that has come with this key before is not stored again. refs and batch are those in the
+    query.
 
     Raises Problem and OSError; then nothing of the upload stays.
     """
@@ -78,6 +85,8 @@ async def receive(
             if part.name == REF_FIELD:
                 refs.append(await form.text(_MAX_TEXT_BYTES))
                 ref = reference.checked(*refs)
+            if part.name == BATCH_FIELD and (text := await form.text(_MAX_TEXT_BYTES)):
+                batch = checked_batch([text] if batch in (None, text) else [batch, text])
             if part.name != FILE_FIELD:
                 continue
             if upload is not None:

@@ -19,7 +19,7 @@ from overview.answers import Disk, ImageFormat, Limits, Pause, Reached, Stats
 from overview.noticed import Noticed
 from overview.rate import Rate
 from overview.redis_state import RedisState
-from overview.summary import summary
+from overview.summary import NO_WORKER, summary
 from shared import clock, pause
 from shared.background import end, repeat
 from shared.central_client import CentralClient
@@ -67,6 +67,10 @@ class Overview:
                 self._stats = time.monotonic(), await self._compute()
             return self._stats[1]
 
+    def forget(self) -> None:
+        """This gateway has just changed something: the next stats have it."""
+        self._stats = None
+
     async def _check(self) -> None:
         """So that it is known since when they are as they are."""
         (answers, reason), redis = await asyncio.gather(
@@ -74,10 +78,14 @@ class Overview:
         )
         self._central_state = self._reached("central", answers, reason)
         self._reached("redis", redis.answers, redis.reason)
+        self._noticed.since(NO_WORKER, redis.workers == [])
 
     async def _tell_streams(self) -> None:
         if self._hub.has_streams:
-            self._hub.set_stats((await self.stats()).model_dump())
+            stats = (await self.stats()).model_dump()
+            if disk := stats["disk"]:  # other programs write to it all the time
+                disk["free_bytes"] -= disk["free_bytes"] % max(1, disk["total_bytes"] // 1000)
+            self._hub.set_stats(stats)
 
     async def _compute(self) -> Stats:
         redis, counts, disk, paused = await asyncio.gather(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from overview.answers import Throughput, Worker
 
 _FROM_S, _TO_S = 2.0, 12.0  # of the span that is measured
+_SURE_S = 10.0
 
 
 class Rate:
@@ -24,10 +25,13 @@ class Rate:
         while self._samples and now - self._samples[0][0] > _TO_S:
             self._samples.popleft()
         measured = 0.0
-        if minutes and self._samples and (seconds := now - self._samples[0][0]) >= _FROM_S:
+        seconds = now - self._samples[0][0] if self._samples else 0.0
+        if minutes and seconds >= _FROM_S:
             measured = _ended_since(self._samples[0][1], minutes) / seconds * 60
         if minutes:
             self._samples.append((now, minutes[-1]))
+        if seconds >= _SURE_S:  # where none ends, nobody knows when all will have
+            return measured
         said = sum(worker.stored_last_minute + worker.failed_last_minute for worker in workers)
         return measured or said
 

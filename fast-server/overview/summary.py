@@ -12,10 +12,13 @@ from overview.central_state import SOMETHING_ELSE
 from overview.noticed import Noticed
 from shared import clock
 from shared.contract import RERUN_FOR, RERUN_WHEN, safe_line
+from shared.redis.worker_report import REPORT_S
 
 _LATELY = 10  # minutes
 _MANY_FAILED, _MANY_OF_ALL = 10, 0.1
 _MOST_TROUBLES = 3
+NO_WORKER = "no worker"
+_MISSING_S = 2 * REPORT_S  # Redis may have lost the workers' reports
 _MOST_REASON = 200
 
 
@@ -30,7 +33,7 @@ def summary(stats: Stats, per_minute: float, max_queue_depth: int, noticed: Noti
     """per_minute: how many end now."""
     troubles = list(_troubles(stats, max_queue_depth, noticed))[:_MOST_TROUBLES]
     if not troubles:
-        return _progress(stats, per_minute)
+        return safe_line("; ".join([_progress(stats, per_minute), *_failures(stats)]))
     todo = [trouble.todo for trouble in troubles if trouble.todo]
     clauses = [trouble.what for trouble in troubles]
     return safe_line("; ".join([*clauses, *_what_waits(stats, todo)]))
@@ -55,13 +58,10 @@ def _troubles(stats: Stats, max_queue_depth: int, noticed: Noticed) -> Iterator[
     if stats.paused:
         since = f" since {at_utc(stats.paused.since)}" if stats.paused.since else ""
         yield _Trouble(f"paused{since}, uploads are taken", "POST /resume lets them go on")
-    if since := _since(noticed, "workers", stats.workers == []):
+    if since := _since(noticed, NO_WORKER, stats.workers == [], _MISSING_S):
         yield _Trouble(f"no worker is alive {since}", "start one and they go on")
-    central = list(_of_central(stats))
-    yield from central
+    yield from _of_central(stats)
     yield from _of_workers(stats, noticed)
-    if not central:
-        yield from _of_failures(stats)
 
 
 def _of_redis(stats: Stats) -> Iterator[_Trouble]:
@@ -105,15 +105,15 @@ def _of_workers(stats: Stats, noticed: Noticed) -> Iterator[_Trouble]:
         yield _Trouble(f"{who} unhealthy {since} ({reason})")
 
 
-def _of_failures(stats: Stats) -> Iterator[_Trouble]:
+def _failures(stats: Stats) -> Iterator[str]:
+    """Whether many have failed lately and are still there."""
     lately = (stats.per_minute or [])[-_LATELY:]
     stored, failed = _stored(lately), sum(minute.failed for minute in lately)
-    if failed >= max(_MANY_FAILED, _MANY_OF_ALL * (stored + failed)):
+    codes = [group for group in stats.failures or [] if group.last >= lately[0].minute]
+    many = failed >= max(_MANY_FAILED, _MANY_OF_ALL * (stored + failed))
+    if stats.complete and many and codes:
         what = f"{failed:,} of {stored + failed:,} failed in the last {_LATELY} minutes"
-        since = lately[0].minute
-        if codes := [group for group in stats.failures or [] if group.last >= since]:
-            what += f", most as {codes[0].code}"
-        yield _Trouble(what, "POST /media/retry tries them again")
+        yield f"{what}, most as {codes[0].code}: GET /media?state=failed lists them"
 
 
 def _what_waits(stats: Stats, todo: list[str]) -> Iterator[str]:
@@ -123,7 +123,8 @@ def _what_waits(stats: Stats, todo: list[str]) -> Iterator[str]:
         return
     by_itself = [group for group in stats.failures or [] if group.code in RERUN_WHEN]
     waits = stats.pending + sum(group.count for group in by_itself)
-    yield f"{_waiting(waits)}, none is lost" if waits else "nothing waits"
+    counting = _counting(stats)
+    yield f"{_waiting(waits)}{counting}, none is lost" if waits else f"nothing waits{counting}"
     if any(map(_is_too_old, by_itself)):
         yield "POST /media/retry for those that were received over 24 h ago"
     yield from todo or [_goes_on(waits)]
@@ -132,7 +133,7 @@ def _what_waits(stats: Stats, todo: list[str]) -> Iterator[str]:
 def _progress(stats: Stats, per_minute: float) -> str:
     if stats.pending is None:
         return "The index cannot be used, so nothing is counted; uploads are taken"
-    counting = "" if stats.complete else " (some are not counted yet)"
+    counting = _counting(stats)
     if not stats.pending:
         stored = _stored(stats.per_minute or [])
         return f"Nothing waits{counting}; {stored:,} stored in the last hour"
@@ -151,10 +152,15 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _since(noticed: Noticed, what: str, is_so: object) -> str:
-    """since and a time where it is so, else nothing."""
+def _counting(stats: Stats) -> str:
+    return "" if stats.complete else " (some are not counted yet)"
+
+
+def _since(noticed: Noticed, what: str, is_so: object, least_s: float = 0) -> str:
+    """since and a time where it has been so for long enough, else nothing."""
     since = noticed.since(what, is_so)
-    return f"since {at_utc(since)}" if is_so else ""
+    has_been = clock.now() - datetime.fromisoformat(since)
+    return f"since {at_utc(since)}" if is_so and has_been.total_seconds() >= least_s else ""
 
 
 def _is_too_old(group: FailureGroup) -> bool:

@@ -67,7 +67,7 @@ FILE_FIELD = "file"
 WORKER_NAME_FIELD = "worker_name"
 MEDIA_ID_FIELD = "media_id"
 REF_FIELD = "ref"
-BATCH_FIELD = "batch"  # in the query only
+BATCH_FIELD = "batch"
 
 VERSION = "1.0.0"
 MIB = 1024 * 1024  # an MB of every setting

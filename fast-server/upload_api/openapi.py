@@ -24,6 +24,7 @@ def _in_query(name: str, description: str, **schema: Any) -> dict[str, Any]:
 
 _ULID = f"^{MEDIA_ID_PATTERN}$"
 _CODE = _in_query("code", "Only those whose error has this code", enum=list(FAILURE_CODES))
+_ABOUT_BATCH = "A ULID that you give to all that belong together"
 _BATCH = _in_query("batch", "Only those of this batch", pattern=_ULID)
 RETRY_PARAMETERS = {"parameters": [_CODE, _BATCH]}
 _NAME = "Only those whose name begins so; case does not count"
@@ -49,7 +50,7 @@ LIST_PARAMETERS = {
 UPLOAD_FORM: dict[str, Any] = {
     "parameters": [
         {"name": "ref", "in": "query", "description": _ABOUT_REF, "schema": _REF},
-        _in_query("batch", "A ULID that you give to all that belong together", pattern=_ULID),
+        _in_query("batch", _ABOUT_BATCH, pattern=_ULID),
         {
             "name": "Idempotency-Key",
             "in": "header",
@@ -78,6 +79,7 @@ UPLOAD_FORM: dict[str, Any] = {
                         },
                         # Without a type: in a form every value is text. /docs sends any example.
                         "ref": {"maxLength": 1024, "description": _ABOUT_REF, "example": ""},
+                        "batch": {"description": _ABOUT_BATCH, "example": ""},
                     },
                 }
             }

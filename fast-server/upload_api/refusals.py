@@ -239,10 +239,14 @@ def code_of(request: Request) -> str | None:
 
 def batch_of(request: Request) -> str | None:
     """The batch in the query. Raises Problem."""
-    batches = request.query_params.getlist(BATCH_FIELD)
-    if len(batches) > 1 or not all(map(is_media_id, batches)):
+    return checked_batch(request.query_params.getlist(BATCH_FIELD))
+
+
+def checked_batch(sent: Sequence[str]) -> str | None:
+    """The one batch that a request may have. Raises Problem."""
+    if len(sent) > 1 or not all(map(is_media_id, sent)):
         raise Problem(BAD_BATCH)
-    return batches[0] if batches else None
+    return sent[0] if sent else None
 
 
 def _listed(known: Sequence[str]) -> str:

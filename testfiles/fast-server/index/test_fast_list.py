@@ -201,6 +201,36 @@ def test_a_batch_that_is_none_is_refused(fast: Gateway, path: str, query: str) -
     assert fast.folders("pending") == before
 
 
+def test_a_batch_may_be_a_field_of_the_form(fast: Gateway) -> None:
+    def posted(sent: str, **params: str) -> httpx.Response:
+        files, data = {"file": ("a.jpg", PHOTO)}, {"batch": sent}
+        return fast.http.post("/media", files=files, data=data, params=params)
+
+    batch = str(ULID())
+    for answer in (posted(batch), posted(batch, batch=batch), posted("", batch=batch)):
+        assert answer.json()["batch"] == batch
+    assert len(ids(fast, batch=batch)) == 3
+    assert_problem(posted("mine"), 422, "bad_batch")
+    assert_problem(posted(str(ULID()), batch=batch), 422, "bad_batch")
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("content", [b"", b"junk"])
+def test_whatever_somebody_does_to_its_files_it_comes_back(
+    tmp_path: Path, suffix: str, content: bytes
+) -> None:
+    with gateway(tmp_path) as fast:
+        posted = {post(fast) for _ in range(5)}
+        until(lambda: listed(fast)["complete"])
+        (fast.uploads / ".index" / f"0.sqlite3{suffix}").write_bytes(content)
+        until(lambda: fast.http.get("/media").json().get("complete"))
+        assert {*ids(fast)} == posted
+        posted.add(post(fast))
+        until(lambda: fast.http.get("/media").json().get("complete"))
+        assert {*ids(fast)} == posted
+        assert fast.server.process.poll() is None
+
+
 def test_a_key_with_another_batch_is_another_upload(fast: Gateway) -> None:
     def post_with_key(**params: str) -> httpx.Response:
         headers, files = {"Idempotency-Key": '"batch"'}, {"file": ("a.jpg", PHOTO)}

@@ -60,6 +60,16 @@ def test_a_minute_that_begins_meanwhile_loses_nothing(clock: Clock) -> None:
     assert rate.per_minute(minutes(0, 110, 9), [BUSY]) == (10 + 9 + 1) / 4 * 60
 
 
+def test_where_nothing_ends_there_is_no_rate(clock: Clock) -> None:
+    """As where all workers have just died: their last reports live on for a while."""
+    rate = Rate()
+    rate.per_minute(minutes(0, 100), [BUSY])
+    clock.now += 5
+    assert rate.per_minute(minutes(0, 100), [BUSY]) == 60
+    clock.now += 6
+    assert rate.per_minute(minutes(0, 100), [BUSY]) == 0
+
+
 def test_what_was_long_ago_does_not_count(clock: Clock) -> None:
     rate = Rate()
     rate.per_minute(minutes(0, 100), [BUSY])

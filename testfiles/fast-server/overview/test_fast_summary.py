@@ -135,22 +135,14 @@ def failures(code: str, count: int, first: datetime = NOW) -> list[dict[str, Any
             "paused, uploads are taken; nothing waits; POST /resume lets them go on",
         ),
         (
-            {"workers": []},
-            "no worker is alive since 14:30 UTC; 1,204 wait, none is lost; "
-            "start one and they go on",
-        ),
-        (
             {"workers": [WORKER, {**WORKER, "unhealthy": "The logo cannot be had."}]},
             "1 of 2 workers is unhealthy since 14:30 UTC (worker-1: The logo cannot be had); "
             "1,204 wait, none is lost; they go on by themselves",
         ),
         (
-            {
-                "per_minute": [MINUTE] * 59 + [{**MINUTE, "stored": 23, "failed": 37}],
-                "failures": failures("corrupt_image", 37),
-            },
-            "37 of 60 failed in the last 10 minutes, most as corrupt_image; "
-            "1,204 wait, none is lost; POST /media/retry tries them again",
+            {"central": GONE, "complete": False},
+            "central does not answer since 02:51 UTC; 1,204 wait (some are not counted yet), "
+            "none is lost; they go on by themselves",
         ),
     ],
 )
@@ -158,6 +150,37 @@ def test_each_trouble_is_told_with_what_waits_and_what_to_do(
     changed: dict[str, Any], sentence: str
 ) -> None:
     assert said(**changed) == sentence
+
+
+def test_no_worker_is_believed_once_a_report_would_have_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Redis may have lost the reports of those that work."""
+    noticed = Noticed()
+    assert summary(stats(workers=[]), 0, 100_000, noticed) == "1,204 wait, 0 workers are at it"
+    monkeypatch.setattr(clock, "now", lambda: NOW + timedelta(seconds=5))
+    assert summary(stats(workers=[]), 0, 100_000, noticed) == (
+        "no worker is alive since 14:30 UTC; 1,204 wait, none is lost; start one and they go on"
+    )
+
+
+MANY_FAILED = [MINUTE] * 59 + [{**MINUTE, "stored": 23, "failed": 37}]
+
+
+def test_many_failures_are_told_beside_what_goes_on() -> None:
+    told = said(per_minute=MANY_FAILED, failures=failures("corrupt_image", 37), eta_seconds=5)
+    assert told == (
+        "1,204 wait, 2 workers do 140 a minute: about 5 s; 37 of 60 failed in the last "
+        "10 minutes, most as corrupt_image: GET /media?state=failed lists them"
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"failures": []}, {"complete": False, "failures": failures("corrupt_image", 37)}],
+)
+def test_failures_that_are_gone_or_still_counted_are_not_told(changed: dict[str, Any]) -> None:
+    assert "failed" not in said(per_minute=MANY_FAILED, **changed)
 
 
 def test_the_worst_of_several_comes_first() -> None:
@@ -207,14 +230,15 @@ def test_without_trouble_it_tells_what_goes_on(changed: dict[str, Any], sentence
 def test_trouble_keeps_the_time_when_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
     noticed = Noticed()
 
-    def told(workers: list[dict[str, Any]]) -> str:
-        return summary(stats(workers=workers), 0, 100_000, noticed)
+    def told(disk: dict[str, Any]) -> str:
+        return summary(stats(disk=disk), 0, 100_000, noticed)
 
-    assert "since 14:30 UTC" in told([])
+    full = {**DISK, "enough": False}
+    assert "since 14:30 UTC" in told(full)
     monkeypatch.setattr(clock, "now", lambda: NOW + timedelta(minutes=5))
-    assert "since 14:30 UTC" in told([])
-    assert "no worker" not in told([WORKER])
-    assert "since 14:35 UTC" in told([])
+    assert "since 14:30 UTC" in told(full)
+    assert "disk" not in told(DISK)
+    assert "since 14:35 UTC" in told(full)
 
 
 def test_a_hostile_reason_stays_one_line() -> None:
