@@ -125,6 +125,8 @@ def _connect(path: Path, prepare: Callable[[sqlite3.Connection], None]) -> sqlit
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        # In pages: 40 MB. Each checkpoint waits for the disk, as uploads do.
+        connection.execute("PRAGMA wal_autocheckpoint = 10000")
         prepare(connection)
     except BaseException:
         connection.close()

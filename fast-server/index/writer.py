@@ -203,7 +203,8 @@ class Writer:
             self._minutes.add(
                 item["media_id"], known and known["state"], item["state"], item["changed_at"]
             )
-        self._changed[change["media_id"]] = item
+        if item != known:  # else it is this gateway's own, which was noted
+            self._changed[change["media_id"]] = item
         if item is not None:
             return {"event": Event.RECEIVED, **change, **item}
         return {

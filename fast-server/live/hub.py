@@ -86,9 +86,12 @@ class Hub:
     def publish(self, changes: Sequence[tuple[EntryId, Change]]) -> None:
         """Tell the streams, each what it wants to hear of."""
         texts: dict[Filter, list[str]] = {}
-        for told in self.remember(changes):
-            for wanted in told.filters() & self._streams.keys():
-                texts.setdefault(wanted, []).append(told.text)
+        told = self.remember(changes)
+        for each in told if self._streams else ():
+            if listening := each.filters() & self._streams.keys():
+                text = _as_json(each.change)
+                for wanted in listening:
+                    texts.setdefault(wanted, []).append(text)
         for wanted, some in texts.items():
             self._put(self._changed(some), self._streams[wanted])
 
@@ -122,7 +125,7 @@ class Hub:
         told = self._ring.since(EntryId.of(last_id), wanted) if is_id else None
         if told is None:
             return self._resync("unknown_id")
-        texts = [each.text for each in told]
+        texts = [_as_json(each.change) for each in told]
         if sum(map(len, texts)) > MOST_WAITING:  # a thousand of these would take gigabytes
             return self._resync("too_slow")
         return self._changed(texts) if texts else b""
@@ -169,7 +172,7 @@ class Hub:
 
 
 def _told(entry_id: EntryId, change: Change) -> Told:
-    return Told(entry_id, change["media_id"], change.get("batch"), _as_json(change))
+    return Told(entry_id, change["media_id"], change.get("batch"), change)
 
 
 def _as_json(data: object) -> str:

@@ -4,6 +4,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from live.entry_id import BEFORE_ALL, EntryId
+from shared.redis.events import Change
 
 MOST_MEDIA = 5000  # 5 MB with names as cameras give them
 
@@ -16,12 +17,12 @@ class Filter(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A change, with its entry's id and as JSON."""
+    """A change, with its entry's id."""
 
     entry_id: EntryId
     media_id: str
     batch: str | None
-    text: str
+    change: Change
 
     def filters(self) -> set[Filter]:
         """All that let it through."""
