@@ -29,11 +29,11 @@ WRITE_S = 1.0
 REOPEN_S = 10.0
 _MOST_RECENT = 5000
 Result = TypeVar("Result")
-Read_ = TypeVar("Read_", covariant=True)
+Answer_co = TypeVar("Answer_co", covariant=True)
 
 
-class Read(Protocol[Read_]):
-    def __call__(self, db: sqlite3.Connection, *, is_complete: bool) -> Read_: ...
+class Read(Protocol[Answer_co]):
+    def __call__(self, db: sqlite3.Connection, *, is_complete: bool) -> Answer_co: ...
 
 
 class Unavailable(Exception):
