@@ -12,7 +12,8 @@ from itertools import count
 from index.scan import Found, scan
 from shared.spool import Spool
 
-SLICE_S, PAUSES = 0.005, 3
+SLICE_S, PAUSES = 0.003, 3
+_LATE_S = 0.1
 EVERY_S, AFTER_A_FAULT_S = 3600.0, 60.0
 
 
@@ -48,6 +49,11 @@ class Scanner:
         is_idle = self._steps is None and self.is_complete
         next_at = self._next_scan_at if is_idle else self._next_slice_at
         return max(0, next_at - time.monotonic())
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the next slice was due a while ago."""
+        return time.monotonic() > self._next_slice_at + _LATE_S
 
     def rest(self, after_s: float) -> None:
         """Pause after a slice that took so long."""

@@ -165,7 +165,9 @@ class Writer:
 
     def _write(self) -> None:
         """Write what has changed, and what the next slice of a scan finds, if that is due."""
-        began, is_scanning = time.thread_time(), self.scanner.wait_s == 0
+        # A slice of a scan waits for readers, unless it has waited for long.
+        may_scan = not self._readers or self.scanner.is_late
+        began, is_scanning = time.thread_time(), may_scan and self.scanner.wait_s == 0
         is_due = self._readers or self._is_ended or time.monotonic() > self._write_at
         if not (is_scanning or is_due):
             return
