@@ -46,6 +46,7 @@ class Overview:
         self._noticed, self._rate = Noticed(), Rate()
         self._central_state: Reached | None = None
         self._stats: tuple[float, Stats] | None = None
+        self._is_outdated = False
         self._computing = asyncio.Lock()
 
     @asynccontextmanager
@@ -64,12 +65,16 @@ class Overview:
         """What goes on now, or did a second ago."""
         async with self._computing:
             if self._stats is None or time.monotonic() - self._stats[0] > _FRESH_S:
+                self._is_outdated = False
                 self._stats = time.monotonic(), await self._compute()
-            return self._stats[1]
+            stats = self._stats[1]
+            if self._is_outdated:  # something was changed while they were put together
+                self._stats = None
+            return stats
 
     def forget(self) -> None:
         """This gateway has just changed something: the next stats have it."""
-        self._stats = None
+        self._stats, self._is_outdated = None, True
 
     async def _check(self) -> None:
         """So that it is known since when they are as they are."""
