@@ -12,7 +12,7 @@ from itertools import count
 from index.scan import Found, scan
 from shared.spool import Spool
 
-SLICE_S, PAUSES = 0.005, 1
+SLICE_S = 0.005
 _LATE_S = 0.1
 EVERY_S, AFTER_A_FAULT_S = 3600.0, 60.0
 
@@ -56,8 +56,8 @@ class Scanner:
         return time.monotonic() > self._next_slice_at + _LATE_S
 
     def rest(self, after_s: float) -> None:
-        """Pause after a slice that took so long."""
-        self._next_slice_at = max(self._next_slice_at, time.monotonic() + PAUSES * after_s)
+        """Pause as long as the last slice took."""
+        self._next_slice_at = max(self._next_slice_at, time.monotonic() + after_s)
 
     def slice(self, db: sqlite3.Connection) -> Iterator[Found]:
         """What the next slice finds."""
