@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import errno
 import hashlib
+import io
 import json
 import math
 import os
@@ -73,6 +74,7 @@ class Photo:
     is_there: bool = False
     is_back: bool = False
     problem: str = ""
+    moved: int = 0  # the bytes that have gone there and come back, but for those of repeats
 
     def look(self, facts: os.stat_result) -> bool:
         """Note its size and time. Returns whether they are others than before."""
@@ -133,7 +135,7 @@ def reason_of(response: httpx.Response) -> str:
     """What a service says, in a line."""
     with suppress(ValueError, KeyError, TypeError):
         return line(response.json()["detail"])
-    return f"{response.url} answered {response.status_code} {response.reason_phrase}."
+    return f"{response.url.path} answered {response.status_code} {response.reason_phrase}."
 
 
 def line(text: object) -> str:
@@ -187,6 +189,19 @@ def folded(path: str) -> str:
     return unicodedata.normalize("NFC", path).casefold()
 
 
+class Sent(io.FileIO):
+    """A file that says how far it has been read."""
+
+    def __init__(self, file: Path, moved: Callable[[int], None]) -> None:
+        super().__init__(file)
+        self._moved = moved
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self._moved(self.tell())
+        return piece
+
+
 class Screen:
     """Lines, and a last one that is redrawn. Where no terminal is, it is written now and then."""
 
@@ -209,7 +224,7 @@ class Screen:
         if self._is_terminal:
             columns = shutil.get_terminal_size().columns
             print(f"\r\x1b[K{text[: columns - 1]}", end="", flush=True)
-        elif text != self._drawn and time.monotonic() - self._drawn_at >= LINE_S:
+        elif text and text != self._drawn and time.monotonic() - self._drawn_at >= LINE_S:
             self._drawn, self._drawn_at = text, time.monotonic()
             print(text, flush=True)
 
@@ -238,7 +253,10 @@ class Transfer:
         unsent = (photo for photo in self._photos if not photo.problem and not photo.is_there)
         senders = [self._send_all(unsent) for _ in range(AT_ONCE)]
         fetchers = [self._fetch_all() for _ in range(AT_ONCE)]
-        await asyncio.gather(*senders, *fetchers, self._watch(), self._show())
+        try:
+            await asyncio.gather(*senders, *fetchers, self._watch(), self._show())
+        finally:
+            self._screen.draw("")
 
     async def _there(self) -> dict[tuple[str, int], str]:
         """The media of this batch by ref and size; of several the newest."""
@@ -281,7 +299,7 @@ class Transfer:
 
         async def once() -> httpx.Response:
             nonlocal has_changed
-            with photo.file.open("rb") as file:
+            with Sent(photo.file, partial(self._moved, photo)) as file:
                 photo.look(os.fstat(file.fileno()))
                 key = f"{self._batch} {photo.ref} {photo.size} {photo.mtime_ns}"
                 response = await self._ask(
@@ -301,7 +319,6 @@ class Transfer:
             self._end(photo, "It changed while it was sent. Run this again.")
         else:
             photo.media_id = response.json()["media_id"]
-            self._count["bytes"] += photo.size
             self._wait_for(photo)
 
     def _wait_for(self, photo: Photo) -> None:
@@ -347,7 +364,6 @@ class Transfer:
             raise Refused("Its record was lost.")
         else:
             await self._fetch(photo, record["stored"])
-            self._count["bytes"] += record["stored"]["size"]
             self._end(photo)
 
     async def _fetch(self, photo: Photo, stored: dict[str, Any]) -> None:
@@ -364,8 +380,8 @@ class Transfer:
             async with self._http.stream("GET", url) as response:
                 if not response.is_success:
                     await response.aread()
-                elif await write(part, response) != stored["sha256"]:
-                    raise httpx.RemoteProtocolError(f"{response.url} is not what was stored")
+                elif await self._write(part, response, photo) != stored["sha256"]:
+                    raise httpx.RemoteProtocolError(f"{response.url.path} is not what was stored")
                 return response
 
         try:
@@ -375,6 +391,23 @@ class Transfer:
             part.replace(result)
         finally:
             part.unlink(missing_ok=True)
+
+    async def _write(self, part: Path, response: httpx.Response, photo: Photo) -> str:
+        """Write the body to the disk. Returns its SHA-256."""
+        digest = hashlib.sha256()
+        with part.open("wb") as file:
+            async for piece in response.aiter_bytes():
+                digest.update(piece)
+                file.write(piece)
+                self._moved(photo, photo.size + file.tell())
+            file.flush()
+            await asyncio.to_thread(os.fsync, file.fileno())
+        return digest.hexdigest()
+
+    def _moved(self, photo: Photo, position: int) -> None:
+        if position > photo.moved:
+            self._count["bytes"] += position - photo.moved
+            photo.moved, self._moved_at = position, time.monotonic()
 
     def _end(self, photo: Photo, problem: str = "") -> None:
         photo.problem, photo.is_back = problem, not problem
@@ -394,7 +427,7 @@ class Transfer:
     async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         response = await self._http.request(method, path, **options)
         if response.is_success and response.headers.get("Content-Type") != "application/json":
-            raise httpx.RemoteProtocolError(f"something else answers at {response.url}")
+            raise httpx.RemoteProtocolError(f"something else answers at {response.url.path}")
         return response
 
     async def _patiently(self, once: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
@@ -423,7 +456,6 @@ class Transfer:
                 await self._explain()
             self._screen.draw(self._progress(now))
             await asyncio.sleep(0.2)
-        self._screen.draw("")
 
     async def _explain(self) -> None:
         """Say what the gateway says of itself. While it works for others, nobody gives up."""
@@ -447,23 +479,13 @@ class Transfer:
         return f"[{bar:.<20}] {done}, {count['failed']:,} failed, {speed}{left if left_s else ''}"
 
 
-async def write(part: Path, response: httpx.Response) -> str:
-    """Write the body to the disk. Returns its SHA-256."""
-    digest = hashlib.sha256()
-    with part.open("wb") as file:
-        async for piece in response.aiter_bytes():
-            digest.update(piece)
-            file.write(piece)
-        file.flush()
-        await asyncio.to_thread(os.fsync, file.fileno())
-    return digest.hexdigest()
-
-
 def folders_of(args: argparse.Namespace) -> tuple[Path, Path]:
     """FOLDER and OUT without links. Raises Stop."""
     if not args.folder or not args.out:
         raise Stop("Name a folder and one for the results: FOLDER=photos OUT=results.", 2)
-    folder, out = (Path(name).expanduser().resolve() for name in (args.folder, args.out))
+    folder, out = (
+        Path(os.path.realpath(Path(name).expanduser())) for name in (args.folder, args.out)
+    )
     if folder.is_relative_to(out):
         raise Stop(f"FOLDER={folder} lies in OUT={out}: results need a folder of their own.", 2)
     try:
@@ -483,8 +505,8 @@ def check_gateway(url: str) -> None:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Stop(f"{without_password(url)}: {error}. {advice}", 2) from error
     except (ValueError, TypeError) as error:
-        what = f"{without_password(url)}/stats answered {answer.status_code}"
-        raise Stop(f"{what}, so this is no media processor's gateway. {advice}", 2) from error
+        what = f"{without_password(url)} is no gateway of a media processor"
+        raise Stop(f"{what}: {reason_of(answer)} {advice}", 2) from error
 
 
 def batch_of(out: Path, folder: Path, url: str, wanted: str) -> str:
@@ -496,9 +518,7 @@ def batch_of(out: Path, folder: Path, url: str, wanted: str) -> str:
         out.mkdir(parents=True, exist_ok=True)
         begun = json.loads((out / STATE_FILE).read_bytes()) if (out / STATE_FILE).exists() else {}
         if not begun and any(not file.name.startswith(".") for file in out.iterdir()):
-            raise Stop(
-                f"OUT={out} has files already. Name a new folder, for nothing is replaced.", 2
-            )
+            raise Stop(f"OUT={out} has other files. Name a new folder: nothing is replaced.", 2)
         if begun and not wanted and begun != state | {"batch": begun["batch"]}:
             whose = f"has the results of {begun['folder']} from {begun['url']}"
             raise Stop(f"OUT={out} {whose}. Name another folder, or the BATCH to go on with.", 2)
@@ -558,10 +578,7 @@ def report(args: argparse.Namespace, photos: list[Photo], batch: str) -> bool:
 
 
 async def transfer(url: str, out: Path, batch: str, photos: list[Photo]) -> None:
-    timeout = httpx.Timeout(60, pool=None)
-    async with httpx.AsyncClient(
-        base_url=url, trust_env=False, verify=TLS, timeout=timeout
-    ) as http:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, verify=TLS, timeout=60) as http:
         await Transfer(http, out, batch, photos).run()
 
 
