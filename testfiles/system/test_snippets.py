@@ -21,30 +21,28 @@ LOGO = str(ROOT / "worker-server" / "bundled_logo.png")
 README = (ROOT / "fast-server" / "README.md").read_text()
 SECTION = README.split("### From a program\n")[1].split("\n## ")[0]
 GOOD = jpeg(size=(64, 48))
-BAD = [
-    (jpeg()[:4000], "failed: The image is damaged"),
-    (b"no image", "refused: photo.jpg holds none"),
-]
+BROKEN, NO_IMAGE = jpeg()[:4000], b"no image"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 
 
-def language(
-    name: str, ending: str, command: list[str], tools: list[list[str]], debian: str
-) -> Any:
+def language(name: str, command: list[str], *tools: list[str], debian: str = "") -> Any:
     """Skipped where a tool is missing or does not work."""
-    missing = [tool for tool in tools if not shutil.which(tool[0]) or subprocess.call(tool)]
-    why = f"{missing} is not here; on Debian: apt install {debian}"
-    skip = pytest.mark.skipif(bool(missing), reason=why)
-    return pytest.param(name, ending, command, id=name, marks=skip)
+    missing = [tool[0] for tool in tools if not shutil.which(tool[0]) or not works(tool)]
+    why = f"{missing} cannot be used here; on Debian: apt install {debian}"
+    return pytest.param(name, command, id=name, marks=pytest.mark.skipif(bool(missing), reason=why))
+
+
+def works(tool: list[str]) -> bool:
+    return subprocess.run(tool, capture_output=True).returncode == 0
 
 
 languages = pytest.mark.parametrize(
-    ("name", "ending", "command"),
+    ("name", "command"),
     [
-        language("sh", "sh", ["sh"], [["curl", "-V"], ["jq", "-V"]], "curl jq"),
-        language("python", "py", [sys.executable], [], ""),
-        language("js", "mjs", ["node"], [["node", "-v"]], "nodejs"),
-        language("php", "php", ["php"], [["php", "-r", "curl_init();"]], "php-cli php-curl"),
+        language("sh", ["sh"], ["curl", "-V"], ["jq", "-V"], debian="curl jq"),
+        language("python", [sys.executable]),
+        language("js", ["node"], ["node", "-v"], debian="nodejs"),
+        language("php", ["php"], ["php", "-r", "curl_init();"], debian="php-cli php-curl"),
     ],
 )
 
@@ -54,12 +52,12 @@ def blocks(name: str) -> list[str]:
 
 
 def run(
-    stack: Stack, folder: Path, name: str, ending: str, command: list[str], photo: bytes
+    stack: Stack, folder: Path, name: str, command: list[str], photo: bytes
 ) -> subprocess.CompletedProcess[str]:
     """The README's program in a folder with a photo. Only the address is another."""
     program = "\n".join(blocks(name))
     assert "http://localhost:8000" in program
-    path = folder / f"program.{ending}"
+    path = folder / ("program.mjs" if name == "js" else "program")
     path.write_text(program.replace("http://localhost:8000", stack.url))
     (folder / "photo.jpg").write_bytes(photo)
     return subprocess.run([*command, path], cwd=folder, capture_output=True, text=True, timeout=90)
@@ -74,10 +72,8 @@ def media_of(stack: Stack) -> list[dict[str, Any]]:
 
 
 @languages
-def test_each_saves_the_result(
-    stack: Stack, tmp_path: Path, name: str, ending: str, command: list[str]
-) -> None:
-    ended = run(stack, tmp_path, name, ending, command, GOOD)
+def test_each_saves_the_result(stack: Stack, tmp_path: Path, name: str, command: list[str]) -> None:
+    ended = run(stack, tmp_path, name, command, GOOD)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     newest = media_of(stack)[0]
     assert (newest["ref"], newest["filename"], newest["size"]) == ("photo.jpg",) * 2 + (len(GOOD),)
@@ -86,17 +82,20 @@ def test_each_saves_the_result(
 
 
 @languages
-@pytest.mark.parametrize(("photo", "reason"), BAD, ids=["failed", "refused"])
+@pytest.mark.parametrize(
+    ("photo", "reason"),
+    [(BROKEN, "failed: The image is damaged"), (NO_IMAGE, "refused: photo.jpg holds none of JPEG")],
+    ids=["failed", "refused"],
+)
 def test_each_says_why_there_is_no_result(
     stack: Stack,
     tmp_path: Path,
     name: str,
-    ending: str,
     command: list[str],
     photo: bytes,
     reason: str,
 ) -> None:
-    ended = run(stack, tmp_path, name, ending, command, photo)
+    ended = run(stack, tmp_path, name, command, photo)
     assert ended.returncode != 0
     assert reason in ended.stdout + ended.stderr
     assert not (tmp_path / "result.jpg").exists()
@@ -117,7 +116,7 @@ def test_the_javascript_does_the_same_in_a_browser(tmp_path: Path) -> None:
         Web(answer) as shop,
         Stack(tmp_path / "run", {"GOOGLE_LOGO": LOGO, "ALLOWED_ORIGINS": shop.url}) as stack,
     ):
-        photos = [base64.b64encode(photo).decode() for photo in (GOOD, BAD[0][0])]
+        photos = [base64.b64encode(photo).decode() for photo in (GOOD, BROKEN)]
         page = f"""<script type="module">
             {function}
             for (const photo of {json.dumps(photos)}) {{
@@ -127,13 +126,8 @@ def test_the_javascript_does_the_same_in_a_browser(tmp_path: Path) -> None:
               await fetch("/", {{ method: "POST", body: said }});
             }}
             </script>"""
-        command = [
-            CHROMIUM,
-            "--headless",
-            "--no-sandbox",
-            f"--user-data-dir={tmp_path / 'profile'}",
-        ]
-        browser = subprocess.Popen([*command, shop.url], stderr=subprocess.DEVNULL)
+        options = ["--headless", "--no-sandbox", f"--user-data-dir={tmp_path / 'profile'}"]
+        browser = subprocess.Popen([CHROMIUM, *options, shop.url], stderr=subprocess.DEVNULL)
         try:
             until(lambda: len(said) == 2)
         finally:
