@@ -37,6 +37,7 @@ import httpx
 
 AT_ONCE = 4  # uploads, and as many downloads
 WAITS_S = (1, 2, 4, 8, 16, 32)  # before it is tried again, then always 60
+LIST_S = 20  # the longest time between two lists; they take a tenth of the time
 QUIET_S, GIVE_UP_S = 10, 600  # without a movement
 NOTE_S, SAME_NOTE_S, LINE_S = 10, 60, 5  # a note, the same note, a line of progress: so often
 AGAIN = (408, 425, 429, *range(500, 600))
@@ -338,7 +339,7 @@ class Transfer:
                 is_listed = {item["media_id"] for item in media}
                 for media_id in waiting - goes_on if is_complete else waiting & is_listed - goes_on:
                     self._settled.put_nowait(self._waiting.pop(media_id))
-            await asyncio.sleep(max(1, 10 * (time.monotonic() - began)))
+            await asyncio.sleep(min(max(1, 10 * (time.monotonic() - began)), LIST_S))
         for _ in range(AT_ONCE):
             self._settled.put_nowait(None)
 
