@@ -129,6 +129,7 @@ class Stack:
         finally:
             for service in self._services.values():
                 service.kill()
+            self._redis.close()
             self._locks.close()
 
     def _definitions(self) -> Iterator[Service]:
