@@ -32,6 +32,7 @@ LAYERS = {
         "service",
         "recovery",
         "pipeline",
+        "preview",
         "watermark",
         "formats",
         "formats.conversion",
