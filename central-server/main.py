@@ -14,18 +14,18 @@ from archive.archive import Archive
 from archive.expiry import Expiry
 from archive.following import Followers
 from archive.incoming import receive
-from shared import console, environment
+from shared import console, durable, environment
 from shared.web import problems, shutdown
 from shared.web.application import Application
+from shared.web.opened_file import OpenedFile
 from shared.web.problems import Problem
 from shared.web.refusals import STORAGE_UNAVAILABLE, too_large
 from shared.web.request_body import open_form
-from shared.web.schemas import LOG_LINES, MEDIA_ID_PARAMETER, LogFollow, LogTail
-from shared.web.streaming import LOG_HEADERS, EndlessResponse
+from shared.web.schemas import IMAGE, LOG_LINES, MEDIA_ID_PARAMETER, LogFollow, LogTail
+from shared.web.streaming import LOG_HEADERS, GeneratorResponse
 from storage_api import disk_space, openapi, refusals
 from storage_api.answers import MediaReceipt, Ready, Stored
 from storage_api.settings import Settings
-from storage_api.stored_image import OpenedImage
 
 
 @asynccontextmanager
@@ -93,7 +93,7 @@ async def post_upload_final(request: Request) -> Response:
     "/media/{media_id}",
     response_class=FileResponse,
     tags=["media"],
-    responses={**openapi.IMAGE, **problems.responses(*refusals.IMAGE_REFUSALS)},
+    responses={**IMAGE, **problems.responses(*refusals.IMAGE_REFUSALS)},
     openapi_extra=MEDIA_ID_PARAMETER,
 )
 def get_media(request: Request) -> FileResponse:
@@ -103,7 +103,8 @@ def get_media(request: Request) -> FileResponse:
     found = archive.find(media_id)
     with suppress(FileNotFoundError):  # deleted this very moment
         if found is not None:
-            return OpenedImage(*found)
+            path, content_type = found
+            return OpenedFile(durable.reading(path), content_type, path.name)
     raise _not_found(media_id)
 
 
@@ -160,7 +161,7 @@ async def get_activity(
     """
     state = request.app.state
     if follow:
-        return EndlessResponse(await state.followers.follow(tail))
+        return GeneratorResponse(await state.followers.follow(tail), LOG_HEADERS)
     lines = await asyncio.to_thread(state.log.tail, tail)
     return StreamingResponse(lines, 200, LOG_HEADERS)
 

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse
 
+from images import routes as image_routes
 from index import query
 from index.index import Index
 from ingest import idempotency_key, reference, upload, upload_response
@@ -20,21 +21,19 @@ from live.event_reader import EventReader
 from live.event_stream import EventStream
 from live.hub import Hub
 from media import deletion, retry, status
-from overview import activity, negotiation, pausing, table
-from overview import openapi as stats_openapi
-from overview.answers import PauseState, Stats
+from overview import routes as overview_routes
 from overview.overview import Overview
 from shared import console, environment
 from shared.background import repeat
 from shared.central_client import CentralClient
-from shared.contract import WATERMARK_QUEUE, is_media_id
+from shared.contract import WATERMARK_QUEUE
 from shared.redis import events, jobs
 from shared.spool import Spool
 from shared.web import connection, problems, shutdown
 from shared.web.application import Application
 from shared.web.refusals import too_large
 from shared.web.request_body import open_form
-from shared.web.schemas import LOG_LINES, MEDIA_ID_PARAMETER, LogFollow, LogTail
+from shared.web.schemas import MEDIA_ID_PARAMETER
 from upload_api import admission, openapi, queues, refusals
 from upload_api.answers import Accepted, Media, MediaList, Ready, Retried
 from upload_api.queues import Queues
@@ -157,8 +156,7 @@ async def list_media(request: Request) -> Response:
     lack some, as for a few minutes after it was removed.
     """
     page = await request.app.state.index.page(query.of_request(request))
-    base = f"{request.base_url}media/"
-    media = [{**item, "status_url": f"{base}{item['media_id']}"} for item in page.media]
+    media = [status.listed(request, item) for item in page.media]
     return JSONResponse({"media": media, "next": page.next, "complete": page.is_complete})
 
 
@@ -171,7 +169,8 @@ async def list_media(request: Request) -> Response:
 )
 def get_media(request: Request) -> Response:
     """What was received, what has happened to it since, and what comes next."""
-    return JSONResponse(status.describe(request.app.state.spool, _media_id(request)))
+    media_id = refusals.media_id_of(request)
+    return JSONResponse(status.answer(request, request.app.state.spool, media_id))
 
 
 @app.post(
@@ -184,11 +183,11 @@ def get_media(request: Request) -> Response:
 )
 async def post_media_retry(request: Request) -> Response:
     """Retry one that failed. Its attempts are counted anew."""
-    state, media_id = request.app.state, _media_id(request)
+    state, media_id = request.app.state, refusals.media_id_of(request)
     await retry.rerun(state.spool, state.queues, state.index, media_id)
     console.event(console.NOTICE, media_id=media_id, detail="rerun")
-    described = await asyncio.to_thread(status.describe, state.spool, media_id)
-    return JSONResponse(described, 202)
+    answer = await asyncio.to_thread(status.answer, request, state.spool, media_id)
+    return JSONResponse(answer, 202)
 
 
 @app.delete(
@@ -200,7 +199,7 @@ async def post_media_retry(request: Request) -> Response:
 )
 async def delete_media(request: Request) -> None:
     """Remove one that is stored or has failed, here and at central-server."""
-    state, media_id = request.app.state, _media_id(request)
+    state, media_id = request.app.state, refusals.media_id_of(request)
     await deletion.delete(media_id, state.spool, state.claims, state.central)
     state.index.note(events.removal(media_id))
     state.overview.forget()
@@ -228,63 +227,6 @@ async def get_events(request: Request) -> EventStream:
     return EventStream(request.app.state.hub, *live_request.wanted(request))
 
 
-@app.get(
-    "/stats",
-    response_model=Stats,
-    tags=["service"],
-    responses={**stats_openapi.STATS, **problems.responses(*refusals.STATS_REFUSALS)},
-)
-async def get_stats(request: Request) -> Response:
-    """What goes on: how much waits, who works on what, what failed, and a sentence on all of it.
-
-    With Accept: text/plain it is a table for a terminal. It answers whatever is down.
-    """
-    refusals.check_parameters(request)
-    stats: Stats = await request.app.state.overview.stats()
-    headers = {"Vary": "Accept", "Cache-Control": "no-store"}
-    if negotiation.prefers_text(request.headers.getlist("Accept")):
-        return PlainTextResponse(table.text(stats), headers=headers)
-    return Response(stats.model_dump_json(), 200, headers, "application/json")
-
-
-@app.post("/pause", tags=["service"], responses=problems.responses(*refusals.PAUSE_REFUSALS))
-def post_pause(request: Request) -> PauseState:
-    """Let the workers finish what they have, and take no more until POST /resume.
-
-    Uploads are taken and wait. It lasts, whatever restarts.
-    """
-    refusals.check_parameters(request)
-    paused = pausing.begin(request.app.state.spool.root)
-    request.app.state.overview.forget()
-    return paused
-
-
-@app.post("/resume", tags=["service"], responses=problems.responses(*refusals.PAUSE_REFUSALS))
-def post_resume(request: Request) -> PauseState:
-    """Let the workers go on."""
-    refusals.check_parameters(request)
-    resumed = pausing.end(request.app.state.spool.root)
-    request.app.state.overview.forget()
-    return resumed
-
-
-@app.get(
-    "/activity",
-    response_class=PlainTextResponse,
-    tags=["service"],
-    responses={**LOG_LINES, **problems.responses(*refusals.ACTIVITY_REFUSALS)},
-)
-async def get_activity(
-    request: Request, tail: LogTail = 100, follow: LogFollow = False
-) -> Response:
-    """The last lines of central's log. With follow=1 each new line comes as it is written.
-
-    Nothing is sent while there is no new line: a proxy may take that for the end.
-    """
-    refusals.check_parameters(request, ["tail", "follow"])
-    return await activity.ask(request, tail, follow=follow)
-
-
 @app.get("/ready", tags=["service"], responses=problems.responses(*refusals.READY_REFUSALS))
 async def get_ready(request: Request) -> Ready:
     """Uploads can be taken: Redis takes jobs, and the uploads folder can be used."""
@@ -295,12 +237,8 @@ async def get_ready(request: Request) -> Ready:
     return Ready(status="ready")
 
 
-def _media_id(request: Request) -> str:
-    """The media id in the path. Raises Problem for anything else: it must not become a path."""
-    media_id: str = request.path_params["media_id"]
-    if not is_media_id(media_id):
-        raise refusals.not_found(media_id)
-    return media_id
+app.include_router(image_routes.router)
+app.include_router(overview_routes.router)
 
 
 def _open_uploads(app: FastAPI) -> None:

@@ -3,8 +3,7 @@
 from typing import Any
 
 from shared.contract import MEDIA_ID_PATTERN
-
-_BYTES = {"type": "string", "format": "binary"}
+from shared.web.schemas import BYTES
 
 UPLOAD_FORM: dict[str, Any] = {
     "requestBody": {
@@ -15,7 +14,7 @@ UPLOAD_FORM: dict[str, Any] = {
                     "type": "object",
                     "required": ["file", "worker_name"],
                     "properties": {
-                        "file": _BYTES,
+                        "file": BYTES,
                         # Both without a type: in a form every value is text, even a number.
                         "worker_name": {
                             "description": "Who delivers it, for the log.",
@@ -33,16 +32,4 @@ UPLOAD_FORM: dict[str, Any] = {
             }
         },
     }
-}
-
-IMAGE: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The stored image, with its own content type",
-        "content": {
-            "image/*": {"schema": _BYTES},
-            "application/octet-stream": {"schema": _BYTES},  # of no known image type
-        },
-        "headers": {"ETag": {"schema": {"type": "string"}}},
-    },
-    304: {"description": "Not modified since If-None-Match or If-Modified-Since"},
 }

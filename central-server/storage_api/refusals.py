@@ -2,16 +2,19 @@
 
 from shared.web.host_and_origin import SAFE_METHOD_REFUSALS, UNSAFE_METHOD_REFUSALS
 from shared.web.problems import Problem, ProblemType
-from shared.web.refusals import DISK_FULL, FORM_REFUSALS, LOG_REFUSALS, STORAGE_UNAVAILABLE
+from shared.web.refusals import (
+    DISK_FULL,
+    FORM_REFUSALS,
+    LOG_REFUSALS,
+    RANGE_NOT_SATISFIABLE,
+    STORAGE_UNAVAILABLE,
+)
 
 NOT_FOUND = ProblemType(
     "media_not_found", 404, "No such media", "No image of media {media_id} is stored."
 )
 MEDIA_DELETED = ProblemType(
     "media_deleted", 410, "The media was deleted", "Media {media_id} was deleted."
-)
-RANGE_NOT_SATISFIABLE = ProblemType(
-    "range_not_satisfiable", 416, "The image has no such range", "The image has {size} bytes."
 )
 WORKER_MISSING = ProblemType(
     "worker_missing", 422, "No worker is named", "Say who sends it in the field worker_name."

@@ -1,7 +1,10 @@
 """What comes next for a media, in one sentence out of its records."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from fastapi import Request
 
 from shared.contract import AttemptRecord, ProgressRecord, Stage, Status
 from shared.records import after_failure, next_stage
@@ -18,6 +21,28 @@ def describe(spool: Spool, media_id: str) -> dict[str, Any]:
         known.update(content_type=None, size=None, sha256=None, received_at=None)
     progress: ProgressRecord = {key: known[key] for key in ProgressRecord.__annotations__}  # type: ignore[assignment]
     return {**known, "next": what_next(spool.find(media_id), progress)}
+
+
+def answer(request: Request, spool: Spool, media_id: str) -> dict[str, Any]:
+    """describe, and where its image is. Raises MediaGone, OSError."""
+    described = describe(spool, media_id)
+    is_stored = described["status"] == Status.STORED
+    return {**described, "result_url": _url(request, media_id, "/image") if is_stored else None}
+
+
+def listed(request: Request, item: Mapping[str, Any]) -> dict[str, Any]:
+    """A media of a list, and where its record and its image are."""
+    media_id = item["media_id"]
+    is_stored = item["status"] == Status.STORED
+    return {
+        **item,
+        "status_url": _url(request, media_id),
+        "result_url": _url(request, media_id, "/image") if is_stored else None,
+    }
+
+
+def _url(request: Request, media_id: str, what: str = "") -> str:
+    return f"{request.base_url}media/{media_id}{what}"
 
 
 def what_next(path: Path, progress: ProgressRecord) -> str:

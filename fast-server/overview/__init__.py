@@ -1,4 +1,4 @@
 """What goes on, for people and programs: GET /stats, the pause, and central's log.
 
-Imports index, live, upload_api and shared.
+Imports index, live, media, upload_api and shared.
 """

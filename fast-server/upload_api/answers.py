@@ -17,6 +17,8 @@ Batch = Annotated[
     Field(pattern=f"^{MEDIA_ID_PATTERN}$", description="What the client gave to all of a batch"),
 ]
 
+ResultUrl = Annotated[str | None, Field(description="Where its image is, once it is stored")]
+
 UploadStatus = Status | Literal["removed"]
 
 
@@ -96,6 +98,7 @@ _EXAMPLE: dict[str, Any] = {
     "watermarked": None,
     "stored": None,
     "next": "worker-1 is at attempt 1 to watermark it since 2026-01-15T14:30:45.150Z.",
+    "result_url": None,
 }
 
 
@@ -127,6 +130,7 @@ class Media(BaseModel):
     watermarked: Watermarked | None
     stored: Stored | None
     next: Annotated[str, Field(description="A sentence that says what comes next")]
+    result_url: ResultUrl
 
 
 class ListedMedia(BaseModel):
@@ -145,6 +149,7 @@ class ListedMedia(BaseModel):
     size: Size
     changed_at: Time
     status_url: str
+    result_url: ResultUrl
 
 
 _LISTED: dict[str, Any] = {
@@ -158,6 +163,7 @@ _LISTED: dict[str, Any] = {
     "size": 81234,
     "changed_at": "2026-01-15T14:30:45.150Z",
     "status_url": f"http://localhost:8000/media/{EXAMPLE_ID}",
+    "result_url": None,
 }
 
 

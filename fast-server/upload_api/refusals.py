@@ -24,6 +24,15 @@ from shared.web.schemas import EXAMPLE_ID
 from upload_api import unsupported
 
 NOT_FOUND = ProblemType("media_not_found", 404, "No such media", "There is no media {media_id}.")
+NOT_STORED = ProblemType(
+    "not_stored", 404, "The image is not stored", "Media {media_id} is not stored. {next}"
+)
+ORIGINAL_MISSING = ProblemType(
+    "original_missing",
+    404,
+    "The original is not there",
+    "The uploaded file of media {media_id} is not there any more.",
+)
 NOT_FAILED = ProblemType(
     "not_failed",
     409,
@@ -153,6 +162,14 @@ UPLOAD_REFUSALS = (
 )
 READY_REFUSALS = (*SAFE_METHOD_REFUSALS, REDIS_UNAVAILABLE, QUEUE_FULL, *_DISK)
 READ_REFUSALS = (*SAFE_METHOD_REFUSALS, NOT_FOUND, refusals.STORAGE_UNAVAILABLE)
+_FILE_REFUSALS = (
+    *READ_REFUSALS,
+    *PARAMETER_REFUSALS,
+    refusals.INVALID_REQUEST,
+    refusals.RANGE_NOT_SATISFIABLE,
+)
+IMAGE_REFUSALS = (*_FILE_REFUSALS, NOT_STORED, CENTRAL_UNREACHABLE)
+ORIGINAL_REFUSALS = (*_FILE_REFUSALS, ORIGINAL_MISSING)
 RETRY_REFUSALS = (*UNSAFE_METHOD_REFUSALS, NOT_FOUND, NOT_FAILED, MEDIA_BUSY, *_DISK)
 EVENTS_REFUSALS = (
     *SAFE_METHOD_REFUSALS,
@@ -253,6 +270,14 @@ def _listed(known: Sequence[str]) -> str:
     if len(known) > 1:
         return f"{', '.join(known[:-1])} and {known[-1]} are"
     return f"{known[0]} is" if known else "it has none"
+
+
+def media_id_of(request: Request) -> str:
+    """The media id in the path. Raises Problem for anything else: it must not become a path."""
+    media_id: str = request.path_params["media_id"]
+    if not is_media_id(media_id):
+        raise not_found(media_id)
+    return media_id
 
 
 def not_found(media_id: str) -> Problem:

@@ -19,6 +19,7 @@ LAYERS = {
         "main",
         "overview",
         "live",
+        "images",
         "media",
         "ingest",
         "index",

@@ -75,6 +75,9 @@ TOO_MANY_FOLLOWERS = ProblemType(
     "{most} clients follow the log, the most there may be. Try again later.",
     RETRY_AFTER_S,
 )
+RANGE_NOT_SATISFIABLE = ProblemType(
+    "range_not_satisfiable", 416, "The image has no such range", "The image has {size} bytes."
+)
 FORM_REFUSALS = (
     UPLOAD_ABORTED,
     UPLOAD_STALLED,

@@ -15,6 +15,19 @@ Time = Annotated[
     str,
     Field(json_schema_extra={"format": "date-time"}, examples=["2026-01-15T14:30:45.123Z"]),
 ]
+BYTES: dict[str, Any] = {"type": "string", "format": "binary"}
+IMAGE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The image, with its own content type",
+        "content": {
+            "image/*": {"schema": BYTES},
+            "application/octet-stream": {"schema": BYTES},  # of no known image type
+        },
+        "headers": {"ETag": {"schema": {"type": "string"}}},
+    },
+    206: {"description": "The part of it that Range asks for"},
+    304: {"description": "Not modified since If-None-Match or If-Modified-Since"},
+}
 LogTail = Annotated[int, Query(ge=1, le=100_000, description="How many of the last lines")]
 LogFollow = Annotated[bool, Query(description="Go on with each new line")]
 _LINE = "[2026-01-15 14:30:45] WORKER: worker-1 | IMAGE: watermarked_photo.jpg\n"

@@ -1,4 +1,5 @@
-"""The names in a part's Content-Disposition (RFC 7578, 4.2), however clients encode them."""
+"""Content-Disposition: of a part (RFC 7578, 4.2), however clients encode its names, and of an
+answer (RFC 6266)."""
 
 import re
 from email.errors import MessageError
@@ -31,6 +32,15 @@ def parse(value: bytes, *, follows_content_type: bool) -> tuple[str | None, str 
     if filename is None and "filename" in plain:
         filename = _without_encoding(plain["filename"], follows_content_type)
     return extended.get("name", plain.get("name")), filename
+
+
+def written(kind: str, filename: str) -> str:
+    """The header of an answer: kind is inline or attachment, filename the name to save it under.
+
+    curl -J reads the plain name alone; browsers prefer the other (RFC 6266, 4.3).
+    """
+    plain = re.sub(r'[^ -~]|["\\%]', "_", filename)
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, '')}"
 
 
 def decoded(value: bytes) -> str:

@@ -1,6 +1,7 @@
 """HEAD wherever there is GET, and OPTIONS and 405 that list every method of a path."""
 
 from fastapi import Request, Response
+from fastapi.routing import iter_route_contexts
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -43,7 +44,8 @@ def _head_only(send: Send) -> Send:
 
 def _methods(scope: Scope) -> set[str]:
     """The methods of all routes with the path of the first that matches; empty if none does."""
-    routes = [route for route in scope["app"].routes if isinstance(route, Route)]
+    contexts = iter_route_contexts(scope["app"].routes)
+    routes = [c.original_route for c in contexts if isinstance(c.original_route, Route)]
     for route in routes:
         if route.matches(dict(scope))[0] is not Match.NONE:
             same = (r.methods or () for r in routes if r.path == route.path)

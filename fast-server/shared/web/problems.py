@@ -35,6 +35,7 @@ _EXAMPLES = {
     "most": 100,
     "most_mb": 50,
     "most_megapixels": 100,
+    "next": "It waits for a worker to watermark it.",
     "parameter": "cod",
     "place": "UPLOAD_DIR=uploads",
     "reason": "gave no answer within 10 s",

@@ -1,6 +1,6 @@
-"""Lines of a log, as an answer that may have no end of its own."""
+"""Answers that are made while they are sent, perhaps without an end of their own."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from fastapi.responses import StreamingResponse
@@ -14,11 +14,13 @@ LOG_HEADERS = {
 }
 
 
-class EndlessResponse(StreamingResponse):
+class GeneratorResponse(StreamingResponse):
     """The generator is closed as soon as the client has gone."""
 
-    def __init__(self, content: AsyncGenerator[bytes]) -> None:
-        super().__init__(content, 200, LOG_HEADERS)
+    def __init__(
+        self, content: AsyncGenerator[bytes], headers: Mapping[str, str], status: int = 200
+    ) -> None:
+        super().__init__(content, status, headers)
         self._content = content
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

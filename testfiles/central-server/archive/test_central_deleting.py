@@ -17,7 +17,7 @@ import pytest
 from archive.archive import Archive
 from shared import durable
 from shared.web import problems
-from storage_api import stored_image
+from shared.web.opened_file import OpenedFile
 from support.archive import (
     OTHER_ID,
     Crash,
@@ -153,7 +153,7 @@ def test_an_image_is_sent_whole_though_it_is_deleted_meanwhile(tmp_path: Path) -
 def test_an_image_deleted_before_its_first_byte_is_sent_whole(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     path.write_bytes(JPEG)
-    answer = stored_image.OpenedImage(path, "image/jpeg")
+    answer = OpenedFile(path.open("rb"), "image/jpeg", "photo.jpg")
     path.unlink()
     transport = httpx.ASGITransport(answer)
 

@@ -96,7 +96,7 @@ def test_central_killed_in_the_middle_breaks_the_connection(
         central.process.kill()
         with pytest.raises(httpx.RemoteProtocolError):
             next(lines)
-    assert "central's log broke off" in fast.server.console()
+    assert "central's answer broke off" in fast.server.console()
     assert "Traceback" not in fast.server.console()
     assert_problem(fast.http.get("/activity"), 503, "central_unreachable")
 

@@ -19,7 +19,7 @@ from upload_api.answers import AttemptMade, Failure, Media, Stored, Watermarked
 
 
 def test_each_answers_fields_are_those_of_the_records() -> None:
-    own = {"next"}
+    own = {"next", "result_url"}
     kept_back = {"idempotency_key"}
     records = {*get_type_hints(MediaRecord), *get_type_hints(ProgressRecord)}
     assert {*Media.model_fields} == records - kept_back | own

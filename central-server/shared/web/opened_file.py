@@ -1,8 +1,8 @@
-"""A stored image as the answer to a GET."""
+"""An open file as the answer to a GET, with Range (RFC 9110, 14), 304 and 416."""
 
 import os
 import re
-from pathlib import Path
+from io import BufferedReader
 
 from fastapi import Request, Response
 from fastapi.responses import FileResponse
@@ -10,30 +10,46 @@ from starlette.datastructures import Headers
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from shared.web import problems
+from shared.web import disposition, problems
 from shared.web.problems import Problem
-from storage_api.refusals import RANGE_NOT_SATISFIABLE
+from shared.web.refusals import RANGE_NOT_SATISFIABLE
 
+# A client's bytes: no browser takes them for a page, nor runs what is in them.
+UNTRUSTED = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+}
+REVALIDATED = "private, no-cache"
 _RANGE = r"(?:[0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})"
 _RANGES = re.compile(rf"bytes\s*=\s*({_RANGE}(?:\s*,\s*{_RANGE})*)\s*", re.ASCII | re.IGNORECASE)
 
 
-class OpenedImage(FileResponse):
-    """An open image, which a DELETE cannot take away while it is sent. Answers 304 and 416, too.
+class OpenedFile(FileResponse):
+    """An open file, which a DELETE cannot take away while it is sent. Answers 304 and 416, too.
 
-    FileResponse opens its path only after it has sent the headers.
+    FileResponse opens its path only after it has sent the headers. The file is closed at the end.
     """
 
-    def __init__(self, path: Path, content_type: str) -> None:
-        """Raises OSError."""
-        self._file = path.open("rb")
+    def __init__(
+        self,
+        file: BufferedReader,
+        content_type: str,
+        filename: str,
+        *,
+        is_attachment: bool = False,
+        cache: str = REVALIDATED,
+    ) -> None:
+        self._file = file
+        kind = "attachment" if is_attachment else "inline"
         super().__init__(
-            f"/dev/fd/{self._file.fileno()}",
-            filename=path.name,
-            content_disposition_type="inline",
+            f"/dev/fd/{file.fileno()}",
             media_type=content_type,
-            stat_result=os.fstat(self._file.fileno()),
-            headers={"X-Content-Type-Options": "nosniff"},
+            stat_result=os.fstat(file.fileno()),
+            headers={
+                **UNTRUSTED,
+                "Cache-Control": cache,
+                "Content-Disposition": disposition.written(kind, filename),
+            },
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
