@@ -19,6 +19,7 @@ LAYERS = {
         "main",
         "overview",
         "live",
+        "previews",
         "images",
         "media",
         "ingest",

@@ -21,7 +21,7 @@ from shared.background import end, in_thread, repeat
 from shared.contract import MEDIA_RECORD, PREVIEWS
 from shared.records import read_record
 from shared.redis import jobs, previews
-from shared.redis.previews import NOTE_MAKING_S, ORIGINAL, Failure, Preview
+from shared.redis.previews import NOTE_MAKING_S, Failure, Kind, Preview
 from shared.spool import MediaGone, remove_previews
 
 # The folder of a preview that is being made begins so; recovery/preview_sweep.py removes old ones.
@@ -95,7 +95,7 @@ class PreviewMaker:
         return Path(mkdtemp(prefix=MAKING, dir=self._root / PREVIEWS))
 
     async def _get(self, preview: Preview, target: Path) -> None:
-        if preview.of == ORIGINAL:
+        if preview.of is Kind.ORIGINAL:
             await in_thread(partial(self._link_original, preview.media_id, target))
             return
         known = await asyncio.to_thread(self._stages.spool.describe, preview.media_id)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pipeline.previews import MAKING
 from shared import durable
 from shared.contract import MIB, PREVIEWS, is_media_id
-from shared.redis.previews import KINDS, SIZES, Preview
+from shared.redis.previews import Kind, Preview, Size
 from shared.spool import MediaGone, Spool, remove_previews
 
 _MOST_BYTES = 512 * MIB
@@ -74,8 +74,8 @@ def _of_media(spool: Spool, media_id: str) -> Iterator[_File]:
     except MediaGone:  # its worker died after it was made
         remove_previews(spool.root, media_id)
         return
-    for of in KINDS:
-        for size in SIZES:
+    for of in Kind:
+        for size in Size:
             path = Preview(media_id, of, size).path(spool.root)
             if durable.is_file(path):
                 with suppress(FileNotFoundError):

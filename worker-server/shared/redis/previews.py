@@ -6,6 +6,7 @@ the files of previews lie in the uploads volume.
 
 import json
 from collections.abc import Sequence
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +14,6 @@ from arq.connections import ArqRedis
 
 from shared import clock
 from shared.contract import PREVIEWS, is_media_id
-
-ORIGINAL, WATERMARKED = "original", "watermarked"
-KINDS, SIZES = (ORIGINAL, WATERMARKED), (320, 1600)
 
 # A sorted set of wanted previews' keys, by the time of the newest request in seconds.
 WANTED_KEY = "media-processor:previews"
@@ -28,12 +26,22 @@ _MADE_S = 10
 _ASK = Path(__file__).with_name("ask_preview.lua").read_text()
 
 
+class Kind(StrEnum):
+    ORIGINAL = "original"
+    WATERMARKED = "watermarked"  # as central has stored it
+
+
+class Size(IntEnum):
+    SMALL = 320
+    LARGE = 1600
+
+
 class Preview(NamedTuple):
-    """One of a media's previews: of its original or of what was stored, and its longer side."""
+    """One of the previews that a media may have. size is that of its longer side."""
 
     media_id: str
-    of: str
-    size: int
+    of: Kind
+    size: Size
 
     @property
     def key(self) -> str:
@@ -45,10 +53,11 @@ class Preview(NamedTuple):
     @classmethod
     def of_key(cls, key: bytes) -> "Preview | None":
         """None for another program's."""
-        media_id, _, rest = key.decode(errors="replace").partition(":")
-        of, _, size = rest.partition(":")
-        known = is_media_id(media_id) and of in KINDS and size in map(str, SIZES)
-        return cls(media_id, of, int(size)) if known else None
+        try:
+            media_id, of, size = key.decode().split(":")
+            return cls(media_id, Kind(of), Size(int(size))) if is_media_id(media_id) else None
+        except ValueError:
+            return None
 
 
 class Failure(NamedTuple):
@@ -65,12 +74,20 @@ class State(NamedTuple):
     is_made: bool = False
     failure: Failure | None = None
 
+    @property
+    def is_over(self) -> bool:
+        return self.is_made or self.failure is not None
 
-async def ask(redis: ArqRedis, preview: Preview) -> State:
-    """Ask the workers for it, unless it cannot be shown. Raises RedisError or OSError."""
+
+async def ask(redis: ArqRedis, preview: Preview) -> Failure | None:
+    """Ask the workers for it. Returns why it cannot be shown, if that is known.
+
+    Raises RedisError or OSError.
+    """
     script = redis.register_script(_ASK)
     keys = [WANTED_KEY, _state_key(preview)]
-    return _decoded(await script(keys=keys, args=[preview.key, _MOST_WANTED, _WANTED_S]))
+    state = await script(keys=keys, args=[preview.key, _MOST_WANTED, _WANTED_S])
+    return _decoded(state).failure
 
 
 async def states(redis: ArqRedis, wanted: Sequence[Preview]) -> list[State]:
