@@ -19,10 +19,13 @@ from formats.tiff.page import Page
 
 def loaded(path: Path, image: ImageFile.ImageFile) -> ImageFile.ImageFile:
     """A TIFF that Pillow has loaded, or a RareTiff. Raises ImageRejected where neither reads it."""
+    if isinstance(image, RareTiff):
+        return image
     try:
         image.load()
     except OSError:
-        return RareTiff(path)
+        with RareTiff(path) as rare:  # it has read the file
+            return rare
     return image
 
 
