@@ -29,8 +29,8 @@ def rare_tiff(
     at = 8 + 2 + 12 * len(values) + 4
     outside = {tag: 4 * len(numbers) for tag, numbers in values.items() if len(numbers) > 1}
     places = {}
-    for tag, size in outside.items():
-        places[tag], at = at, at + size
+    for tag, length in outside.items():
+        places[tag], at = at, at + length
     for number, strip in enumerate(strips):
         values[273][number], at = at, at + len(strip)
     directory = b"".join(

@@ -6,6 +6,7 @@ They are made while the workers are paused, too. All of it may be lost at any ti
 import asyncio
 import os
 import shutil
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -110,13 +111,12 @@ class PreviewMaker:
             record = read_record(path)
             if record["format_version"] == 0 and durable.is_folder(path):
                 raise ImageRejected("record_damaged", f"{MEDIA_RECORD} is missing or damaged.")
-            try:
-                os.link(path / record["filename"], target, follow_symlinks=False)
-            except FileNotFoundError:
-                continue
+            original = path / record["filename"]
+            with suppress(FileNotFoundError):
+                if durable.is_file(original):
+                    os.link(original, target, follow_symlinks=False)
             if durable.is_file(target):
                 return
-            target.unlink()
         raise ImageRejected("original_missing", "The uploaded file is not there any more.")
 
     def _keep(self, preview: Preview, made: Path) -> None:
