@@ -110,6 +110,19 @@ IDEMPOTENCY_KEY_REUSED = ProblemType(
     "This key came with {filename}, now media {media_id}. "
     "Another image, file name, ref or batch needs a key of its own.",
 )
+PREVIEW_IMPOSSIBLE = ProblemType(
+    "preview_impossible",
+    422,
+    "The image cannot be shown",
+    "The image is damaged (OSError: Truncated File Read).",
+)
+PREVIEW_PENDING = ProblemType(
+    "preview_pending",
+    503,
+    "The preview is not made yet",
+    "No worker has made the preview yet. It goes on being made; ask again in a second.",
+    1,
+)
 REDIS_UNAVAILABLE = ProblemType(
     "redis_unavailable",
     503,
@@ -170,6 +183,14 @@ _FILE_REFUSALS = (
 )
 IMAGE_REFUSALS = (*_FILE_REFUSALS, NOT_STORED, CENTRAL_UNREACHABLE)
 ORIGINAL_REFUSALS = (*_FILE_REFUSALS, ORIGINAL_MISSING)
+PREVIEW_REFUSALS = (
+    *_FILE_REFUSALS,
+    NOT_STORED,
+    PREVIEW_IMPOSSIBLE,
+    PREVIEW_PENDING,
+    REDIS_UNAVAILABLE,
+    CENTRAL_UNREACHABLE,
+)
 RETRY_REFUSALS = (*UNSAFE_METHOD_REFUSALS, NOT_FOUND, NOT_FAILED, MEDIA_BUSY, *_DISK)
 EVENTS_REFUSALS = (
     *SAFE_METHOD_REFUSALS,
