@@ -139,7 +139,7 @@ def test_whatever_is_sent_the_answer_is_what_the_document_says(
     if service == "gateway":
         httpx.post(f"{url}/resume", trust_env=False).raise_for_status()
     assert done.returncode == 0, done.stdout
-    operations = "13 selected / 15 total" if service == "gateway" else "6 selected / 7 total"
+    operations = "16 selected / 18 total" if service == "gateway" else "6 selected / 7 total"
     assert f"Operations:       {operations}" in done.stdout
 
 
