@@ -238,7 +238,7 @@ class Transfer:
         self._names, self._screen = Names(photos), Screen()
         self._waiting: dict[str, Photo] = {}  # by media_id: there, and in work
         self._settled = asyncio.Queue[Photo | None]()  # there, and no longer in work
-        self._count = Counter(failed=sum(1 for photo in photos if photo.problem))
+        self._count, self._over = Counter[str](), asyncio.Event()
         self._moved_at = self._asked_at = time.monotonic()
         self._others, self._others_moved_at = (None, None), self._moved_at
         self._rates = deque([(self._moved_at, 0, 0)], maxlen=100)
@@ -247,6 +247,8 @@ class Transfer:
         """Raises Refused, and Stop."""
         there = await self._there()
         for photo in self._photos:
+            if photo.problem:
+                self._end(photo, photo.problem)
             photo.media_id = there.get((photo.ref, photo.size), "")
             received_ms = number_of(photo.media_id) >> 80 if photo.media_id else 0
             if not photo.problem and photo.mtime_ns < received_ms * 1_000_000:
@@ -330,7 +332,7 @@ class Transfer:
 
     async def _watch(self) -> None:
         """List what is in work, until all have ended. What has left the list is looked at, too."""
-        while not self._have_ended():
+        while not self._over.is_set():
             began = time.monotonic()
             if self._waiting:
                 waiting = set(self._waiting)
@@ -339,7 +341,9 @@ class Transfer:
                 is_listed = {item["media_id"] for item in media}
                 for media_id in waiting - goes_on if is_complete else waiting & is_listed - goes_on:
                     self._settled.put_nowait(self._waiting.pop(media_id))
-            await asyncio.sleep(min(max(1, 10 * (time.monotonic() - began)), LIST_S))
+            pause_s = min(max(1, 10 * (time.monotonic() - began)), LIST_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), pause_s)
         for _ in range(AT_ONCE):
             self._settled.put_nowait(None)
 
@@ -414,9 +418,8 @@ class Transfer:
         photo.problem, photo.is_back = problem, not problem
         self._count["failed" if problem else "back"] += 1
         self._moved_at = time.monotonic()
-
-    def _have_ended(self) -> bool:
-        return self._count["failed"] + self._count["back"] == len(self._photos)
+        if self._count["failed"] + self._count["back"] == len(self._photos):
+            self._over.set()
 
     async def _read(self, path: str, asked: dict[str, str] | None = None) -> Any:
         """Raises Refused."""
@@ -448,7 +451,7 @@ class Transfer:
 
     async def _show(self) -> None:
         """Raises Stop where nothing moves."""
-        while not self._have_ended():
+        while not self._over.is_set():
             now = time.monotonic()
             if now - max(self._moved_at, self._others_moved_at) > GIVE_UP_S:
                 raise Stop(f"Nothing has moved for {GIVE_UP_S // 60} minutes.", 1)
@@ -475,9 +478,9 @@ class Transfer:
         bar = "#" * (20 * ended // total)
         done = f"{count['there']:,} of {total:,} sent, {count['back']:,} back"
         speed = f"{(count['bytes'] - bytes_then) / seconds / 1e6:.1f} MB/s"
-        left_s = (total - ended) * seconds / (ended - ended_then) if ended > ended_then else 0
-        left = f", {left_s / 60:.0f} min left" if left_s >= 90 else f", {left_s:.0f} s left"
-        return f"[{bar:.<20}] {done}, {count['failed']:,} failed, {speed}{left if left_s else ''}"
+        left_s = (total - ended) * seconds / max(ended - ended_then, 1)
+        left = f"{left_s / 60:.0f} min left" if left_s >= 90 else f"{left_s:.0f} s left"
+        return f"[{bar:.<20}] {done}, {count['failed']:,} failed, {speed}, {left}"
 
 
 def folders_of(args: argparse.Namespace) -> tuple[Path, Path]:

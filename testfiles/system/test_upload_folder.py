@@ -9,19 +9,23 @@ import shutil
 import signal
 import subprocess
 import sys
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from ingest import reference
+from local_stack.host import free_ports
 from local_stack.stack import ROOT, Stack
 from support import images
 from support.services import until
-from upload import ref_of
+from upload import Names, Photo, ref_of
 
 SCRIPT = ROOT / "testfiles" / "upload.py"
 LOGO = str(ROOT / "worker-server" / "bundled_logo.png")
@@ -44,15 +48,17 @@ FOLDERS = ["", "2026 summer/Zoë 😀/", "2026 summer/" + ("long " * 48 + "/") *
 Media = dict[str, Any]
 
 
+def write(folder: Path, photos: Mapping[str, bytes]) -> None:
+    for path, content in photos.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+
+
 def fill(folder: Path) -> dict[str, bytes]:
     """The good photos by their paths; no two are the same."""
-    photos: dict[str, bytes] = {}
-    for inner in FOLDERS:
-        (folder / inner).mkdir(parents=True, exist_ok=True)
-        for name in NAMES:
-            path = f"{inner}{name}"
-            photos[path] = images.jpeg(seed=len(photos), size=SIZE)
-            (folder / path).write_bytes(photos[path])
+    paths = [f"{inner}{name}" for inner in FOLDERS for name in NAMES]
+    photos = {path: images.jpeg(seed=seed, size=SIZE) for seed, path in enumerate(paths)}
+    write(folder, photos)
     return photos
 
 
@@ -60,15 +66,13 @@ class Run:
     """upload.py as somebody runs it; with other constants where that spares a test time."""
 
     def __init__(
-        self, folder: Path, out: Path, url: str, *options: str, **constants: float
+        self, folder: Path, out: Path, url: str, *options: str, first: str = "", **constants: float
     ) -> None:
-        self.console = out.parent / f"{out.name}.console"
+        self.console = folder.parent / f".{out.name}.console"
         program = [str(SCRIPT)]
-        if constants:
-            program = [
-                "-c",
-                f"import upload\nvars(upload).update({constants})\nexit(upload.main())",
-            ]
+        if first or constants:
+            first += f"\nvars(upload).update({constants})\nexit(upload.main())"
+            program = ["-c", f"import os, upload\n{first}"]
         with self.console.open("wb") as console:
             self.process = subprocess.Popen(
                 [sys.executable, *program, str(folder), str(out), "--url", url, *options],
@@ -108,6 +112,12 @@ def listed(stack: Stack, out: Path) -> list[Media]:
     return media
 
 
+def stack_media(stack: Stack) -> list[Media]:
+    answer = httpx.get(f"{stack.url}/media?limit=500", trust_env=False, timeout=60)
+    media: list[Media] = answer.json()["media"]
+    return media
+
+
 def record_of(stack: Stack, media_id: str) -> Media:
     record: Media = httpx.get(f"{stack.url}/media/{media_id}", trust_env=False, timeout=60).json()
     return record
@@ -118,8 +128,13 @@ def results_in(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
 
-def assert_back(stack: Stack, out: Path, photos: Mapping[str, bytes]) -> None:
-    """Each result is under its photo's path and is what central made of this very photo."""
+def assert_back(
+    stack: Stack, out: Path, photos: Mapping[str, bytes], names: Mapping[str, str] | None = None
+) -> None:
+    """Each result is under its photo's path and is what central has of this very photo.
+
+    names has the paths of results that are not their photos'.
+    """
     media = {item["ref"]: item for item in reversed(listed(stack, out))}
     expected = {}
     for path, content in photos.items():
@@ -127,7 +142,7 @@ def assert_back(stack: Stack, out: Path, photos: Mapping[str, bytes]) -> None:
         record = record_of(stack, media_id)
         assert record["sha256"] == hashlib.sha256(content).hexdigest(), path
         image = httpx.get(f"{stack.central_url}/media/{media_id}", trust_env=False)
-        expected[path] = image.content
+        expected[(names or {}).get(path, path)] = image.content
         assert hashlib.sha256(image.content).hexdigest() == record["stored"]["sha256"]
     assert results_in(out) == expected
 
@@ -214,10 +229,8 @@ def test_a_run_outlasts_the_services(tmp_path: Path) -> None:
 
 def test_results_that_are_gone_are_fetched_again(stack: Stack, tmp_path: Path) -> None:
     folder, out = tmp_path / "photos", tmp_path / "out"
-    folder.mkdir()
     photos = {f"{number}.jpg": images.jpeg(seed=number, size=SIZE) for number in range(3)}
-    for name, content in photos.items():
-        (folder / name).write_bytes(content)
+    write(folder, photos)
     Run(folder, out, stack.url).ends_with(0)
     media, batch = listed(stack, out), batch_of(out)
     (out / "0.jpg").unlink()
@@ -232,15 +245,12 @@ def test_results_that_are_gone_are_fetched_again(stack: Stack, tmp_path: Path) -
 
 def test_a_file_that_was_changed_is_sent_again(stack: Stack, tmp_path: Path) -> None:
     folder, out = tmp_path / "photos", tmp_path / "out"
-    folder.mkdir()
     bmp = images.bmp(seed=1, size=SIZE)
     photos = {"longer.jpg": images.jpeg(size=SIZE), "as_long.bmp": bmp, "touched.bmp": bmp}
-    for name, content in photos.items():
-        (folder / name).write_bytes(content)
+    write(folder, photos)
     Run(folder, out, stack.url).ends_with(0)
     photos |= {"longer.jpg": images.jpeg(), "as_long.bmp": images.bmp(seed=2, size=SIZE)}
-    for name, content in photos.items():
-        (folder / name).write_bytes(content)
+    write(folder, photos)
     Run(folder, out, stack.url).ends_with(0)
     refs = Counter(item["ref"] for item in listed(stack, out))
     assert refs == {"longer.jpg": 2, "as_long.bmp": 2, "touched.bmp": 1}
@@ -249,28 +259,21 @@ def test_a_file_that_was_changed_is_sent_again(stack: Stack, tmp_path: Path) -> 
 
 def test_a_file_that_changes_while_it_is_sent_is_named(stack: Stack, tmp_path: Path) -> None:
     folder, out = tmp_path / "photos", tmp_path / "out"
-    folder.mkdir()
-    (folder / "a.jpg").write_bytes(images.jpeg(size=SIZE))
-    script = f"""import os, sys, upload
-class Sent(upload.Sent):
-    def read(self, size=-1, /):
-        os.utime({str(folder / "a.jpg")!r}, (1, 1))
-        return super().read(size)
-upload.Sent = Sent
-sys.exit(upload.main())"""
-    command = [sys.executable, "-c", script, str(folder), str(out), "--url", stack.url]
-    env = {**os.environ, "PYTHONPATH": str(SCRIPT.parent)}
-    ended = subprocess.run(command, env=env, capture_output=True, text=True)
-    assert ended.returncode == 1
-    assert "a.jpg: It changed while it was sent. Run this again." in ended.stdout
+    write(folder, {"a.jpg": images.jpeg(size=SIZE)})
+    touch = """
+read = upload.Sent.read
+def touched(sent, size):
+    os.utime(sent.name, (1, 1))
+    return read(sent, size)
+upload.Sent.read = touched"""
+    said = Run(folder, out, stack.url, first=touch).ends_with(1)
+    assert "a.jpg: It changed while it was sent. Run this again." in said
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
     folder, out = tmp_path / "photos", tmp_path / "out"
-    folder.mkdir()
     photos = {f"{number}.jpg": images.jpeg(seed=number, size=SIZE) for number in range(8)}
-    for name, content in photos.items():
-        (folder / name).write_bytes(content)
+    write(folder, photos)
     with own_stack(tmp_path) as stack:
         httpx.post(f"{stack.url}/pause", trust_env=False).raise_for_status()
         run = Run(folder, out, stack.url)
@@ -283,3 +286,181 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         subprocess.run([sys.executable, *shlex.split(again)], check=True)
         assert_back(stack, out, photos)
         assert len(listed(stack, out)) == 8
+
+
+@pytest.mark.slow
+def test_results_of_another_format_have_its_ending_and_names_of_their_own(tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    names = {
+        "a/x.png": "a/x.png.webp",
+        "a/x.jpg": "a/x.jpg.webp",
+        "a/y.jpg": "a/y.webp",
+        "a/z.webp": "a/z.webp",
+        "a/z.jpg": "a/z.jpg.webp",
+        "b/x.jpg": "b/x.webp",
+        "b/no ending": "b/no ending.webp",
+    }
+    photos = {path: images.jpeg(seed=seed, size=SIZE) for seed, path in enumerate(names)}
+    photos |= {"a/x.png": images.png(size=SIZE), "a/z.webp": images.webp(size=SIZE)}
+    write(folder, photos)
+    with own_stack(tmp_path, OUTPUT_FORMAT="webp") as stack:
+        for _ in "12":
+            Run(folder, out, stack.url).ends_with(0)
+            assert_back(stack, out, photos, names)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["a.png", "a.png.jpg", "a.jpg"],
+        ["a.png", "a.webp", "a.png.webp"],
+        ["A.png", "a.jpg"],
+        ["a.jpg", "a.webp/b.jpg"],
+        ["a", "a.jpg", "a.png"],
+        ["Zo\u00eb.jpg", "Zoe\u0308.png"],
+    ],
+    ids=str,
+)
+def test_no_two_results_have_one_name(paths: list[str]) -> None:
+    results = {tuple(results_of(order, paths)) for order in permutations(paths)}
+    assert len(results) == 1
+    [names] = results
+    folded = {unicodedata.normalize("NFC", name).casefold() for name in names}
+    assert len(folded) == len(paths)
+    assert not folded & {str(above).casefold() for name in names for above in Path(name).parents}
+
+
+def results_of(order: Iterable[str], paths: Iterable[str]) -> Iterator[str]:
+    names = Names(Photo(Path(path), path, path) for path in order)
+    return (names.of(path, "watermarked_x.webp") for path in paths)
+
+
+@pytest.mark.parametrize("stored", ["x./../../y", "x.we/bp", "x.", "x", "x.jpg\n", "x.JPG", "../x"])
+def test_a_stored_name_is_no_path(stored: str) -> None:
+    assert Names([Photo(Path("a"), "b/a.jpg", "")]).of("b/a.jpg", stored) == "b/a.jpg"
+
+
+def test_no_two_paths_have_one_ref() -> None:
+    end = "/" + "x" * 200
+    kept = ["a%0Ab", "%FF", "é" * 500]
+    others = ["a\nb", "a\u2028b", "\udcff", "a" + end * 6, "b" + end * 6, "\n" * 900, "\r" * 900]
+    refs = [ref_of(path) for path in (*kept, *others)]
+    assert refs[: len(kept)] == kept
+    assert len({*refs, *kept, *others}) == len(kept) + 2 * len(others)
+    assert [reference.checked(ref) for ref in refs] == refs  # the gateway takes them
+
+
+def test_links_are_followed_but_not_in_a_circle_and_results_are_not_sent(
+    stack: Stack, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "photos" / "results"
+    photo, other = images.jpeg(seed=1, size=SIZE), images.jpeg(seed=2, size=SIZE)
+    write(folder, {"a/b/photo.jpg": photo})
+    write(tmp_path, {"elsewhere/other.jpg": other})
+    (folder / "a" / "link.jpg").symlink_to("b/photo.jpg")
+    (folder / "a" / "b" / "up").symlink_to("../..")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "self").symlink_to(".")
+    photos = {"a/b/photo.jpg": photo, "a/link.jpg": photo, "linked/other.jpg": other}
+    for _ in "12":
+        Run(folder, out, stack.url).ends_with(0)
+        assert_back(stack, out, photos)
+        assert len(listed(stack, out)) == 3
+
+
+def test_what_it_waits_for_is_said_and_in_the_end_it_gives_up(tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    write(folder, {"a.jpg": images.jpeg(size=SIZE)})
+    with own_stack(tmp_path) as stack:
+        httpx.post(f"{stack.url}/pause", trust_env=False).raise_for_status()
+        said = Run(folder, out, stack.url, QUIET_S=0.1, GIVE_UP_S=2).ends_with(1)
+        assert "\nWaiting: paused since " in said
+        assert "error: Nothing has moved for" in said
+        assert f"0 back in {out}, 0 failed, 1 not yet back." in said
+
+
+def test_a_result_that_is_not_what_was_stored_is_not_kept(stack: Stack, tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    write(folder, {"damaged.jpg": images.jpeg(seed=77, size=SIZE)})
+    Run(folder, out, stack.url).ends_with(0)
+    name = record_of(stack, listed(stack, out)[0]["media_id"])["stored"]["name"]
+    stored, image = stack.storage_dir / name, (out / "damaged.jpg").read_bytes()
+    (out / "damaged.jpg").unlink()
+    stored.write_bytes(image[:-1] + b"x")
+    said = Run(folder, out, stack.url, GIVE_UP_S=1).ends_with(1)
+    assert "is not what was stored" in said
+    assert results_in(out) == {}
+    stored.write_bytes(image)
+    Run(folder, out, stack.url).ends_with(0)
+
+
+def test_a_full_disk_is_said_at_once(stack: Stack, tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    write(folder, {"a.jpg": images.jpeg(size=SIZE)})
+    full = """
+async def write(*_):
+    raise OSError(28, os.strerror(28))
+upload.Transfer._write = write"""
+    said = Run(folder, out, stack.url, first=full).ends_with(2)
+    assert "error: OUT cannot be written: No space left on device. Make room." in said
+    Run(folder, out, stack.url).ends_with(0)
+
+
+def test_what_cannot_be_used_is_said_and_nothing_is_sent(stack: Stack, tmp_path: Path) -> None:
+    photos, out, file = tmp_path / "photos", tmp_path / "out", tmp_path / "file"
+    write(photos, {"in/a.jpg": images.jpeg(size=SIZE)})
+    write(tmp_path, {"file": b"", "full/own.jpg": b"", "torn/.upload.json": b"{"})
+    (tmp_path / "empty").mkdir()
+    unused = f"http://127.0.0.1:{free_ports(1)[0]}"
+    url, before = stack.url, len(stack_media(stack))
+    for folder, results, address, reason in (
+        (tmp_path / "none", out, url, "none: No such file or directory. Name a folder"),
+        (file, out, url, "file: Not a directory. Name a folder"),
+        (tmp_path / "empty", out, url, "has no files. Name a folder"),
+        (photos, photos, url, "results need a folder of their own"),
+        (photos / "in", photos, url, "results need a folder of their own"),
+        (photos, file / "out", url, "Not a directory. Name a folder to write to"),
+        (photos, file, url, "File exists. Name a folder to write to"),
+        (photos, tmp_path / "full", url, "has other files. Name a new folder"),
+        (photos, tmp_path / "torn", url, ".upload.json is damaged. Remove it"),
+        (photos, out, unused, "Connection refused. Start it with make run"),
+        (photos, out, stack.central_url, "is no gateway of a media processor: "),
+        (photos, out, "localhost:8000", "missing an 'http://' or 'https://' protocol"),
+        (photos, out, unused.replace("//", "//me:secret@"), "Connection refused"),
+    ):
+        said = Run(folder, results, address).ends_with(2)
+        assert said.startswith("error: ")
+        assert reason in said
+        assert "secret" not in said
+    assert "BATCH=abc is no ULID" in Run(photos, out, url, "--batch", "abc").ends_with(2)
+    assert len(stack_media(stack)) == before
+
+
+def test_results_of_another_folder_are_not_mixed_in_but_for_a_batch(
+    stack: Stack, tmp_path: Path
+) -> None:
+    first, second, out = tmp_path / "first", tmp_path / "second", tmp_path / "out"
+    photo = {"a.jpg": images.jpeg(size=SIZE)}
+    write(first, photo)
+    Run(first, out, stack.url).ends_with(0)
+    first.rename(second)
+    said = Run(second, out, stack.url).ends_with(2)
+    assert f"has the results of {first} from {stack.url}" in said
+    media = listed(stack, out)
+    Run(second, out, stack.url, "--batch", batch_of(out)).ends_with(0)
+    Run(second, out, stack.url).ends_with(0)
+    assert listed(stack, out) == media
+
+
+def test_make_hands_on_names_as_they_are(stack: Stack, tmp_path: Path) -> None:
+    folder, out = tmp_path / 'it\'s "mine" `id` #1', tmp_path / "out $1"
+    write(folder, {"a.jpg": images.jpeg(size=SIZE)})
+    words = [f"FOLDER={folder}", f"OUT={out}".replace("$", "$$"), f"URL={stack.url}/"]
+    made = ["make", "-s", "-C", str(ROOT), "-o", ".venv/run.stamp", "upload"]
+    ended = subprocess.run([*made, *words], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert [*results_in(out)] == ["a.jpg"]
+    again = re.findall("To go on after an interruption: make (.*)", ended.stdout)[0]
+    ended = subprocess.run([*made, *shlex.split(again)[1:]], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert len(listed(stack, out)) == 1
