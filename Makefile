@@ -21,7 +21,7 @@ INSTALL := $(PY) -m pip install -qq --disable-pip-version-check
 COMPILE := piptools compile --quiet --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help run up down smoke samples bench status pause resume retry-failed chaos test test-compose check shared lock clean
+.PHONY: help run up down upload smoke samples bench status pause resume retry-failed chaos test test-compose check shared lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -35,6 +35,9 @@ up: ## everything in containers
 
 down: ## end the containers
 	@docker compose down
+
+upload: .venv/run.stamp ## a folder of images up and the results back, as in make upload FOLDER=photos OUT=results
+	@$(PY) testfiles/upload.py --url "$(URL)" --batch "$(BATCH)" -- "$$FOLDER" "$$OUT"
 
 smoke: .venv/run.stamp ## try a running deployment, as in make smoke URL=... CENTRAL=... ARGS="--count 10"
 	@$(PY) testfiles/test.py --url "$(URL)" --central "$(CENTRAL)" $(ARGS)

@@ -10,6 +10,8 @@ from functools import partial
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from batches import routes as batch_routes
+from batches.archive import Archives
 from images import routes as image_routes
 from index import query
 from index.index import Index
@@ -67,6 +69,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     uploads = config.upload_dir.resolve()
     console.event(console.READY, service="fast-server", uploads=uploads, connections=most)
     with shutdown.noticed() as state.shutdown:
+        state.archives = Archives(state.spool, state.central, state.shutdown)
         async with (
             state.index.running(),
             state.hub.running(state.shutdown),
@@ -241,6 +244,7 @@ async def get_ready(request: Request) -> Ready:
 
 
 app.include_router(image_routes.router)
+app.include_router(batch_routes.router)
 app.include_router(overview_routes.router)
 app.include_router(preview_routes.router)
 

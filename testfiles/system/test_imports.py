@@ -19,6 +19,7 @@ LAYERS = {
         "main",
         "overview",
         "live",
+        "batches",
         "previews",
         "images",
         "media",
