@@ -24,8 +24,7 @@ def preview(http: httpx.Client, media_id: str, of: str, size: int = 320) -> byte
     answers: list[httpx.Response] = []
 
     def is_answered() -> bool:
-        parameters = {"of": of, "size": size}
-        answers.append(http.get(f"/media/{media_id}/preview", params=parameters))
+        answers.append(http.get(f"/media/{media_id}/preview?of={of}&size={size}"))
         return answers[-1].status_code != 503
 
     until(is_answered)

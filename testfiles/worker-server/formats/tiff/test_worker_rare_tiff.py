@@ -115,18 +115,16 @@ def test_only_the_box_changes(
 
 def test_what_pillow_opens_is_opened_by_pillow(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
-    path.write_bytes(
-        images.rare_tiff(SIZE, samples("B", 3, 255), 3, UNSIGNED, planar=False, packed=False)
-    )
+    pixels = samples("B", 3, 255)
+    path.write_bytes(images.rare_tiff(SIZE, pixels, 3, UNSIGNED, planar=False, packed=False))
     with registry.open_image(path) as image:
         assert isinstance(image, TiffImagePlugin.TiffImageFile)
 
 
 def test_it_becomes_no_other_format_and_says_so(tmp_path: Path, logo: Path) -> None:
     path = tmp_path / "a.tif"
-    path.write_bytes(
-        images.rare_tiff(SIZE, samples("f", 3, 1), 3, FLOAT, planar=False, packed=False)
-    )
+    pixels = samples("f", 3, 1)
+    path.write_bytes(images.rare_tiff(SIZE, pixels, 3, FLOAT, planar=False, packed=False))
     options = Options(output_format=OutputFormat.JPEG)
     with pytest.raises(ImageRejected, match="that is to become another format"):
         watermark.watermark_file(path, logo, tmp_path / "out", options)
