@@ -17,7 +17,10 @@ LongerSide = Annotated[Size, Query(description="Pixels of its longer side, at mo
 _NOBODY = 499  # nginx's status of a client that has gone
 _PREVIEW: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {"image/webp": {"schema": BYTES}},
+        "content": {
+            "image/webp": {"schema": BYTES},
+            "application/octet-stream": {"schema": BYTES},  # for makers of clients
+        },
         "headers": {"ETag": {"schema": {"type": "string"}}},
     },
     304: {"description": "Not modified since If-None-Match or If-Modified-Since"},

@@ -99,6 +99,8 @@ def test_the_clients_upload_ask_and_fetch(gateway: "Operations", central: "Opera
     image = central.call("media.get_media", media_id=media_id).payload.read()
     assert len(image) == media.stored.size
     assert gateway.call("media.get_image", media_id=media_id).payload.read() == image
+    preview = gateway.call("media.get_preview", media_id=media_id, size=320)
+    assert preview.payload.read().startswith(b"RIFF")
     assert "日本.jpg" in central.call("log.get_activity")
     assert (
         gateway.call("media.post_retry", code=gateway.models.PostRetryCode.TIME_LIMIT).retried == 0
@@ -139,7 +141,7 @@ def test_whatever_is_sent_the_answer_is_what_the_document_says(
     if service == "gateway":
         httpx.post(f"{url}/resume", trust_env=False).raise_for_status()
     assert done.returncode == 0, done.stdout
-    operations = "16 selected / 18 total" if service == "gateway" else "6 selected / 7 total"
+    operations = "17 selected / 19 total" if service == "gateway" else "6 selected / 7 total"
     assert f"Operations:       {operations}" in done.stdout
 
 

@@ -21,7 +21,6 @@ from options import Options
 from preview import preview_file
 from support import images, profiles
 from support.marks import bundled_logo, distance, mark
-from support.rare_tiff import rare_tiff
 
 SIZE = (480, 320)
 PHOTO = images.photo(1, SIZE)
@@ -243,7 +242,7 @@ def test_samples_that_pillow_does_not_know(
     levels = (level for pixel in zip(*bands[:channels], strict=True) for level in pixel)
     scaled = (level * white / 255 for level in levels)
     samples: array[Any] = array(code, scaled if code in "fd" else map(int, scaled))
-    content = rare_tiff(SIZE, samples, channels, sample_format, planar=planar, packed=True)
+    content = images.rare_tiff(SIZE, samples, channels, sample_format, planar=planar, packed=True)
     assert distance(over_black(preview(tmp_path, content)), SMALL) < NEAR
 
 
