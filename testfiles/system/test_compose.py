@@ -166,7 +166,7 @@ def test_a_folder_goes_up_and_comes_back_as_files_as_a_zip_and_as_previews(
     for path in paths:
         (tmp_path / "photos" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "photos" / path).write_bytes(images.jpeg())
-    command = [sys.executable, ROOT / "testfiles" / "upload.py", "photos", "out"]
+    command = [sys.executable, str(ROOT / "testfiles" / "upload.py"), "photos", "out"]
     done = subprocess.run([*command, "--url", deployment.url], cwd=tmp_path, capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
     out = tmp_path / "out"
