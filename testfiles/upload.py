@@ -37,7 +37,7 @@ import httpx
 
 AT_ONCE = 4  # uploads, and as many downloads
 WAITS_S = (1, 2, 4, 8, 16, 32)  # before it is tried again, then always 60
-LIST_S = 20  # the longest time between two lists; they take a tenth of the time
+LIST_S = 1  # between two lists at least, and ten times what one takes the gateway
 QUIET_S, GIVE_UP_S = 10, 600  # without a movement
 NOTE_S, SAME_NOTE_S, LINE_S = 10, 60, 5  # a note, the same note, a line of progress: so often
 AGAIN = (408, 425, 429, *range(500, 600))
@@ -273,9 +273,12 @@ class Transfer:
     async def _list(self, after: str | None = None) -> tuple[list[dict[str, Any]], bool]:
         """The media of this batch, the oldest first, and whether it is all of them."""
         media: list[dict[str, Any]] = []
+        self._listing_s = 0.0
         asked = {"batch": self._batch, "order": "oldest", "limit": "500"}
         while True:
-            page = await self._read("/media", asked | ({"after": after} if after else {}))
+            response = await self._read("/media", asked | ({"after": after} if after else {}))
+            self._listing_s += response.elapsed.total_seconds()
+            page = response.json()
             media += page["media"]
             if not page["complete"] or (after := page["next"]) is None:
                 return media, page["complete"]
@@ -293,7 +296,7 @@ class Transfer:
     async def _is_same(self, photo: Photo) -> bool:
         """Whether what is there is this file, which was written later."""
         with suppress(Refused):
-            record = await self._read(f"/media/{photo.media_id}")
+            record = (await self._read(f"/media/{photo.media_id}")).json()
             return bool(record["sha256"] == await asyncio.to_thread(sha256_of, photo.file))
         return False
 
@@ -333,7 +336,6 @@ class Transfer:
     async def _watch(self) -> None:
         """List what is in work, until all have ended. What has left the list is looked at, too."""
         while not self._over.is_set():
-            began = time.monotonic()
             if self._waiting:
                 waiting = set(self._waiting)
                 media, is_complete = await self._list(ulid(number_of(min(waiting)) - 1))
@@ -341,9 +343,8 @@ class Transfer:
                 is_listed = {item["media_id"] for item in media}
                 for media_id in waiting - goes_on if is_complete else waiting & is_listed - goes_on:
                     self._settled.put_nowait(self._waiting.pop(media_id))
-            pause_s = min(max(1, 10 * (time.monotonic() - began)), LIST_S)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), pause_s)
+                await asyncio.wait_for(self._over.wait(), max(LIST_S, 10 * self._listing_s))
         for _ in range(AT_ONCE):
             self._settled.put_nowait(None)
 
@@ -359,7 +360,7 @@ class Transfer:
                 self._end(photo, f"Its result cannot be written: {error.strerror}.")
 
     async def _settle(self, photo: Photo) -> None:
-        record = await self._read(f"/media/{photo.media_id}")
+        record = (await self._read(f"/media/{photo.media_id}")).json()
         error = record["error"] or {"code": None}
         if is_in_work({**record, **error}):
             self._waiting[photo.media_id] = photo
@@ -421,12 +422,12 @@ class Transfer:
         if self._count["failed"] + self._count["back"] == len(self._photos):
             self._over.set()
 
-    async def _read(self, path: str, asked: dict[str, str] | None = None) -> Any:
+    async def _read(self, path: str, asked: dict[str, str] | None = None) -> httpx.Response:
         """Raises Refused."""
         response = await self._patiently(partial(self._ask, "GET", path, params=asked))
         if not response.is_success:
             raise Refused(reason_of(response))
-        return response.json()
+        return response
 
     async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         response = await self._http.request(method, path, **options)
@@ -478,9 +479,10 @@ class Transfer:
         bar = "#" * (20 * ended // total)
         done = f"{count['there']:,} of {total:,} sent, {count['back']:,} back"
         speed = f"{(count['bytes'] - bytes_then) / seconds / 1e6:.1f} MB/s"
-        left_s = (total - ended) * seconds / max(ended - ended_then, 1)
-        left = f"{left_s / 60:.0f} min left" if left_s >= 90 else f"{left_s:.0f} s left"
-        return f"[{bar:.<20}] {done}, {count['failed']:,} failed, {speed}, {left}"
+        line = f"[{bar:.<20}] {done}, {count['failed']:,} failed, {speed}"
+        if ended == ended_then:
+            return line
+        return f"{line}, {(total - ended) * seconds / (ended - ended_then) / 60:.1f} min left"
 
 
 def folders_of(args: argparse.Namespace) -> tuple[Path, Path]:

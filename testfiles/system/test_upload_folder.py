@@ -212,7 +212,8 @@ def test_a_run_outlasts_the_services(tmp_path: Path) -> None:
     photos = fill(folder)
     with own_stack(tmp_path) as stack:
         stack["central"].kill()
-        run = Run(folder, out, stack.url, QUIET_S=1)
+        soon = "upload.WAITS_S = [0.2] * 999"
+        run = Run(folder, out, stack.url, first=soon, QUIET_S=1, NOTE_S=0.1)
         until(lambda: len(listed(stack, out)) >= 20)
         stack["gateway"].kill()
         until(lambda: "Waiting: All connection attempts failed" in run.said())
