@@ -73,13 +73,13 @@ def _picture(path: Path, image: ImageFile.ImageFile, most: int) -> Image.Image:
 
 
 def _loaded(path: Path, image: ImageFile.ImageFile, most: int) -> ImageFile.ImageFile:
-    """The picture, of a JPEG no more than is needed. What Pillow cannot load of a TIFF is rare."""
+    """The picture, of a JPEG or JPEG 2000 no more than is needed."""
+    width, height = _fitted(image.size, most)
     if image.format == "JPEG2000":
-        jpeg2000.load(path, image)
+        jpeg2000.load_reduced(path, image, image.width // (_GAP * width))
     elif image.format == "TIFF":
         return rare.loaded(path, image)
     else:
-        width, height = _fitted(image.size, most)
         image.draft(None, (_GAP * width, _GAP * height))  # only JPEGs know it
         # Of a HEIC that ends too early nothing is there: it would be black.
         ImageFile.LOAD_TRUNCATED_IMAGES = image.format != "HEIF"

@@ -134,6 +134,16 @@ def test_a_large_jpeg_is_decoded_small(
     assert distance(seen, small(right, seen.size)) < NEAR
 
 
+@pytest.mark.parametrize("levels", [1, 3, 6])  # resolutions; the first is that of no wavelet
+@pytest.mark.parametrize("size", [320, 1600])
+def test_so_is_a_large_jpeg_2000(tmp_path: Path, size: int, levels: int) -> None:
+    photo = images.photo(2, (3333, 2222))
+    content = images.encode(photo, "JPEG2000", num_resolutions=levels)
+    seen = preview(tmp_path, content, size)
+    assert seen.size == (size, round(size * 2 / 3))
+    assert distance(seen, small(photo, seen.size)) < NEAR
+
+
 @pytest.mark.parametrize("kind", ["RGBA", "LA", "P", "L with a key", "GIF"])
 def test_alpha_stays(tmp_path: Path, kind: str) -> None:
     picture = Image.new("RGBA", (64, 48), (200, 100, 50, 255))
