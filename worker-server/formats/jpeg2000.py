@@ -76,9 +76,15 @@ def load_reduced(path: Path, image: Image.Image, factor: int) -> None:
     _, stream = _parts(source)
     coding = _coding(stream)
     if coding.bits <= 8:
+        levels = range(min(coding.levels, max(factor, 1).bit_length() - 1), -1, -1)
         opened: Any = image
-        opened.reduce = min(coding.levels, max(factor, 1).bit_length() - 1)
+        opened.reduce = next(level for level in levels if _halves_well(image.size, level))
     _load(image, source, stream)
+
+
+def _halves_well(size: tuple[int, int], times: int) -> bool:
+    """Whether Pillow rounds the halved sides as the standard does (B-15); else it reads nothing."""
+    return all(-(-side >> times) == side + (1 << times >> 1) >> times for side in size)
 
 
 def profile(path: Path) -> bytes | None:
