@@ -24,6 +24,8 @@ Size = tuple[int, int]
 _QUALITY, _METHOD = 80, 2  # of WebP; method 4 takes 1.7 times as long for files 6% smaller
 _GAP = 2  # how much larger than the preview a picture still is when it is resampled with care
 _STRIP_PIXELS = 4_000_000
+# Of others nothing is there where they end too early: they would be black.
+_SHOWN_IN_PART = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF")
 # Modes whose pixels can be averaged. Others become one of them.
 _AVERAGED = ("L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I", "F")
 _HIGH_BYTES = [level >> 8 for level in range(65536)]
@@ -73,16 +75,15 @@ def _picture(path: Path, image: ImageFile.ImageFile, most: int) -> Image.Image:
 
 
 def _loaded(path: Path, image: ImageFile.ImageFile, most: int) -> ImageFile.ImageFile:
-    """The picture, of a JPEG no more than is needed. What Pillow cannot load of a TIFF is rare."""
+    """The picture, of a JPEG or JPEG 2000 no more than is needed."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = image.format in _SHOWN_IN_PART
+    width, height = _fitted(image.size, most)
     if image.format == "JPEG2000":
-        jpeg2000.load(path, image)
+        jpeg2000.load_reduced(path, image, image.width // (_GAP * width))
     elif image.format == "TIFF":
         return rare.loaded(path, image)
     else:
-        width, height = _fitted(image.size, most)
         image.draft(None, (_GAP * width, _GAP * height))  # only JPEGs know it
-        # Of a HEIC that ends too early nothing is there: it would be black.
-        ImageFile.LOAD_TRUNCATED_IMAGES = image.format != "HEIF"
         image.load()
     return image
 

@@ -43,6 +43,7 @@ class _Coding(NamedTuple):
     bits: int
     is_colour_transformed: bool  # by the multiple component transformation
     is_reversible: bool
+    levels: int  # of decomposition
 
 
 def mark_jpeg2000(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
@@ -66,10 +67,24 @@ def mark_jpeg2000(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     return b"".join(box.to_bytes() for box in kept if box)
 
 
-def load(path: Path, image: Image.Image) -> None:
-    """Load the picture as it looks."""
+def load_reduced(path: Path, image: Image.Image, factor: int) -> None:
+    """Load the picture as it looks. It is smaller afterwards, by factor at most.
+
+    Of a wavelet's levels the last ones are not decoded (annex B.5): that saves most of the time.
+    """
     source = path.read_bytes()
-    _load(image, source, _parts(source)[1])
+    _, stream = _parts(source)
+    coding = _coding(stream)
+    if coding.bits <= 8:
+        levels = range(min(coding.levels, max(factor, 1).bit_length() - 1), -1, -1)
+        opened: Any = image
+        opened.reduce = next(level for level in levels if _halves_well(image.size, level))
+    _load(image, source, stream)
+
+
+def _halves_well(size: tuple[int, int], times: int) -> bool:
+    """Whether Pillow rounds the halved sides as the standard does (B-15); else it reads nothing."""
+    return all(-(-side >> times) == side + (1 << times >> 1) >> times for side in size)
 
 
 def profile(path: Path) -> bytes | None:
@@ -150,7 +165,7 @@ def _coding(stream: bytes) -> _Coding:
     depths = [(stream[42 + 3 * index] & 0x7F) + 1 for index in range(components)]
     for marker, segment in _segments(stream):
         if marker == _COD:
-            return _Coding(components, max(depths), bool(segment[8]), bool(segment[13]))
+            return _Coding(components, max(depths), bool(segment[8]), bool(segment[13]), segment[9])
     raise _damaged("its codestream has no coding style (COD)")
 
 

@@ -134,6 +134,16 @@ def test_a_large_jpeg_is_decoded_small(
     assert distance(seen, small(right, seen.size)) < NEAR
 
 
+@pytest.mark.parametrize("levels", [1, 3, 6])  # resolutions; the first is that of no wavelet
+@pytest.mark.parametrize("width", [1990, 1920])
+def test_so_is_a_large_jpeg_2000(tmp_path: Path, width: int, levels: int) -> None:
+    photo = images.photo(2, (width, width * 2 // 3))
+    content = images.encode(photo, "JPEG2000", num_resolutions=levels)
+    seen = preview(tmp_path, content, 160)
+    assert seen.size == (160, 107)
+    assert distance(seen, small(photo, seen.size)) < NEAR
+
+
 @pytest.mark.parametrize("kind", ["RGBA", "LA", "P", "L with a key", "GIF"])
 def test_alpha_stays(tmp_path: Path, kind: str) -> None:
     picture = Image.new("RGBA", (64, 48), (200, 100, 50, 255))
@@ -297,6 +307,7 @@ def test_a_file_that_ends_too_early_is_shown_as_far_as_it_goes(
         (images.heic()[:5000], "corrupt_image"),
         (images.webp()[:5000], "corrupt_image"),
         (images.encode(PHOTO, "JPEG2000")[:5000], "corrupt_image"),
+        (images.encode(PHOTO, "JPEG2000", no_jp2=True)[:5000], "corrupt_image"),
     ],
 )
 def test_what_cannot_be_shown_says_why(tmp_path: Path, content: bytes, code: str) -> None:
