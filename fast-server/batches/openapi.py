@@ -4,7 +4,7 @@ from typing import Any
 
 from batches.chosen import MOST
 from shared.contract import MEDIA_ID_FIELD, MEDIA_ID_PATTERN
-from shared.web.schemas import EXAMPLE_ID
+from shared.web.schemas import BYTES, EXAMPLE_ID
 
 _ULID = {"type": "string", "pattern": f"^{MEDIA_ID_PATTERN}$"}
 BATCH_PARAMETER: dict[str, Any] = {
@@ -25,7 +25,8 @@ _FORM = {
 ARCHIVE_FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"application/x-www-form-urlencoded": _FORM, "multipart/form-data": _FORM},
+        "description": "multipart/form-data will do, too",  # generators stumble over both
+        "content": {"application/x-www-form-urlencoded": _FORM},
     }
 }
 
@@ -37,7 +38,10 @@ def _number(description: str) -> dict[str, Any]:
 ARCHIVE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "A ZIP of the stored images, and a text that lists what is left out",
-        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {
+            "application/zip": {"schema": BYTES},
+            "application/octet-stream": {"schema": BYTES},  # for makers of clients
+        },
         "headers": {
             "Archive-Images": _number("How many images it has"),
             "Archive-Left-Out": _number("How many are not stored, and so left out"),
