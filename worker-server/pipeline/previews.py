@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
-from errors import DecoderFailed, ImageRejected, StageError, Unavailable, Unforeseen
+from errors import DecoderFailed, ImageRejected, StageError, Unforeseen
 from pipeline.stages import Stages
 from preview import preview_file
 from shared import console, durable
@@ -50,11 +50,12 @@ class PreviewMaker:
             try:
                 if preview := await previews.take(redis, _WAIT_S):
                     await self._make(redis, preview)
-            except (RedisError, OSError) as error:
+            except Exception as error:
                 self._notice.report(detail=f"previews: {error!r}")
                 await asyncio.sleep(_REDIS_PAUSE_S)
                 if str(error).startswith("WRONGTYPE"):
-                    await jobs.put_aside_foreign_keys(redis)
+                    with suppress(RedisError, OSError):  # they are said next time
+                        await jobs.put_aside_foreign_keys(redis)
 
     async def _make(self, redis: ArqRedis, preview: Preview) -> None:
         """Make it, and note in Redis what became of it. Raises RedisError or OSError."""
@@ -99,10 +100,12 @@ class PreviewMaker:
         if preview.of is Kind.ORIGINAL:
             await in_thread(partial(self._link_original, preview.media_id, target))
             return
+        central = self._stages.central
         known = await asyncio.to_thread(self._stages.spool.describe, preview.media_id)
-        if known["stored"] is None:
-            raise Unavailable("not_stored", "It is not stored yet.")
-        await self._stages.central.fetch(preview.media_id, known["stored"], target)
+        stored = known["stored"] or await central.receipt(preview.media_id)  # its record was lost
+        if stored is None:
+            raise MediaGone(preview.media_id)
+        await central.fetch(preview.media_id, stored, target)
 
     def _link_original(self, media_id: str, target: Path) -> None:
         """So that the original may move meanwhile, and go."""
