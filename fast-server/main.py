@@ -10,6 +10,8 @@ from functools import partial
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from batches import routes as batch_routes
+from batches.archive import Archives
 from images import routes as image_routes
 from index import query
 from index.index import Index
@@ -23,6 +25,8 @@ from live.hub import Hub
 from media import deletion, retry, status
 from overview import routes as overview_routes
 from overview.overview import Overview
+from previews import routes as preview_routes
+from previews.previews import Previews
 from shared import console, environment
 from shared.background import repeat
 from shared.central_client import CentralClient
@@ -56,7 +60,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     except SystemExit:
         sys.tracebacklimit = 0  # else uvicorn prints a traceback, too
         raise
-    state.queues = Queues(state.redis)
+    state.queues, state.previews = Queues(state.redis), Previews(state.spool, state.redis)
     state.index, state.hub = Index(config.index_folder, state.spool), Hub()
     reader = EventReader(config.redis_dsn, state.index, state.hub)
     state.overview = Overview(config, state.redis, state.central, state.index, state.hub)
@@ -65,11 +69,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     uploads = config.upload_dir.resolve()
     console.event(console.READY, service="fast-server", uploads=uploads, connections=most)
     with shutdown.noticed() as state.shutdown:
+        state.archives = Archives(state.spool, state.central, state.shutdown)
         async with (
             state.index.running(),
             state.hub.running(state.shutdown),
             reader.running(),
             state.overview.running(),
+            state.previews.running(),
         ):
             yield
     sweeping.cancel()
@@ -238,7 +244,9 @@ async def get_ready(request: Request) -> Ready:
 
 
 app.include_router(image_routes.router)
+app.include_router(batch_routes.router)
 app.include_router(overview_routes.router)
+app.include_router(preview_routes.router)
 
 
 def _open_uploads(app: FastAPI) -> None:

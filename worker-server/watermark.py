@@ -9,6 +9,8 @@ import errno
 import hashlib
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +24,7 @@ from formats.png import chunks as png
 from options import Options
 from shared.contract import FileRecord
 
-# Pillow's own limit is a constant; ours is a setting, checked in _check_pixels.
+# Pillow's own limit is a constant; ours is a setting, checked in check_size.
 Image.MAX_IMAGE_PIXELS = None
 # Colour profiles may have a megabyte and more.
 PngImagePlugin.MAX_TEXT_CHUNK = 16_000_000
@@ -49,8 +51,24 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
     Raises ImageRejected, MemoryError, and OSError for a fault of the disk.
     """
     stamp = Stamp(logo, options)
-    try:
+    with rejecting_damage():
         content = _marked(source, target.parent, stamp)
+    try:
+        target.write_bytes(content)
+    except OSError as error:
+        if error.errno == errno.EFBIG:  # the limit of runtime/decoder_processes.py
+            detail = f"The watermarked image would have {len(content)} bytes: more than is allowed."
+            raise ImageRejected("not_encodable", detail) from None
+        raise
+    digest = hashlib.sha256(content).hexdigest()
+    return Watermarked({"name": target.name, "sha256": digest, "size": len(content)}, stamp.notes)
+
+
+@contextmanager
+def rejecting_damage() -> Iterator[None]:
+    """Raise ImageRejected for what a decoder raises, but for MemoryError and a disk's OSError."""
+    try:
+        yield
     except UnidentifiedImageError:
         detail = "No decoder here reads it: it is no image, or of a rare kind; convert it to PNG."
         raise ImageRejected("unreadable_image", detail) from None
@@ -66,15 +84,6 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
         if isinstance(error, OSError) and error.errno not in _IMAGE_ERRNOS:
             raise
         raise _damaged(error) from None
-    try:
-        target.write_bytes(content)
-    except OSError as error:
-        if error.errno == errno.EFBIG:  # the limit of runtime/decoder_processes.py
-            detail = f"The watermarked image would have {len(content)} bytes: more than is allowed."
-            raise ImageRejected("not_encodable", detail) from None
-        raise
-    digest = hashlib.sha256(content).hexdigest()
-    return Watermarked({"name": target.name, "sha256": digest, "size": len(content)}, stamp.notes)
 
 
 def _marked(source: Path, folder: Path, stamp: Stamp) -> bytes:
@@ -99,7 +108,8 @@ def _marked(source: Path, folder: Path, stamp: Stamp) -> bytes:
 
 def _marked_once(path: Path, stamp: Stamp) -> bytes:
     with registry.open_image(path) as image:
-        _check_pixels(image, stamp.options)
+        check_size(image, stamp.options)
+        _check_frames(image, stamp.options)
         return registry.mark(path, image, stamp)
 
 
@@ -111,13 +121,19 @@ def _damaged(error: Exception) -> ImageRejected:
     return ImageRejected("corrupt_image", detail)
 
 
-def _check_pixels(image: Image.Image, options: Options) -> None:
-    size, pixels = f"{image.width} x {image.height} pixels", image.width * image.height
-    if pixels > options.max_pixels:
+def check_size(image: Image.Image, options: Options) -> None:
+    """Raises ImageRejected for a picture of too many pixels."""
+    if image.width * image.height > options.max_pixels:
+        size = f"{image.width} x {image.height} pixels"
         raise ImageRejected("too_many_pixels", f"{size} are more than MAX_MEGAPIXELS allows.")
+
+
+def _check_frames(image: Image.Image, options: Options) -> None:
     # Pillow would read all directories of a TIFF to count its pages. formats/tiff counts them.
     frames = 1 if image.format == "TIFF" else getattr(image, "n_frames", 1)
-    if frames > 1 and max(pixels, _MIN_FRAME_PIXELS) * frames > options.max_total_pixels:
+    pixels = max(image.width * image.height, _MIN_FRAME_PIXELS)
+    if frames > 1 and pixels * frames > options.max_total_pixels:
+        size = f"{image.width} x {image.height} pixels"
         detail = f"{frames} frames of {size} are more than MAX_TOTAL_MEGAPIXELS allows."
         raise ImageRejected("too_many_pixels", detail)
 

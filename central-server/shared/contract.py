@@ -25,6 +25,7 @@ INCOMING = "incoming"
 PENDING = "pending"
 FAILED = "failed"
 DONE = "done"
+PREVIEWS = ".previews"  # a folder beside those of the states, with one for each media
 MEDIA_RECORD = "media.json"
 PROGRESS_RECORD = "progress.json"
 CENTRAL_UNREACHABLE = "central_unreachable"

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from index import counts, pages
+from index import batches, counts, pages
+from index.batches import BatchCounts, BatchMedia
 from index.counts import Counts
 from index.pages import Page
 from index.query import Query
@@ -62,6 +63,14 @@ class Index:
     async def counts(self) -> Counts:
         """With all that was noted before. Raises Problem."""
         return await self._read(counts.read)
+
+    async def batch(self, batch: str) -> BatchCounts:
+        """With all that was noted before. Raises Problem."""
+        return await self._read(partial(batches.read_counts, batch=batch))
+
+    async def batch_media(self, batch: str, most: int) -> BatchMedia:
+        """The ids of so many of its media. With all that was noted before. Raises Problem."""
+        return await self._read(partial(batches.read_media, batch=batch, most=most))
 
     async def _read(self, read: Callable[..., Result]) -> Result:
         try:

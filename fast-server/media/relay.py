@@ -1,7 +1,8 @@
 """An answer of central's, handed through as it comes. Another's is not passed on."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 
 import httpx
@@ -73,6 +74,21 @@ async def pieces(response: httpx.Response, stalled_s: float | None) -> AsyncGene
         raise BrokenOff(f"central's answer broke off: {error!r}") from error
     finally:
         await response.aclose()
+
+
+@contextmanager
+def closed_at(ended: asyncio.Event, response: httpx.Response) -> Iterator[None]:
+    """Close the response as soon as ended is set: whoever reads it gets BrokenOff."""
+    closing = asyncio.create_task(_close_at(ended, response))
+    try:
+        yield
+    finally:
+        closing.cancel()
+
+
+async def _close_at(ended: asyncio.Event, response: httpx.Response) -> None:
+    await ended.wait()
+    await response.aclose()
 
 
 def is_plain(response: httpx.Response) -> bool:

@@ -33,18 +33,12 @@ async def _lines(
     response: httpx.Response, follow: bool, ended: asyncio.Event
 ) -> AsyncGenerator[bytes]:
     """What central sends, until ended is set. Raises BrokenOff."""
-    ending = asyncio.create_task(_close_at(ended, response))
+    stalled_s = None if follow else relay.ANSWER_S
     try:
-        async with aclosing(relay.pieces(response, None if follow else relay.ANSWER_S)) as pieces:
-            async for piece in pieces:
-                yield piece
+        with relay.closed_at(ended, response):
+            async with aclosing(relay.pieces(response, stalled_s)) as pieces:
+                async for piece in pieces:
+                    yield piece
     except BrokenOff:
         if not ended.is_set():
             raise
-    finally:
-        ending.cancel()
-
-
-async def _close_at(ended: asyncio.Event, response: httpx.Response) -> None:
-    await ended.wait()
-    await response.aclose()

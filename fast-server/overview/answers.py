@@ -5,9 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.web.schemas import EXAMPLE_ID, MediaId, Size, Time
-from upload_api.answers import Code
-
-Count = Annotated[int, Field(ge=0)]
+from upload_api.answers import Count, FailureGroup
 
 
 class Queues(BaseModel):
@@ -24,19 +22,6 @@ class Throughput(BaseModel):
     received: Count
     stored: Count
     failed: Count
-
-
-class FailureGroup(BaseModel):
-    """The media in failed/ with one code: when the first and the last of them failed.
-
-    example is the last one's media_id.
-    """
-
-    code: Code
-    count: Count
-    first: Time
-    last: Time
-    example: MediaId
 
 
 class WorkInHand(BaseModel):

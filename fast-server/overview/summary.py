@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from overview.answers import FailureGroup, Stats, Throughput
+from overview.answers import Stats, Throughput
 from overview.central_state import SOMETHING_ELSE
 from overview.noticed import Noticed
 from shared import clock
 from shared.contract import RERUN_FOR, RERUN_WHEN, safe_line
 from shared.redis.worker_report import REPORT_S
+from upload_api.answers import FailureGroup
 
 _LATELY = 10  # minutes
 _MANY_FAILED, _MANY_OF_ALL = 10, 0.1

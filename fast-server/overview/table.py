@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from unicodedata import east_asian_width
 
-from overview.answers import FailureGroup, Reached, Stats, Throughput, Worker, WorkInHand
+from overview.answers import Reached, Stats, Throughput, Worker, WorkInHand
 from overview.summary import at_utc, duration
 from shared.contract import MIB, safe_line
+from upload_api.answers import FailureGroup
 
 _COLUMNS = 100
 _MINUTES = 10

@@ -22,6 +22,7 @@ from shared.contract import (
     FAILED,
     INCOMING,
     PENDING,
+    PREVIEWS,
     PROGRESS_RECORD,
     WATERMARKED_PREFIX,
     is_media_id,
@@ -97,10 +98,13 @@ class HeldMedia:
     def remove(self) -> None:
         """Delete it. It leaves its state in one rename: a reader finds all of it, or nothing.
 
-        After a crash the reconciler sweeps what is left in incoming/.
+        After a crash the reconciler sweeps what is left in incoming/. Its previews go last: whoever
+        has just made one looks whether the media is still there.
         """
+        root = self.path.parent.parent
         self.move(INCOMING)
         shutil.rmtree(self.path, ignore_errors=True)
+        remove_previews(root, self.path.name)
 
     def move(self, state: str) -> None:
         """Give the media another state. The lock moves with the folder."""
@@ -114,6 +118,12 @@ class HeldMedia:
         if not self.is_damaged:
             self.progress["filename"] = self.record["filename"]
         durable.write_json(self.path / PROGRESS_RECORD, self.progress, fsync=fsync)
+
+
+def remove_previews(root: Path, media_id: str) -> None:
+    """Remove the previews of a media, if it has any."""
+    if durable.is_folder(root / PREVIEWS):
+        shutil.rmtree(root / PREVIEWS / media_id, ignore_errors=True)
 
 
 class Spool:

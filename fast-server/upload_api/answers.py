@@ -18,7 +18,7 @@ Batch = Annotated[
 ]
 
 ResultUrl = Annotated[str | None, Field(description="Where its image is, once it is stored")]
-
+Count = Annotated[int, Field(ge=0)]
 UploadStatus = Status | Literal["removed"]
 
 
@@ -131,6 +131,19 @@ class Media(BaseModel):
     stored: Stored | None
     next: Annotated[str, Field(description="A sentence that says what comes next")]
     result_url: ResultUrl
+
+
+class FailureGroup(BaseModel):
+    """The media in failed/ with one code: when the first and the last of them failed.
+
+    example is the last one's media_id.
+    """
+
+    code: Code
+    count: Count
+    first: Time
+    last: Time
+    example: MediaId
 
 
 class ListedMedia(BaseModel):

@@ -1,6 +1,7 @@
 """The settings, from the environment. Built at start-up, never at import."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import PositiveInt
 
@@ -8,11 +9,13 @@ from shared.common_settings import CentralAddress, UploadSettings
 from shared.contract import MIB
 from shared.environment import PositiveNumber
 from shared.redis.jobs import RedisAddress
-from shared.web.host_and_origin import HttpSettings
+from shared.web.host_and_origin import OWN_PATHS, HttpSettings
 
 
 class Settings(RedisAddress, CentralAddress, HttpSettings, UploadSettings):
     """fast-server's settings; the README's table explains each."""
+
+    own_paths: ClassVar[tuple[str, ...]] = (*OWN_PATHS, "batches", "archive")
 
     max_upload_mb: PositiveNumber = 50
     max_queue_depth: PositiveInt = 100_000

@@ -1,6 +1,11 @@
 """Images to test with: like a photo (gradients, shapes, noise), the same for the same seed."""
 
+from __future__ import annotations
+
 import random
+import struct
+import zlib
+from array import array
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -12,6 +17,7 @@ Size = tuple[int, int]
 Damage = Callable[[random.Random, bytes, int], bytes]  # of a file, at a place
 SIZE = (640, 480)
 ORIENTATION_TAG = 0x0112
+_PLAIN, _DEFLATED = 1, 8  # TIFF's Compression
 
 
 def photo(seed: int = 0, size: Size = SIZE, noise: float = 0.05) -> Image.Image:
@@ -69,6 +75,36 @@ def tiff(seed: int = 0, size: Size = SIZE, compression: str = "tiff_lzw") -> byt
 def heic(seed: int = 0, size: Size = SIZE, **options: Any) -> bytes:
     register_heif_opener()
     return encode(photo(seed, size), "HEIF", **options)
+
+
+def rare_tiff(
+    size: Size, pixels: array[Any], channels: int, kind: int, *, planar: bool, packed: bool
+) -> bytes:
+    """One strip, or one for each channel. kind is its SampleFormat."""
+    width, height = size
+    parts = [pixels[number::channels] for number in range(channels)] if planar else [pixels]
+    strips = [zlib.compress(part.tobytes()) if packed else part.tobytes() for part in parts]
+    bits = [8 * pixels.itemsize] * channels
+    values = {
+        256: [width], 257: [height], 258: bits, 259: [_DEFLATED if packed else _PLAIN], 262: [2],
+        273: [0] * len(strips), 277: [channels], 278: [height], 279: [len(s) for s in strips],
+        284: [2 if planar else 1], 338: [2, 0, 0][: channels - 3], 339: [kind] * channels,
+    }  # fmt: skip
+    values = {tag: numbers for tag, numbers in values.items() if numbers}
+    at = 8 + 2 + 12 * len(values) + 4
+    outside = {tag: 4 * len(numbers) for tag, numbers in values.items() if len(numbers) > 1}
+    places = {}
+    for tag, length in outside.items():
+        places[tag], at = at, at + length
+    for number, strip in enumerate(strips):
+        values[273][number], at = at, at + len(strip)
+    directory = b"".join(
+        struct.pack("<HHII", tag, 4, len(numbers), places.get(tag, numbers[0]))
+        for tag, numbers in values.items()
+    )
+    lists = b"".join(struct.pack(f"<{len(values[tag])}I", *values[tag]) for tag in places)
+    head = b"II*\0" + struct.pack("<IH", 8, len(values)) + directory + bytes(4)
+    return head + lists + b"".join(strips)
 
 
 def pixel(image: Image.Image, at: tuple[int, int]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -156,6 +157,40 @@ def test_60_photos_become_60_files_and_60_lines_by_three_workers(deployment: Dep
     workers = Counter(one["attempts"][0]["worker"] for one in media)
     assert workers.keys() == {"worker-1", "worker-2", "worker-3"}
     assert max(workers.values()) <= 30
+
+
+def test_a_folder_goes_up_and_comes_back_as_files_as_a_zip_and_as_previews(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    paths = {f"{day}/photo {number} 日本.jpg" for day in ("1", "2/a") for number in range(6)}
+    for path in paths:
+        (tmp_path / "photos" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / path).write_bytes(images.jpeg())
+    command = [sys.executable, str(ROOT / "testfiles" / "upload.py"), "photos", "out"]
+    done = subprocess.run([*command, "--url", deployment.url], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    out = tmp_path / "out"
+    back = {path: (out / path).read_bytes() for path in paths}
+    batch = json.loads((out / ".upload.json").read_bytes())["batch"]
+    archive = httpx.get(f"{deployment.url}/batches/{batch}/archive.zip", timeout=60)
+    with zipfile.ZipFile(BytesIO(archive.content)) as unpacked:
+        assert {name: unpacked.read(name) for name in unpacked.namelist()} == back
+    listed = httpx.get(f"{deployment.url}/media", params={"batch": batch}).json()["media"]
+    for media in listed:
+        for of in ("original", "watermarked"):
+            preview = shown(deployment, media["media_id"], of)
+            assert preview.headers["Content-Type"] == "image/webp"
+
+
+def shown(deployment: Deployment, media_id: str, of: str) -> httpx.Response:
+    url, answers = f"{deployment.url}/media/{media_id}/preview?of={of}", list[httpx.Response]()
+
+    def is_made() -> bool:
+        answers.append(httpx.get(url, timeout=30))
+        return answers[-1].status_code != 503
+
+    until(is_made)
+    return answers[-1].raise_for_status()
 
 
 def test_the_log_is_in_centrals_working_directory(deployment: Deployment) -> None:

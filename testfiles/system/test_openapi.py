@@ -10,6 +10,7 @@ from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import httpx
 import pytest
@@ -98,6 +99,13 @@ def test_the_clients_upload_ask_and_fetch(gateway: "Operations", central: "Opera
     assert (receipt.name, receipt.sha256) == (media.stored.name, media.stored.sha256)
     image = central.call("media.get_media", media_id=media_id).payload.read()
     assert len(image) == media.stored.size
+    assert gateway.call("media.get_image", media_id=media_id).payload.read() == image
+    small = gateway.models.Size.VALUE_320
+    preview = gateway.call("media.get_preview", media_id=media_id, size=small)
+    assert preview.payload.read().startswith(b"RIFF")
+    chosen = gateway.models.PostArchiveBody(media_id=[media_id])
+    with ZipFile(gateway.call("batches.post_archive", body=chosen).payload) as archive:
+        assert archive.read("album/日本.jpg") == image
     assert "日本.jpg" in central.call("log.get_activity")
     assert (
         gateway.call("media.post_retry", code=gateway.models.PostRetryCode.TIME_LIMIT).retried == 0
@@ -133,12 +141,13 @@ def test_whatever_is_sent_the_answer_is_what_the_document_says(
     url = own_stack.url if service == "gateway" else own_stack.central_url
     command = [f"{TOOLS}/schemathesis", "run", f"{url}/openapi.json", "--max-examples", "50"]
     options = ["--exclude-checks", "positive_data_acceptance", "--seed", "1", "--no-color"]
-    options += ["--exclude-path-regex", "/events|/activity"]  # they need not end
+    # The first two need not end. In forms it takes a link's value for the one that it has spoilt.
+    options += ["--exclude-path-regex", "/events|/activity|/archive$"]
     done = run(*command, *options, cwd=tmp_path)
     if service == "gateway":
         httpx.post(f"{url}/resume", trust_env=False).raise_for_status()
     assert done.returncode == 0, done.stdout
-    operations = "11 selected / 13 total" if service == "gateway" else "6 selected / 7 total"
+    operations = "16 selected / 19 total" if service == "gateway" else "6 selected / 7 total"
     assert f"Operations:       {operations}" in done.stdout
 
 

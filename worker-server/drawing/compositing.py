@@ -98,6 +98,15 @@ def in_colours_of(logo: Image.Image, mode: str, profile: Profile | None) -> Imag
     return rgb.convert(mode) if from_srgb is None else from_srgb.apply(rgb)
 
 
+def in_srgb(picture: Image.Image, profile: Profile | None) -> Image.Image:
+    """A picture of mode L, RGB, CMYK or LAB in RGB, by its profile."""
+    if isinstance(profile, SignalledColour):
+        seen = profile.in_srgb(picture) if picture.mode in ("L", "RGB") else picture
+        return seen.convert("RGB")
+    into_srgb = transform(profile, picture.mode, to_srgb=True)
+    return picture.convert("RGB") if into_srgb is None else into_srgb.apply(picture)
+
+
 @lru_cache(maxsize=4)
 def transform(
     profile: bytes | None, mode: str, *, to_srgb: bool = False
@@ -137,7 +146,7 @@ def _in_many_levels(
     (grey,) = inks(logo, "L", profile)
     weight = logo.getchannel("A").convert("F").point(lambda alpha: alpha / 255)
     under = _region(image, logo, corner).convert("F")
-    over = blended(under, grey, weight, _range(image))
+    over = blended(under, grey, weight, levels(image))
     if image.mode == "F":
         return over
     return over.point(lambda level: level + 0.5).convert("I").convert(image.mode)
@@ -159,7 +168,7 @@ def blended(
     return result
 
 
-def _range(image: Image.Image) -> tuple[float, float]:
+def levels(image: Image.Image) -> tuple[float, float]:
     """The levels of black and white: the usual ones, or the extremes if these are beyond."""
     usual = 1.0 if image.mode == "F" else 65535.0
     if image.mode.startswith("I;16"):

@@ -31,6 +31,7 @@ TO_STORED = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_270,
 }
+TO_UPRIGHT = {**TO_STORED, 6: Transpose.ROTATE_270, 8: Transpose.ROTATE_90}
 
 
 def box_at(top_left: tuple[int, int], size: tuple[int, int]) -> PixelBox:

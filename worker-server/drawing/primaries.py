@@ -1,4 +1,4 @@
-"""Converts light from sRGB's primaries to others, which chromaticities describe.
+"""Converts light from sRGB's primaries to others, which chromaticities describe, and back.
 
 These are x and y of white, red, green and blue. White stays white: colours are adapted from one
 white to the other by Bradford's cones (ICC.1:2022, annex E).
@@ -31,6 +31,11 @@ def from_srgb(target: Chromaticities) -> Rows:
     """The matrix (SMPTE RP 177). Raises ZeroDivisionError where the primaries are on one line."""
     columns = list(zip(*_cones(SRGB), strict=True))
     return [[_sum(row, column) for column in columns] for row in _inverse(_cones(target))]
+
+
+def into_srgb(source: Chromaticities) -> Rows:
+    """The inverse of from_srgb. Raises ZeroDivisionError as it does."""
+    return _inverse(from_srgb(source))
 
 
 def _cones(of: Chromaticities) -> Rows:

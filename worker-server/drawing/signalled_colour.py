@@ -1,4 +1,4 @@
-"""The logo in a colour space that is signalled by numbers instead of an ICC profile.
+"""Colour spaces that numbers signal instead of an ICC profile: the logo in them, and back to sRGB.
 
 These are the numbers of Rec. ITU-T H.273, as in PNG's cICP and in nclx of HEIC and AVIF, or PNG's
 gAMA and cHRM. PQ and HLG: Rec. ITU-R BT.2100, tables 4 and 5. The logo's white is HDR's reference
@@ -7,7 +7,9 @@ white: 203 cd/m2, 58% of PQ and 75% of HLG (Report ITU-R BT.2408, table 1).
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from PIL import Image, ImageMath
@@ -17,6 +19,7 @@ from drawing.primaries import Chromaticities
 
 _WHITE_NITS, _PQ_NITS, _HLG_NITS = 203, 10_000, 1000
 _HLG_GAMMA = 1.2  # of a display of 1000 cd/m2
+_LIGHT_STEPS = 10**8  # of light, up to white
 _LUMINANCE = (0.2126, 0.7152, 0.0722)  # of sRGB's red, green and blue
 
 Transfer = Callable[[float], float]  # from light, where the logo's white is 1, to signal
@@ -38,8 +41,35 @@ class SignalledColour(NamedTuple):
             light = [_mixed(light, row) for row in primaries.from_srgb(self.chromaticities)]
         return [self._signal(plane) for plane in light]
 
+    def in_srgb(self, picture: Image.Image) -> Image.Image:
+        """A picture of mode L or RGB in these colours, in sRGB. What is brighter than white is
+        white."""
+        light = [band.point(self._lights(), "F") for band in picture.split()]
+        if self.transfer is _hlg:
+            light = _shown(light)
+        if picture.mode == "RGB":
+            light = [_mixed(light, row) for row in primaries.into_srgb(self.chromaticities)]
+        return Image.merge(picture.mode, [_in_srgb_levels(plane) for plane in light])
+
+    @property
+    def _levels(self) -> tuple[int, int]:
+        """Those of black and white."""
+        return (0, 255) if self.is_full_range else (16, 235)
+
+    def _lights(self) -> list[float]:
+        """The light of each level: transfer's inverse, by bisection."""
+        black, white = self._levels
+        signals = [min(max((level - black) / (white - black), 0), 1) for level in range(256)]
+        brightest = _PQ_NITS / _WHITE_NITS if self.transfer is _pq else 1
+        candidates = range(round(brightest * _LIGHT_STEPS) + 1)
+        return [
+            bisect_left(candidates, signal, key=lambda step: self.transfer(step / _LIGHT_STEPS))
+            / _LIGHT_STEPS
+            for signal in signals
+        ]
+
     def _signal(self, light: Image.Image) -> Image.Image:
-        black, white = (0, 255) if self.is_full_range else (16, 235)
+        black, white = self._levels
         signals = (
             black + (white - black) * self.transfer(min(max(level, 0.0), 1.0))
             for level in array("f", light.tobytes())
@@ -111,6 +141,19 @@ def _light(level: float) -> float:
 _LIGHT = [_light(level / 255) for level in range(256)]
 
 
+@cache
+def _srgb_levels() -> list[int]:
+    """By light in steps of 1/65535."""
+    return [round(255 * _srgb(step / 65535)) for step in range(65536)]
+
+
+def _in_srgb_levels(light: Image.Image) -> Image.Image:
+    steps: Image.Image = ImageMath.lambda_eval(
+        lambda of: of["int"](of["max"](of["min"](of["light"], 1), 0) * 65535 + 0.5), light=light
+    )
+    return steps.point(_srgb_levels(), "L")
+
+
 def _of_scene(light: _Planes) -> _Planes:
     """The scene's light that an HLG display shows as this light (BT.2100: the inverted OOTF)."""
     luminance = light[0] if len(light) == 1 else _mixed(light, _LUMINANCE)
@@ -121,6 +164,17 @@ def _of_scene(light: _Planes) -> _Planes:
         return of["light"] * share * system_gamma
 
     return [ImageMath.lambda_eval(scene, light=plane, luminance=luminance) for plane in light]
+
+
+def _shown(scene: _Planes) -> _Planes:
+    """The light that an HLG display shows of the scene's light: the inverse of _of_scene."""
+    luminance = scene[0] if len(scene) == 1 else _mixed(scene, _LUMINANCE)
+    share = _WHITE_NITS / _HLG_NITS
+
+    def light(of: dict[str, Any]) -> Any:
+        return of["scene"] * of["max"](of["luminance"], 1e-6) ** (_HLG_GAMMA - 1) / share
+
+    return [ImageMath.lambda_eval(light, scene=plane, luminance=luminance) for plane in scene]
 
 
 def _mixed(light: _Planes, weights: Sequence[float]) -> Image.Image:

@@ -23,7 +23,7 @@ def mark_bmp(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     content = bytearray(path.read_bytes())
     tile = image.tile[0]  # type: ignore[attr-defined]
     image.load()
-    overlay = stamp.mark(image, profile=_profile(content), colours=_most_colours(content))
+    overlay = stamp.mark(image, profile=profile(content), colours=_most_colours(content))
     if overlay is None:
         return bytes(content)
     raw_mode = tile.args[0]
@@ -48,7 +48,7 @@ def _most_colours(content: bytearray) -> int:
     return 1 << min(bits, 8)
 
 
-def _header_size(content: bytearray) -> int:
+def _header_size(content: bytes | bytearray) -> int:
     """Of the header after the file's."""
     return _u32(content, _FILE_HEADER)
 
@@ -103,7 +103,7 @@ def _add_to_field(content: bytearray, at: int, amount: int) -> None:
     struct.pack_into("<I", content, at, min(_u32(content, at) + amount, 0xFFFFFFFF))
 
 
-def _profile(content: bytearray) -> bytes | None:
+def profile(content: bytes | bytearray) -> bytes | None:
     """The ICC profile of a BITMAPV5HEADER."""
     if _header_size(content) != _V5_HEADER or _u32(content, _FILE_HEADER + 56) != _EMBEDDED:
         return None
@@ -111,5 +111,5 @@ def _profile(content: bytearray) -> bytes | None:
     return bytes(content[start : start + _u32(content, _FILE_HEADER + 116)])
 
 
-def _u32(content: bytearray, at: int) -> int:
+def _u32(content: bytes | bytearray, at: int) -> int:
     return int.from_bytes(content[at : at + 4], "little")

@@ -6,6 +6,7 @@ dropped: they show a picture without the logo, or would brighten the logo like w
 """
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def _add(writer: CtxEncode, opened: HeifImage, stamp: Stamp, *, is_primary: bool
         opened.stride,
         is_16bit=bool(bits),
     )
-    picture.mark_with(stamp, profile=_profile(info))
+    picture.mark_with(stamp, profile=profile(info))
     writer.add_image(
         picture.size,
         opened.mode,
@@ -92,7 +93,7 @@ def _add(writer: CtxEncode, opened: HeifImage, stamp: Stamp, *, is_primary: bool
     )
 
 
-def _profile(info: dict[str, Any]) -> Profile | None:
+def profile(info: Mapping[Any, Any]) -> Profile | None:
     nclx = info.get("nclx_profile")
     if nclx is None:
         return info.get("icc_profile")

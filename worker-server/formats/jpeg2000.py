@@ -43,19 +43,16 @@ class _Coding(NamedTuple):
     bits: int
     is_colour_transformed: bool  # by the multiple component transformation
     is_reversible: bool
+    levels: int  # of decomposition
 
 
 def mark_jpeg2000(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     """A codestream for a codestream, a JP2 file for a JP2 file."""
     source = path.read_bytes()
     policy = stamp.options.metadata
-    is_bare = source.startswith(_START)
-    boxes = [] if is_bare else list(_boxes(source))
-    stream = source if is_bare else _codestream(boxes)
+    boxes, stream = _parts(source)
     coding = _coding(stream)
-    image.load()
-    if coding.bits > 8 and not image.mode.startswith("I"):
-        _restore_white(image, source, stream)
+    if _load(image, source, stream):
         stamp.note("It had more than 8 bits in each of several channels; it has 8 now.")
     elif coding.bits not in (8, 16):
         stamp.note(f"It had {coding.bits} bits a pixel; it has {image.mode[2:] or 8} now.")
@@ -63,11 +60,53 @@ def mark_jpeg2000(path: Path, image: Image.Image, stamp: Stamp) -> bytes:
     is_marked = stamp.mark(image, profile=_profile(boxes), colours=0) is not None
     new = _encoded(image, coding, len(stream)) if is_marked else stream
     new = _with_comments(new, b"" if policy is Metadata.STRIP else stream)
-    if is_bare:
+    if not boxes:
         return new
     depth = _coding(new).bits
     kept = (_kept(box, new, depth, policy) for box in boxes)
     return b"".join(box.to_bytes() for box in kept if box)
+
+
+def load_reduced(path: Path, image: Image.Image, factor: int) -> None:
+    """Load the picture as it looks. It is smaller afterwards, by factor at most.
+
+    Of a wavelet's levels the last ones are not decoded (annex B.5): that saves most of the time.
+    """
+    source = path.read_bytes()
+    _, stream = _parts(source)
+    coding = _coding(stream)
+    if coding.bits <= 8:
+        levels = range(min(coding.levels, max(factor, 1).bit_length() - 1), -1, -1)
+        opened: Any = image
+        opened.reduce = next(level for level in levels if _halves_well(image.size, level))
+    _load(image, source, stream)
+
+
+def _halves_well(size: tuple[int, int], times: int) -> bool:
+    """Whether Pillow rounds the halved sides as the standard does (B-15); else it reads nothing."""
+    return all(-(-side >> times) == side + (1 << times >> 1) >> times for side in size)
+
+
+def profile(path: Path) -> bytes | None:
+    """The ICC profile of a file."""
+    return _profile(_parts(path.read_bytes())[0])
+
+
+def _parts(source: bytes) -> tuple[list[Box], bytes]:
+    """The boxes, of which a bare codestream has none, and the codestream."""
+    if source.startswith(_START):
+        return [], source
+    boxes = list(_boxes(source))
+    return boxes, _codestream(boxes)
+
+
+def _load(image: Image.Image, source: bytes, stream: bytes) -> bool:
+    """Returns whether bits were lost: several channels have 8 bits each afterwards."""
+    image.load()
+    is_reduced = _coding(stream).bits > 8 and not image.mode.startswith("I")
+    if is_reduced:
+        _restore_white(image, source, stream)
+    return is_reduced
 
 
 def _restore_white(image: Image.Image, source: bytes, stream: bytes) -> None:
@@ -126,7 +165,7 @@ def _coding(stream: bytes) -> _Coding:
     depths = [(stream[42 + 3 * index] & 0x7F) + 1 for index in range(components)]
     for marker, segment in _segments(stream):
         if marker == _COD:
-            return _Coding(components, max(depths), bool(segment[8]), bool(segment[13]))
+            return _Coding(components, max(depths), bool(segment[8]), bool(segment[13]), segment[9])
     raise _damaged("its codestream has no coding style (COD)")
 
 

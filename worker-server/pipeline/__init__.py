@@ -1,4 +1,4 @@
-"""A media's way through the two stages: attempts, the logo, the delivery to central.
+"""A media's way through the two stages: attempts, the logo, the delivery to central; its previews.
 
-Imports watermark, formats, drawing, settings, runtime, errors and shared.
+Imports preview, watermark, formats, drawing, settings, runtime, errors and shared.
 """

@@ -1,5 +1,7 @@
 """One attempt to deliver a watermarked image to central-server, and what the answer means."""
 
+import asyncio
+import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
@@ -29,6 +31,7 @@ _ABOUT_THE_IMAGE = (410, 413, 415, 422)  # central would answer the same again
 _WITHOUT_HINT = (408, 429)  # and every 5xx: its address is right if central itself says so
 _DISK_FULL = "disk_full"  # central's code
 _PIECE_BYTES = 256 * 1024
+_DISK_PIECE_BYTES = 1024 * 1024
 _SHA256 = re.compile("[0-9a-f]{64}")
 _HINT = "If that is no central-server, or a proxy before it, see CENTRAL_SERVER_URL."
 
@@ -61,6 +64,19 @@ class DeliveryClient(CentralClient):
             raise self._unavailable(f"answered for another image than it was sent. {_HINT}")
         return {**stored, "stored_at": timestamp(clock.now())}
 
+    async def fetch(self, media_id: str, stored: FileRecord, target: Path) -> None:
+        """Write the image that central has stored to target.
+
+        Raises Unavailable, and OSError where it cannot be written.
+        """
+        try:
+            with raising_no_answer(self._timeout_s):
+                sent = await within(self._timeout_s, self._download(media_id, stored, target))
+        except NoAnswer as error:
+            raise self._unavailable(str(error)) from error
+        if sent != stored["sha256"]:
+            raise self._unavailable("sent another image than it has stored: its SHA-256 differs")
+
     async def receipt(self, media_id: str) -> FileRecord | None:
         """Central's receipt of a media; None where it has none. Raises Unavailable."""
         answer = await self._get(f"media/{media_id}/receipt")
@@ -92,6 +108,25 @@ class DeliveryClient(CentralClient):
             return await self.ask("GET", path, self._timeout_s)
         except NoAnswer as error:
             raise self._unavailable(str(error)) from error
+
+    async def _download(self, media_id: str, stored: FileRecord, target: Path) -> str:
+        """Returns the SHA-256 of what came; no more is read than was stored. Raises Unavailable."""
+        request = self.http.build_request("GET", self.address(f"media/{media_id}"))
+        response = await self.open(request)
+        if response.status_code != httpx.codes.OK:
+            raise self._unavailable(_answered(await self.read(response)))
+        digest, left = hashlib.sha256(), stored["size"]
+        try:
+            with target.open("xb") as file:
+                async for piece in response.aiter_raw(_DISK_PIECE_BYTES):
+                    digest.update(piece)
+                    left -= len(piece)
+                    if left < 0:
+                        break
+                    await asyncio.to_thread(file.write, piece)
+        finally:
+            await response.aclose()
+        return digest.hexdigest()
 
     async def _post(self, path: Path, media_id: str, content_type: str) -> CentralAnswer:
         with durable.reading(path) as file:

@@ -133,7 +133,7 @@ class Stages:
         temporary = media.path / ".watermarked.new"
         temporary.unlink(missing_ok=True)  # it may be a link
         try:
-            async with self.decoders.slots:
+            async with self.decoders.slots.image():
                 latency_s = random.uniform(*self.settings.simulated_latency_s)  # noqa: S311
                 await asyncio.sleep(latency_s)
                 output, notes = await self.decoders.run(

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from pipeline import attempts
 from pipeline.delivery import DeliveryClient
 from pipeline.logo import Logo
-from recovery import lock_files
+from recovery import lock_files, preview_sweep
 from recovery.record_repair import RecordRepair
 from recovery.retention import Retention
 from recovery.stalled_jobs import StalledJobs
@@ -153,6 +153,7 @@ class Reconciler:
         await self._redis.set(PASSED_KEY, timestamp(clock.now()))
         await self._queue_what_has_no_job()
         await self._rerun_what_waits()
+        await asyncio.to_thread(preview_sweep.sweep, self._spool)
         removed = map(events.removed, self._retention.sweep())
         # Told as it goes on: a sweep may take minutes, and its worker may end.
         while some := await asyncio.to_thread(lambda: list(islice(removed, _BATCH))):

@@ -19,6 +19,7 @@ from ulid import ULID
 from errors import DecoderFailed, DecoderKilled, ImageRejected, StageError
 from runtime import malloc
 from runtime.deadlines import within
+from runtime.process_slots import ProcessSlots
 from shared.contract import MIB
 
 Args = TypeVarTuple("Args")
@@ -40,7 +41,7 @@ class DecoderProcesses:
 
     def __init__(self, processes: int, timeout_s: float, memory_mb: int, reports: Path) -> None:
         os.environ.update(malloc.ENVIRONMENT)  # they read it as they start
-        self.slots = anyio.Semaphore(processes)
+        self.slots = ProcessSlots(processes)
         self._processes = processes
         self._timeout_s = timeout_s
         self._memory_mb = memory_mb

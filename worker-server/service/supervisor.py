@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from formats import registry
 from pipeline.delivery import DeliveryClient
 from pipeline.logo import REFRESH_S, Logo
+from pipeline.previews import PreviewMaker
 from pipeline.stages import Stages
 from recovery.reconciler import Reconciler
 from recovery.record_repair import RecordRepair
@@ -65,11 +66,12 @@ async def _serve(settings: Settings) -> None:
         )
         repairs = [RecordRepair(state, stages.spool, stages.central) for state in (FAILED, DONE)]
         redis_notice, reporter = console.RecurringNotice(), Reporter(stages)
+        previews = PreviewMaker(stages)
         async with asyncio.TaskGroup() as retiring:
             while not stop.is_set():
                 workers = build_workers(stages)
                 try:
-                    await _work(stages, workers, repairs, redis_notice, reporter, stop)
+                    await _work(stages, workers, repairs, redis_notice, reporter, previews, stop)
                 except Exception as error:  # of Redis, or of arq when a connection drops
                     detail = f"taking jobs failed, workers start anew: {error!r}"
                     redis_notice.report(worker=stages.worker, detail=detail)
@@ -130,6 +132,7 @@ async def _work(
     repairs: list[RecordRepair],
     redis_notice: console.RecurringNotice,
     reporter: Reporter,
+    previews: PreviewMaker,
     stop: asyncio.Event,
 ) -> None:
     """Poll both queues and reconcile until stop is set; jobs may still run then.
@@ -146,6 +149,7 @@ async def _work(
         asyncio.create_task(repeat("health", report_health, _HEALTH_S)),
         asyncio.create_task(repeat("report", partial(reporter.send, redis), REPORT_S)),
         asyncio.create_task(reconciler.run()),
+        asyncio.create_task(previews.run(redis)),
         asyncio.create_task(stop.wait()),
     ]
     clearing = asyncio.create_task(_clear_when_over(stages, workers, redis_notice))

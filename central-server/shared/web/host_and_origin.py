@@ -9,7 +9,7 @@ import re
 import socket
 from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AnyHttpUrl, BeforeValidator, Field, NonNegativeInt, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -42,7 +42,11 @@ _ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(:[0-9]+)?")
 _PREFIX = re.compile(r"[A-Za-z0-9._~/-]*")
 _ABSOLUTE = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE)
 _DOCKER_HOST = "host.docker.internal"
-_OWN_PATHS = (
+_EXPOSED = (
+    *("Location", "Retry-After", "Idempotent-Replayed"),
+    *("Content-Disposition", "Archive-Images", "Archive-Left-Out"),
+)
+OWN_PATHS = (
     *("media", "events", "stats", "activity", "pause", "resume", "upload-final"),
     *("health", "ready", "docs", "redoc"),
 )
@@ -64,6 +68,7 @@ class HttpSettings(BaseSettings):
     """The settings that both services have; the README's table explains each."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
+    own_paths: ClassVar[tuple[str, ...]] = OWN_PATHS
 
     public_url: AnyHttpUrl | None = None
     allowed_hosts: Annotated[
@@ -82,7 +87,7 @@ class HttpSettings(BaseSettings):
             raise ValueError("it may have a scheme, a host and a path only")
         if url is not None and not _PREFIX.fullmatch(url.path or ""):
             raise ValueError("its path may have letters, digits, and . _ ~ - between slashes")
-        if url is not None and (url.path or "/").split("/")[1] in _OWN_PATHS:
+        if url is not None and (url.path or "/").split("/")[1] in cls.own_paths:
             raise ValueError("its path must not begin as a path of the service does")
         return url
 
@@ -133,7 +138,7 @@ class _Check:
                 allow_origins=settings.allowed_origins,
                 allow_methods=("GET", "HEAD", "POST", "DELETE"),
                 allow_headers=("Idempotency-Key", "Last-Event-ID"),
-                expose_headers=("Location", "Retry-After", "Idempotent-Replayed"),
+                expose_headers=_EXPOSED,
             )
 
     def refuse_foreign(self, scope: Scope) -> None:

@@ -23,6 +23,7 @@ _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _CODE = "[a-z0-9_]+"
 _EXAMPLES = {
     "allowed": "one of newest, oldest",
+    "batch": EXAMPLE_ID,
     "error": "Read-only file system",
     "fault": "it ends early or contradicts itself",
     "filename": "photo.jpg",

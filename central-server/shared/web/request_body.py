@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
-from shared.web.multipart import FormStream
+from shared.web.multipart import MAX_PARTS, FormStream
 from shared.web.problems import Problem
 from shared.web.refusals import UPLOAD_ABORTED, UPLOAD_STALLED
 
@@ -17,21 +17,26 @@ _WINDOW_S = 60.0
 _TICK_S = 1.0
 
 
-def open_form(request: Request, max_file_bytes: int, too_large: Problem) -> FormStream:
-    """The form, still to be read. Opening it, and reading it, raises Problem.
+def open_form(
+    request: Request, max_file_bytes: int, too_large: Problem, max_parts: int = MAX_PARTS
+) -> FormStream:
+    """The form, still to be read. Opening it, and reading it, raises Problem as limited_body."""
+    body = limited_body(request, max_file_bytes + _FORM_OVERHEAD_BYTES, too_large)
+    return FormStream(request.headers.get("Content-Type", ""), body, max_parts)
+
+
+def limited_body(request: Request, max_bytes: int, too_large: Problem) -> AsyncIterator[bytes]:
+    """The body, still to be read. Raises Problem, also while it is read.
 
     That is too_large where Content-Length, or what has come so far, is over the limit.
     """
     length = request.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) > max_file_bytes + _FORM_OVERHEAD_BYTES:
+    if length.isdecimal() and int(length) > max_bytes:
         raise too_large
-    body = _limited(request.receive, max_file_bytes, too_large)
-    return FormStream(request.headers.get("Content-Type", ""), body)
+    return _limited(request.receive, max_bytes, too_large)
 
 
-async def _limited(
-    receive: Receive, max_file_bytes: int, too_large: Problem
-) -> AsyncIterator[bytes]:
+async def _limited(receive: Receive, max_bytes: int, too_large: Problem) -> AsyncIterator[bytes]:
     size, pace, more = 0, _Pace(receive), True
     while more:
         message = await pace.next()
@@ -40,7 +45,7 @@ async def _limited(
         chunk: bytes = message.get("body", b"")
         more = message.get("more_body", False)
         size += len(chunk)
-        if size > max_file_bytes + _FORM_OVERHEAD_BYTES:
+        if size > max_bytes:
             raise too_large
         yield chunk
 

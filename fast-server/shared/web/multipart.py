@@ -15,7 +15,7 @@ from shared.web.refusals import MALFORMED_FORM, NOT_MULTIPART
 
 logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its warnings repeat its exceptions
 
-_MAX_PARTS = 100  # each costs time, however small it is
+MAX_PARTS = 100  # each costs time, however small it is
 _IDENTITY = ("", "7bit", "8bit", "binary")
 Chunk = bytes | memoryview
 
@@ -44,7 +44,9 @@ class FormStream:
     boundary (RFC 2046, 5.1.1) is skipped too, and so is a file input that was left empty.
     """
 
-    def __init__(self, content_type: str, body: AsyncIterator[bytes]) -> None:
+    def __init__(
+        self, content_type: str, body: AsyncIterator[bytes], max_parts: int = MAX_PARTS
+    ) -> None:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data":
@@ -61,7 +63,7 @@ class FormStream:
         self._body = body
         self._events: deque[Part | Chunk | None] = deque()  # None ends a part
         self._complete = False
-        self._parts = 0
+        self._parts, self._max_parts = 0, max_parts
         self._header_name = b""
         self._header_value = b""
         self._headers: dict[bytes, bytes] = {}  # of the current part, in the order they came
@@ -146,8 +148,8 @@ class FormStream:
 
     def _on_part_begin(self) -> None:
         self._parts += 1
-        if self._parts > _MAX_PARTS:
-            raise FormParserError(f"it has more than {_MAX_PARTS} parts")
+        if self._parts > self._max_parts:
+            raise FormParserError(f"it has more than {self._max_parts} parts")
         self._headers = {}
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:

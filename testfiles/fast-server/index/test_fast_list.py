@@ -74,6 +74,7 @@ def test_an_upload_is_in_the_list_at_once(fast: Gateway) -> None:
             "size": len(PHOTO),
             "changed_at": record["received_at"],
             "status_url": f"{fast.server.url}/media/{media_id}",
+            "result_url": None,
         }
 
 

@@ -84,6 +84,7 @@ def test_an_upload_can_be_asked_for_before_any_worker_has_seen_it(fast: Gateway)
         "watermarked": None,
         "stored": None,
         "next": "It waits for a worker to watermark it.",
+        "result_url": None,
     }
 
 

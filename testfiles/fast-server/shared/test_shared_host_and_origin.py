@@ -204,6 +204,7 @@ def test_a_trailing_slash_is_no_redirect(fast: InProcess, path: str) -> None:
     [
         ("PUBLIC_URL", "photos.example"),
         ("PUBLIC_URL", "https://photos.example/media"),
+        ("PUBLIC_URL", "https://photos.example/archive"),
         ("PUBLIC_URL", "https://photos.example/b%C3%BCro"),
         ("ALLOWED_HOSTS", "https://photos.example"),
         ("ALLOWED_HOSTS", "photos.*"),

@@ -51,7 +51,7 @@ def mark_avif(path: Path, image: ImageFile.ImageFile, stamp: Stamp) -> bytes:
         "exif": slot.stand_in,
         **SPEED,
     }
-    encoded = _encoded(opened, stamp, _profile(image, head), options)
+    encoded = _encoded(opened, stamp, profile(image, head), options)
     return boxes.with_colours_and_loop(slot.filled(encoded), head.colours, head.plays)
 
 
@@ -62,7 +62,7 @@ def _note_losses(head: boxes.Head, stamp: Stamp) -> None:
         stamp.note("It was lossless and is of the highest quality that is not.")
 
 
-def _profile(image: ImageFile.ImageFile, head: boxes.Head) -> Profile | None:
+def profile(image: ImageFile.ImageFile, head: boxes.Head) -> Profile | None:
     icc_profile: bytes | None = image.info.get("icc_profile")
     if icc_profile or head.colours is None:
         return icc_profile
@@ -70,11 +70,11 @@ def _profile(image: ImageFile.ImageFile, head: boxes.Head) -> Profile | None:
 
 
 def _encoded(
-    image: AvifImageFile, stamp: Stamp, profile: Profile | None, options: dict[str, Any]
+    image: AvifImageFile, stamp: Stamp, colours: Profile | None, options: dict[str, Any]
 ) -> bytes:
     """All of its pictures with the logo. image cannot be read afterwards."""
     check_memory(image.size, options["subsampling"])
-    frames = [_AvifFrame(image, number, stamp, profile) for number in range(image.n_frames)]
+    frames = [_AvifFrame(image, number, stamp, colours) for number in range(image.n_frames)]
     if len(frames) > 1:
         durations = [_duration(image, number) for number in range(len(frames))]
         options |= {"save_all": True, "append_images": frames[1:], "duration": durations}
@@ -98,7 +98,7 @@ class _AvifFrame(Image.Image):
     """
 
     def __init__(
-        self, image: AvifImageFile, number: int, stamp: Stamp, profile: Profile | None
+        self, image: AvifImageFile, number: int, stamp: Stamp, colours: Profile | None
     ) -> None:
         super().__init__()
         self._mode, self._size = image.mode, image.size
@@ -106,7 +106,7 @@ class _AvifFrame(Image.Image):
         self._number = number
         self._stamp = stamp
         self._orientation = _orientation(image)
-        self._profile = profile
+        self._profile = colours
 
     def tobytes(self, encoder_name: str = "raw", *args: Any) -> bytes:
         samples = bytearray(self._decoder.get_frame(self._number)[0])

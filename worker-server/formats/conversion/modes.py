@@ -47,7 +47,6 @@ def _of_high_bit_depth(picture: Image.Image, modes: tuple[str, ...]) -> Image.Im
 def _in_srgb(picture: Image.Image) -> Image.Image:
     """The picture as RGB, by its own profile if that fits its mode."""
     info = {key: value for key, value in picture.info.items() if key != "icc_profile"}
-    into_srgb = compositing.transform(picture.info.get("icc_profile"), picture.mode, to_srgb=True)
-    seen = picture.convert("RGB") if into_srgb is None else into_srgb.apply(picture)
+    seen = compositing.in_srgb(picture, picture.info.get("icc_profile"))
     seen.info = info
     return seen

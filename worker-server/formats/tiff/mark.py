@@ -49,7 +49,7 @@ def _pages(file: TiffFile) -> tuple[list[Page], list[Directory]]:
         if subfile & _MASK:
             continue
         try:
-            pages.append(_checked(file, directory))
+            pages.append(checked(Page(file, directory)))
         except ImageRejected:
             if directory.tag is None or not subfile & _REDUCED:
                 raise
@@ -59,8 +59,8 @@ def _pages(file: TiffFile) -> tuple[list[Page], list[Directory]]:
     return pages, unmarked
 
 
-def _checked(file: TiffFile, directory: Directory) -> Page:
-    page = Page(file, directory)
+def checked(page: Page) -> Page:
+    """Raises ImageRejected for what mark_tiff does not know."""
     compression = page.layout.compression
     if compression == OLD_JPEG:
         detail = "It is a TIFF in old-style JPEG, which nothing writes any more. "

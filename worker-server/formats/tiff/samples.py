@@ -27,7 +27,7 @@ from formats.tiff.page import Page
 _MODES = {RGB: "RGB", CMYK: "CMYK", YCBCR: "YCbCr", LAB: "LAB", ICC_LAB: "LAB"}
 _ALPHAS = {1: Alpha.PREMULTIPLIED, 2: Alpha.STRAIGHT, 999: Alpha.STRAIGHT}  # by ExtraSamples
 _INVERTED = bytes(range(255, -1, -1))
-_SIGN = bytes(byte ^ 0x80 for byte in range(256))
+SIGN = bytes(byte ^ 0x80 for byte in range(256))
 
 
 def with_logo(
@@ -52,7 +52,7 @@ def with_logo(
         marked = _twelve_bits(samples, logo, profile)
     else:
         numbers = array(ARRAY_CODES[page.bits, page.layout.sample_format], samples)
-        kind = Pixels(_mode(page), page.samples, _alpha(page), *levels)
+        kind = Pixels(mode_of(page), page.samples, alpha_of(page), *levels)
         high_bit_depth.composite(numbers, kind, logo, profile)
         marked = numbers.tobytes()
     return marked.translate(_INVERTED) if inverted else marked
@@ -60,7 +60,7 @@ def with_logo(
 
 def check(page: Page) -> None:
     """Raise ImageRejected for samples that with_logo does not know."""
-    mode, sample_format = _mode(page), page.layout.sample_format
+    mode, sample_format = mode_of(page), page.layout.sample_format
     known = page.samples >= Image.getmodebands(mode)
     if page.bits in (1, 2, 4, 12):
         known = page.samples == 1 and mode == "L"
@@ -76,15 +76,15 @@ def check(page: Page) -> None:
         raise ImageRejected("unsupported_mode", detail)
 
 
-def _mode(page: Page) -> str:
+def mode_of(page: Page) -> str:
     """Pillow's mode for the colours, without alpha."""
     grey = page.photometric == YCBCR and page.samples == 1
     return "L" if grey else _MODES.get(page.photometric, "L")
 
 
-def _alpha(page: Page) -> Alpha | None:
+def alpha_of(page: Page) -> Alpha | None:
     """What the first channel behind the colours is (TIFF 6.0, ExtraSamples)."""
-    if page.samples <= Image.getmodebands(_mode(page)):
+    if page.samples <= Image.getmodebands(mode_of(page)):
         return None
     if not page.extras:  # some writers of RGBA omit the tag
         return Alpha.STRAIGHT if page.photometric == RGB else None
@@ -92,13 +92,13 @@ def _alpha(page: Page) -> Alpha | None:
 
 
 def _bytes(page: Page, samples: bytes, logo: Image.Image, profile: bytes | None) -> bytes:
-    mode, alpha = _mode(page), _alpha(page)
+    mode, alpha = mode_of(page), alpha_of(page)
     colours = used = Image.getmodebands(mode)
     # a and b of LAB have signs; in Pillow they have an offset.
     signed = (1, 2) if page.photometric == LAB else ()
     channels = [samples[number :: page.samples] for number in range(page.samples)]
     planes = [
-        Image.frombytes("L", logo.size, channel.translate(_SIGN) if number in signed else channel)
+        Image.frombytes("L", logo.size, channel.translate(SIGN) if number in signed else channel)
         for number, channel in enumerate(channels)
     ]
     if alpha is Alpha.STRAIGHT and mode in ("L", "RGB"):
@@ -111,7 +111,7 @@ def _bytes(page: Page, samples: bytes, logo: Image.Image, profile: bytes | None)
     marked = bytearray(len(samples))
     for number, plane in enumerate(planes):
         channel = plane.tobytes()
-        marked[number :: page.samples] = channel.translate(_SIGN) if number in signed else channel
+        marked[number :: page.samples] = channel.translate(SIGN) if number in signed else channel
     return bytes(marked)
 
 

@@ -18,11 +18,12 @@ from drawing.stamp import Stamp
 from errors import ImageRejected
 from formats import registry
 from options import Options, OutputFormat
+from support import images
 from support.marks import bundled_logo
 
 SIZE = WIDTH, HEIGHT = 120, 80
 UNSIGNED, FLOAT = 1, 3
-DEFLATE, NONE = 8, 1
+NONE = 1
 
 
 @pytest.fixture(scope="module")
@@ -42,37 +43,10 @@ def samples(code: str, channels: int, white: float) -> array[Any]:
     return array(code, (round(level) if whole else level for level in levels))
 
 
-def tiff(pixels: array[Any], channels: int, kind: int, *, planar: bool, packed: bool) -> bytes:
-    """One strip, or one for each channel."""
-    parts = [pixels[number::channels] for number in range(channels)] if planar else [pixels]
-    strips = [zlib.compress(part.tobytes()) if packed else part.tobytes() for part in parts]
-    bits = [8 * pixels.itemsize] * channels
-    values = {
-        256: [WIDTH], 257: [HEIGHT], 258: bits, 259: [DEFLATE if packed else NONE], 262: [2],
-        273: [0] * len(strips), 277: [channels], 278: [HEIGHT], 279: [len(s) for s in strips],
-        284: [2 if planar else 1], 338: [2, 0, 0][: channels - 3], 339: [kind] * channels,
-    }  # fmt: skip
-    values = {tag: numbers for tag, numbers in values.items() if numbers}
-    at = 8 + 2 + 12 * len(values) + 4
-    outside = {tag: 4 * len(numbers) for tag, numbers in values.items() if len(numbers) > 1}
-    places = {}
-    for tag, size in outside.items():
-        places[tag], at = at, at + size
-    for number, strip in enumerate(strips):
-        values[273][number], at = at, at + len(strip)
-    directory = b"".join(
-        struct.pack("<HHII", tag, 4, len(numbers), places.get(tag, numbers[0]))
-        for tag, numbers in values.items()
-    )
-    lists = b"".join(struct.pack(f"<{len(values[tag])}I", *values[tag]) for tag in places)
-    head = b"II*\0" + struct.pack("<IH", 8, len(values)) + directory + bytes(4)
-    return head + lists + b"".join(strips)
-
-
 def pixels_of(
     content: bytes, code: str, channels: int, *, planar: bool, packed: bool
 ) -> array[Any]:
-    """The samples of a TIFF as tiff() lays it out, wherever its strips are now."""
+    """The samples of a TIFF as images.rare_tiff() lays it out, wherever its strips are now."""
     (start,) = struct.unpack_from("<I", content, 4)
     (number,) = struct.unpack_from("<H", content, start)
     places = range(start + 2, start + 2 + 12 * number, 12)
@@ -123,7 +97,7 @@ def test_only_the_box_changes(
 ) -> None:
     before = samples(code, channels, white)
     source, target = tmp_path / "in.tif", tmp_path / "out.tif"
-    source.write_bytes(tiff(before, channels, kind, planar=planar, packed=packed))
+    source.write_bytes(images.rare_tiff(SIZE, before, channels, kind, planar=planar, packed=packed))
     assert watermark.watermark_file(source, logo, target, Options()).notes == []
     after = pixels_of(target.read_bytes(), code, channels, planar=planar, packed=packed)
     overlay = Stamp(logo, Options()).overlay(SIZE)
@@ -141,14 +115,16 @@ def test_only_the_box_changes(
 
 def test_what_pillow_opens_is_opened_by_pillow(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
-    path.write_bytes(tiff(samples("B", 3, 255), 3, UNSIGNED, planar=False, packed=False))
+    pixels = samples("B", 3, 255)
+    path.write_bytes(images.rare_tiff(SIZE, pixels, 3, UNSIGNED, planar=False, packed=False))
     with registry.open_image(path) as image:
         assert isinstance(image, TiffImagePlugin.TiffImageFile)
 
 
 def test_it_becomes_no_other_format_and_says_so(tmp_path: Path, logo: Path) -> None:
     path = tmp_path / "a.tif"
-    path.write_bytes(tiff(samples("f", 3, 1), 3, FLOAT, planar=False, packed=False))
+    pixels = samples("f", 3, 1)
+    path.write_bytes(images.rare_tiff(SIZE, pixels, 3, FLOAT, planar=False, packed=False))
     options = Options(output_format=OutputFormat.JPEG)
     with pytest.raises(ImageRejected, match="that is to become another format"):
         watermark.watermark_file(path, logo, tmp_path / "out", options)
@@ -164,7 +140,7 @@ def test_white_of_32_bits_is_white_give_or_take_what_a_float_holds(
     pixels: array[Any] = array(code, [white // 2] * (WIDTH * HEIGHT * channels))
     if channels == 4:
         pixels[3::4] = array(code, [white] * (WIDTH * HEIGHT))
-    path.write_bytes(tiff(pixels, channels, kind, planar=False, packed=False))
+    path.write_bytes(images.rare_tiff(SIZE, pixels, channels, kind, planar=False, packed=False))
     watermark.watermark_file(path, logo, tmp_path / "out", Options())
     content = (tmp_path / "out").read_bytes()
     after = pixels_of(content, code, channels, planar=False, packed=False)

@@ -1,0 +1,124 @@
+"""The answer that has the stored images in one ZIP. It costs the same memory, however large.
+
+Images come from central one after another. The length is known before the first, so what breaks
+off is shorter than it says: no client takes it for whole.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
+
+import httpx
+from fastapi import Response
+from starlette.types import Receive, Scope, Send
+
+from batches.contents import Contents, Image, of_media
+from batches.zip_writer import ZipWriter
+from images import central_image
+from media import relay
+from media.relay import BrokenOff, Relayed
+from shared.central_client import CentralClient
+from shared.spool import Spool
+from shared.web import disposition
+from shared.web.problems import Problem
+from upload_api.refusals import TOO_MANY_ARCHIVES
+
+_MOST_AT_ONCE = 8  # each has a connection to central
+_STALLED_S = 15.0
+
+
+class Archives:
+    """What every archive needs. Each has one of the slots until it has been sent."""
+
+    def __init__(self, spool: Spool, central: CentralClient, ended: asyncio.Event) -> None:
+        """ended breaks off what is being sent."""
+        self.spool, self.central, self.ended = spool, central, ended
+        self.slots = asyncio.Semaphore(_MOST_AT_ONCE)
+
+
+class ArchiveResponse(Response):
+    """Finds out what is in it, opens the first image, and only then sends its head."""
+
+    media_type = "application/zip"
+
+    def __init__(self, archives: Archives, filename: str, media_ids: Collection[str]) -> None:
+        super().__init__()
+        self._archives, self._filename, self._media_ids = archives, filename, media_ids
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises Problem and OSError, before it sends anything."""
+        slots = self._archives.slots
+        if slots.locked():
+            raise Problem(TOO_MANY_ARCHIVES, most=_MOST_AT_ONCE)
+        async with slots:
+            contents = await of_media(self._archives.spool, self._media_ids)
+            headers = _headers(self._filename, contents, await asyncio.to_thread(contents.length))
+            if scope["method"] == "HEAD":
+                await Response(headers=headers)(scope, receive, send)
+                return
+            first = await self._open(contents.images[0]) if contents.images else None
+            try:
+                await Relayed(self._zip(contents, first), headers)(scope, receive, send)
+            finally:
+                if first is not None:
+                    await first.aclose()
+
+    async def _open(self, image: Image) -> httpx.Response:
+        return await central_image.opened(self._archives.central, image.media_id)
+
+    async def _zip(self, contents: Contents, first: httpx.Response | None) -> AsyncGenerator[bytes]:
+        """Raises BrokenOff."""
+        writer = ZipWriter()
+        for image in contents.images:
+            with writer.file(image.entry) as file:
+                async with aclosing(self._pieces(image, first)) as pieces:
+                    async for piece in pieces:
+                        file.write(piece)
+                        yield writer.taken()
+            first = None
+        if contents.missing:
+            with writer.file(contents.left_out_entry) as file:
+                file.write(contents.left_out)
+        await asyncio.to_thread(writer.close)
+        yield writer.taken()
+
+    async def _pieces(self, image: Image, opened: httpx.Response | None) -> AsyncGenerator[bytes]:
+        """The image's bytes. Raises BrokenOff."""
+        ended = self._archives.ended
+        try:
+            response = opened or await self._open(image)
+            with relay.closed_at(ended, response):
+                async with aclosing(_checked(image, response)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+        except (BrokenOff, Problem) as error:
+            why = "this service ends" if ended.is_set() else str(error)
+            raise BrokenOff(f"the archive broke off at media {image.media_id}: {why}") from error
+
+
+async def _checked(image: Image, response: httpx.Response) -> AsyncGenerator[bytes]:
+    """The image's bytes. Raises BrokenOff where they are not those that its record tells of."""
+    digest, left = hashlib.sha256(), image.entry.size
+    async with aclosing(relay.pieces(response, _STALLED_S)) as pieces:
+        async for piece in pieces:
+            digest.update(piece)
+            left -= len(piece)
+            if left < 0:
+                break
+            yield piece
+    if left != 0 or digest.hexdigest() != image.sha256:
+        raise BrokenOff("central has another image than its record says, by its size or SHA-256")
+
+
+def _headers(filename: str, contents: Contents, length: int) -> dict[str, str]:
+    return {
+        "Content-Type": "application/zip",
+        "Content-Length": str(length),
+        "Content-Disposition": disposition.written("attachment", filename),
+        "Archive-Images": str(len(contents.images)),
+        "Archive-Left-Out": str(contents.missing),
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "X-Accel-Buffering": "no",  # else nginx writes it to its disk
+    }
