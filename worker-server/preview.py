@@ -116,6 +116,8 @@ def _with_means(picture: Image.Image) -> Image.Image:
     """The picture in a mode in which the mean of two pixels means something."""
     if picture.mode.startswith("I;16"):
         return picture.convert("I").point(_HIGH_BYTES, "L")
+    if picture.mode == "La":
+        return picture.convert("LA")
     if picture.has_transparency_data:
         return picture.convert("RGBA")
     if picture.mode == "1":
