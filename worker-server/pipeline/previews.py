@@ -15,6 +15,7 @@ from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
 from errors import DecoderFailed, ImageRejected, StageError, Unavailable, Unforeseen
+from pipeline.delivery import NOT_STORED
 from pipeline.stages import Stages
 from preview import preview_file
 from shared import console, durable
@@ -54,7 +55,8 @@ class PreviewMaker:
                 self._notice.report(detail=f"previews: {error!r}")
                 await asyncio.sleep(_REDIS_PAUSE_S)
                 if str(error).startswith("WRONGTYPE"):
-                    await jobs.put_aside_foreign_keys(redis)
+                    with suppress(RedisError, OSError):  # the next request says it again
+                        await jobs.put_aside_foreign_keys(redis)
 
     async def _make(self, redis: ArqRedis, preview: Preview) -> None:
         """Make it, and note in Redis what became of it. Raises RedisError or OSError."""
@@ -101,7 +103,7 @@ class PreviewMaker:
             return
         known = await asyncio.to_thread(self._stages.spool.describe, preview.media_id)
         if known["stored"] is None:
-            raise Unavailable("not_stored", "It is not stored yet.")
+            raise Unavailable(NOT_STORED, "It is not stored yet.")
         await self._stages.central.fetch(preview.media_id, known["stored"], target)
 
     def _link_original(self, media_id: str, target: Path) -> None:
@@ -122,6 +124,8 @@ class PreviewMaker:
     def _keep(self, preview: Preview, made: Path) -> None:
         """Put it in its place. Raises MediaGone where the media was deleted meanwhile."""
         path = preview.path(self._root)
+        with made.open("rb") as file:
+            os.fsync(file.fileno())  # else a power cut may leave an empty one in its place
         durable.make_folder(path.parent)
         made.replace(path)
         try:
