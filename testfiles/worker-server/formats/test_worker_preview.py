@@ -343,6 +343,14 @@ def test_a_file_that_ends_too_early_is_shown_as_far_as_it_goes(
     assert distance(seen.crop(there), SMALL.crop(there)) < 2 * NEAR
 
 
+@pytest.mark.parametrize("name", [b"iCCP", b"zTXt", b"g\xffMA"])
+def test_damaged_chunks_beside_the_pixels_of_a_png_do_not_count(
+    tmp_path: Path, name: bytes
+) -> None:
+    content = signalled(PHOTO, name, b"none\0\7of its kind")
+    assert distance(preview(tmp_path, content), SMALL) < NEAR
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [
