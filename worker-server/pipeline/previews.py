@@ -69,7 +69,8 @@ class PreviewMaker:
             return  # its clients are told so
         except Exception as error:
             failure, kept_s = _failure(error)
-            said = {"code": failure.code, "detail": failure.detail}
+            said, cause = {"code": failure.code, "detail": failure.detail}, str(error)
+            said |= {} if cause in failure.detail else {"cause": cause}  # clients see no paths
             console.event(console.NOTICE, media_id=preview.media_id, preview=preview.of, **said)
         finally:
             await end([noting])
@@ -138,7 +139,8 @@ class PreviewMaker:
 def _failure(error: Exception) -> tuple[Failure, float]:
     """Why there is no preview, and for how many seconds that is known."""
     if isinstance(error, OSError):
-        return Failure("storage_unavailable", f"The disk: {error}.", is_final=False), _OTHER_S
+        detail = f"The disk: {error.strerror or 'it failed'}."
+        return Failure("storage_unavailable", detail, is_final=False), _OTHER_S
     known = error if isinstance(error, StageError) else Unforeseen(error)
     kept_s = _OTHER_S
     if isinstance(known, ImageRejected):

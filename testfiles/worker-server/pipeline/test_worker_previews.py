@@ -345,6 +345,15 @@ def test_what_a_worker_made_that_was_killed_is_made_by_another(alone: Bench) -> 
     assert alone.central.asked == [preview.media_id] * 2
 
 
+def test_a_disk_that_fails_is_said_without_its_paths(alone: Bench) -> None:
+    preview = alone.ask(alone.stored())
+    (alone.uploads / ".previews").write_bytes(b"no folder")
+    with running_worker(alone.uploads, alone.redis, alone.web.url) as worker:
+        failure = alone.failure(preview)
+        assert f"{alone.uploads}/.previews" in worker.console()
+    assert failure == Failure("storage_unavailable", "The disk: File exists.", is_final=False)
+
+
 def test_a_power_cut_leaves_no_empty_one(alone: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its bytes reach the disk before its name does."""
     preview, fsynced = alone.ask(alone.stored(), Kind.ORIGINAL), list[bytes]()
