@@ -5,6 +5,7 @@ Of several pictures it is the first one. What is damaged is shown as far as it c
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from PIL import Image, ImageFile
@@ -17,7 +18,7 @@ from formats.tiff import rare
 from formats.tiff.rare import RareTiff
 from formats.tiff.reduced import in_8_bits
 from options import Options
-from watermark import check_size, rejecting_damage
+from watermark import check_size, rejecting_damage, with_png_mended
 
 Size = tuple[int, int]
 
@@ -36,14 +37,9 @@ def preview_file(source: Path, target: Path, size: int, options: Options) -> Non
 
     Raises ImageRejected, MemoryError, and OSError for a fault of the disk.
     """
-    with (
-        rejecting_damage(),
-        as_memory_error(),
-        _whatever_is_there(),
-        registry.open_image(source) as image,
-    ):
-        check_size(image, options)
-        picture = _picture(source, image, size)
+    show = partial(_shown, most=size, options=options)
+    with rejecting_damage(), as_memory_error(), _whatever_is_there():
+        picture = with_png_mended(source, target.parent, show, lambda _: None)
     picture.save(target, "WEBP", quality=_QUALITY, method=_METHOD)
 
 
@@ -55,6 +51,12 @@ def _whatever_is_there() -> Iterator[None]:
         yield
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _shown(path: Path, most: int, options: Options) -> Image.Image:
+    with registry.open_image(path) as image:
+        check_size(image, options)
+        return _picture(path, image, most)
 
 
 def _picture(path: Path, image: ImageFile.ImageFile, most: int) -> Image.Image:
@@ -116,6 +118,8 @@ def _with_means(picture: Image.Image) -> Image.Image:
     """The picture in a mode in which the mean of two pixels means something."""
     if picture.mode.startswith("I;16"):
         return picture.convert("I").point(_HIGH_BYTES, "L")
+    if picture.mode == "La":
+        return picture.convert("LA")
     if picture.has_transparency_data:
         return picture.convert("RGBA")
     if picture.mode == "1":

@@ -9,10 +9,11 @@ import errno
 import hashlib
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
@@ -23,6 +24,8 @@ from formats import registry
 from formats.png import chunks as png
 from options import Options
 from shared.contract import FileRecord
+
+Result = TypeVar("Result")
 
 # Pillow's own limit is a constant; ours is a setting, checked in check_size.
 Image.MAX_IMAGE_PIXELS = None
@@ -52,7 +55,8 @@ def watermark_file(source: Path, logo: Path, target: Path, options: Options) -> 
     """
     stamp = Stamp(logo, options)
     with rejecting_damage():
-        content = _marked(source, target.parent, stamp)
+        mark = partial(_marked, stamp=stamp)
+        content = with_png_mended(source, target.parent, mark, stamp.note)
     try:
         target.write_bytes(content)
     except OSError as error:
@@ -86,27 +90,29 @@ def rejecting_damage() -> Iterator[None]:
         raise _damaged(error) from None
 
 
-def _marked(source: Path, folder: Path, stamp: Stamp) -> bytes:
-    """The watermarked file. A PNG that Pillow refuses is tried again without its damaged chunks.
+def with_png_mended(
+    source: Path, folder: Path, step: Callable[[Path], Result], note: Callable[[str], None]
+) -> Result:
+    """step(source). A PNG that Pillow refuses is tried again without its damaged chunks.
 
     Raises ImageRejected, or whatever a decoder raises.
     """
     try:
-        return _marked_once(source, stamp)
+        return step(source)
     except (ImageRejected, MemoryError):
         raise
     except Exception as error:
         is_bomb = _TOO_MUCH_TEXT in str(error)
-        mended = None if is_bomb else png.without_damaged(source.read_bytes(), stamp)
+        mended = None if is_bomb else png.without_damaged(source.read_bytes(), note)
         if mended is None:
             raise
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(mended)
         file.flush()
-        return _marked_once(Path(f"/dev/fd/{file.fileno()}"), stamp)
+        return step(Path(f"/dev/fd/{file.fileno()}"))
 
 
-def _marked_once(path: Path, stamp: Stamp) -> bytes:
+def _marked(path: Path, stamp: Stamp) -> bytes:
     with registry.open_image(path) as image:
         check_size(image, stamp.options)
         _check_frames(image, stamp.options)

@@ -48,7 +48,8 @@ async def relayed(
     request: Request, media_id: str, described: dict[str, Any] | None, *, is_attachment: bool
 ) -> Response:
     """central's answer under the gateway's own headers. Raises Problem."""
-    headers = {name: request.headers[name] for name in _ASKED if name in request.headers}
+    asked = {name: request.headers[name] for name in _ASKED if name in request.headers}
+    headers = httpx.Headers(asked, "latin-1")  # any byte may be in them
     try:
         response = await central_image.opened(request.app.state.central, media_id, headers)
     except Problem as problem:

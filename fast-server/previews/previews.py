@@ -18,6 +18,7 @@ from shared.web.opened_file import OpenedFile
 from shared.web.problems import Problem
 from upload_api.refusals import (
     CENTRAL_UNREACHABLE,
+    NOT_STORED,
     PREVIEW_IMPOSSIBLE,
     PREVIEW_PENDING,
     redis_unavailable,
@@ -90,6 +91,8 @@ class Previews:
 def _problem(failure: Failure) -> Problem:
     if failure.is_final:
         return Problem(PREVIEW_IMPOSSIBLE, failure.detail)
+    if failure.code == NOT_STORED.code:
+        return Problem(NOT_STORED, failure.detail)
     if failure.code == CENTRAL_CODE:
         return Problem(CENTRAL_UNREACHABLE, failure.detail)
     return Problem(PREVIEW_PENDING, f"{failure.detail} Try again in a few seconds.")

@@ -6,7 +6,7 @@ import random
 import struct
 import zlib
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -18,6 +18,7 @@ Damage = Callable[[random.Random, bytes, int], bytes]  # of a file, at a place
 SIZE = (640, 480)
 ORIENTATION_TAG = 0x0112
 _PLAIN, _DEFLATED = 1, 8  # TIFF's Compression
+_RGB = 2  # TIFF's PhotometricInterpretation
 
 
 def photo(seed: int = 0, size: Size = SIZE, noise: float = 0.05) -> Image.Image:
@@ -78,17 +79,29 @@ def heic(seed: int = 0, size: Size = SIZE, **options: Any) -> bytes:
 
 
 def rare_tiff(
-    size: Size, pixels: array[Any], channels: int, kind: int, *, planar: bool, packed: bool
+    size: Size,
+    pixels: array[Any],
+    channels: int,
+    kind: int,
+    *,
+    planar: bool = False,
+    packed: bool = False,
+    photometric: int = _RGB,
+    bits_each: int = 0,
+    extras: Sequence[int] = (2, 0, 0),
 ) -> bytes:
-    """One strip, or one for each channel. kind is its SampleFormat."""
+    """One strip, or one for each channel. kind is its SampleFormat. bits_each: those of a sample,
+    where pixels are bytes with several in them."""
     width, height = size
     parts = [pixels[number::channels] for number in range(channels)] if planar else [pixels]
     strips = [zlib.compress(part.tobytes()) if packed else part.tobytes() for part in parts]
-    bits = [8 * pixels.itemsize] * channels
+    others = channels - (3 if photometric == _RGB else 1)
+    bits = [bits_each or 8 * pixels.itemsize] * channels
     values = {
-        256: [width], 257: [height], 258: bits, 259: [_DEFLATED if packed else _PLAIN], 262: [2],
-        273: [0] * len(strips), 277: [channels], 278: [height], 279: [len(s) for s in strips],
-        284: [2 if planar else 1], 338: [2, 0, 0][: channels - 3], 339: [kind] * channels,
+        256: [width], 257: [height], 258: bits, 259: [_DEFLATED if packed else _PLAIN],
+        262: [photometric], 273: [0] * len(strips), 277: [channels], 278: [height],
+        279: [len(s) for s in strips], 284: [2 if planar else 1], 338: [*extras[:others]],
+        339: [kind] * channels,
     }  # fmt: skip
     values = {tag: numbers for tag, numbers in values.items() if numbers}
     at = 8 + 2 + 12 * len(values) + 4

@@ -29,7 +29,8 @@ from shared.contract import (
 
 _ABOUT_THE_IMAGE = (410, 413, 415, 422)  # central would answer the same again
 _WITHOUT_HINT = (408, 429)  # and every 5xx: its address is right if central itself says so
-_DISK_FULL = "disk_full"  # central's code
+_DISK_FULL, _GONE = "disk_full", ("media_not_found", "media_deleted")  # central's codes
+NOT_STORED = "not_stored"
 _PIECE_BYTES = 256 * 1024
 _DISK_PIECE_BYTES = 1024 * 1024
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -67,7 +68,8 @@ class DeliveryClient(CentralClient):
     async def fetch(self, media_id: str, stored: FileRecord, target: Path) -> None:
         """Write the image that central has stored to target.
 
-        Raises Unavailable, and OSError where it cannot be written.
+        Raises Unavailable or, where central has none, CentralRefused; OSError where it cannot be
+        written.
         """
         try:
             with raising_no_answer(self._timeout_s):
@@ -82,7 +84,7 @@ class DeliveryClient(CentralClient):
         answer = await self._get(f"media/{media_id}/receipt")
         if answer.status == httpx.codes.OK:
             return self._file_record(answer)
-        if answer.own_code in ("media_not_found", "media_deleted"):
+        if answer.own_code in _GONE:
             return None
         raise self._unavailable(_answered(answer))
 
@@ -110,11 +112,15 @@ class DeliveryClient(CentralClient):
             raise self._unavailable(str(error)) from error
 
     async def _download(self, media_id: str, stored: FileRecord, target: Path) -> str:
-        """Returns the SHA-256 of what came; no more is read than was stored. Raises Unavailable."""
+        """Returns the SHA-256 of what came; no more is read than was stored. Raises as fetch."""
         request = self.http.build_request("GET", self.address(f"media/{media_id}"))
         response = await self.open(request)
         if response.status_code != httpx.codes.OK:
-            raise self._unavailable(_answered(await self.read(response)))
+            answer = await self.read(response)
+            if answer.own_code in _GONE:
+                detail = f"Central ({self.upload_url}) {_answered(answer)}"
+                raise CentralRefused(NOT_STORED, detail)
+            raise self._unavailable(_answered(answer))
         digest, left = hashlib.sha256(), stored["size"]
         try:
             with target.open("xb") as file:

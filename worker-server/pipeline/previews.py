@@ -14,7 +14,8 @@ from tempfile import mkdtemp
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
-from errors import DecoderFailed, ImageRejected, StageError, Unforeseen
+from errors import DecoderFailed, ImageRejected, StageError, Unavailable, Unforeseen
+from pipeline.delivery import NOT_STORED
 from pipeline.stages import Stages
 from preview import preview_file
 from shared import console, durable
@@ -54,7 +55,7 @@ class PreviewMaker:
                 self._notice.report(detail=f"previews: {error!r}")
                 await asyncio.sleep(_REDIS_PAUSE_S)
                 if str(error).startswith("WRONGTYPE"):
-                    with suppress(RedisError, OSError):  # they are said next time
+                    with suppress(RedisError, OSError):  # the next request says it again
                         await jobs.put_aside_foreign_keys(redis)
 
     async def _make(self, redis: ArqRedis, preview: Preview) -> None:
@@ -68,7 +69,8 @@ class PreviewMaker:
             return  # its clients are told so
         except Exception as error:
             failure, kept_s = _failure(error)
-            said = {"code": failure.code, "detail": failure.detail}
+            said, cause = {"code": failure.code, "detail": failure.detail}, str(error)
+            said |= {} if cause in failure.detail else {"cause": cause}  # clients see no paths
             console.event(console.NOTICE, media_id=preview.media_id, preview=preview.of, **said)
         finally:
             await end([noting])
@@ -104,7 +106,7 @@ class PreviewMaker:
         known = await asyncio.to_thread(self._stages.spool.describe, preview.media_id)
         stored = known["stored"] or await central.receipt(preview.media_id)  # its record was lost
         if stored is None:
-            raise MediaGone(preview.media_id)
+            raise Unavailable(NOT_STORED, "Central has no image of it.")
         await central.fetch(preview.media_id, stored, target)
 
     def _link_original(self, media_id: str, target: Path) -> None:
@@ -125,6 +127,8 @@ class PreviewMaker:
     def _keep(self, preview: Preview, made: Path) -> None:
         """Put it in its place. Raises MediaGone where the media was deleted meanwhile."""
         path = preview.path(self._root)
+        with made.open("rb") as file:
+            os.fsync(file.fileno())  # else a power cut may leave an empty one in its place
         durable.make_folder(path.parent)
         made.replace(path)
         try:
@@ -137,7 +141,8 @@ class PreviewMaker:
 def _failure(error: Exception) -> tuple[Failure, float]:
     """Why there is no preview, and for how many seconds that is known."""
     if isinstance(error, OSError):
-        return Failure("storage_unavailable", f"The disk: {error}.", is_final=False), _OTHER_S
+        detail = f"The disk: {error.strerror or 'it failed'}."
+        return Failure("storage_unavailable", detail, is_final=False), _OTHER_S
     known = error if isinstance(error, StageError) else Unforeseen(error)
     kept_s = _OTHER_S
     if isinstance(known, ImageRejected):

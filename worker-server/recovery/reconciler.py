@@ -92,6 +92,8 @@ class Reconciler:
             for repair in self._repairs:
                 repair_records = partial(self._repair_records, repair)
                 loops.create_task(repeat("record repair", repair_records, pause_s))
+            sweep = partial(asyncio.to_thread, preview_sweep.sweep, self._spool)
+            loops.create_task(repeat("the previews' cache", sweep, pause_s))
 
     async def _look(self) -> None:
         try:
@@ -153,7 +155,6 @@ class Reconciler:
         await self._redis.set(PASSED_KEY, timestamp(clock.now()))
         await self._queue_what_has_no_job()
         await self._rerun_what_waits()
-        await asyncio.to_thread(preview_sweep.sweep, self._spool)
         removed = map(events.removed, self._retention.sweep())
         # Told as it goes on: a sweep may take minutes, and its worker may end.
         while some := await asyncio.to_thread(lambda: list(islice(removed, _BATCH))):

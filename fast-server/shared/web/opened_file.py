@@ -54,18 +54,20 @@ class OpenedFile(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._file:
-            size = int(self.headers["Content-Length"])
-            ranges = _ranges(Headers(scope=scope).get("range", ""))
+            asked, size = Headers(scope=scope), int(self.headers["Content-Length"])
+            if StaticFiles(check_dir=False).is_not_modified(self.headers, asked):
+                await NotModifiedResponse(self.headers)(scope, receive, send)
+                return
+            ranges = _ranges(asked.get("range", "")) if self._has_part_of_it(asked) else []
             satisfiable = [part for part in ranges if _is_satisfiable(part, size)]
             if ranges and not satisfiable:
                 await _refusal(Request(scope), size)(scope, receive, send)
                 return
-            scope = _with_ranges(scope, satisfiable)
-            static = StaticFiles(check_dir=False)
-            if static.is_not_modified(self.headers, Headers(scope=scope)):
-                await NotModifiedResponse(self.headers)(scope, receive, send)
-            else:
-                await super().__call__(scope, receive, send)
+            await super().__call__(_with_ranges(scope, satisfiable), receive, send)
+
+    def _has_part_of_it(self, asked: Headers) -> bool:
+        """Whether what the client has is of this file, as far as it says (RFC 9110, 13.1.5)."""
+        return asked.get("if-range") in (None, self.headers["ETag"], self.headers["Last-Modified"])
 
 
 def _ranges(asked: str) -> list[str]:

@@ -127,6 +127,8 @@ def test_a_part_of_it_can_be_asked_for(fast: Gateway, central: Server, what: str
     same = {"Range": "bytes=0-9", "If-Range": whole.headers["ETag"]}
     assert fast.http.get(url, headers=same).status_code == 206
     assert fast.http.get(url, headers=same | {"If-Range": '"other"'}).content == content
+    after_its_end = {"Range": f"bytes={size}-", "If-Range": '"of a longer one"'}
+    assert fast.http.get(url, headers=after_its_end).content == content
 
 
 @pytest.mark.parametrize("what", FILES)
@@ -138,7 +140,10 @@ def test_whoever_has_it_is_told_so(fast: Gateway, central: Server, what: str) ->
         again = fast.http.get(url, headers={name: first.headers[said]})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["ETag"] == first.headers["ETag"]
-    assert fast.http.get(url, headers={"If-None-Match": '"other"'}).content == first.content
+        beyond = {name: first.headers[said], "Range": "bytes=99999999-"}
+        assert fast.http.get(url, headers=beyond).status_code == 304
+    for other in (b'"other"', '"größer"'.encode("latin-1"), '"größer"'.encode()):
+        assert fast.http.get(url, headers={b"If-None-Match": other}).content == first.content
 
 
 @pytest.mark.parametrize("what", FILES)

@@ -208,6 +208,7 @@ def test_one_that_is_being_made_is_not_asked_for(fast: Gateway) -> None:
         ("corrupt_image", True, 422, "preview_impossible"),
         ("time_limit", True, 422, "preview_impossible"),
         ("central_unreachable", False, 503, "central_unreachable"),
+        ("not_stored", False, 404, "not_stored"),
         ("storage_unavailable", False, 503, "preview_pending"),
         ("decoder_killed", False, 503, "preview_pending"),
     ],

@@ -231,6 +231,51 @@ def test_grey_of_many_bits_has_the_same_brightness(tmp_path: Path, mode: str) ->
     assert distance(over_black(preview(tmp_path, tiff_of(mode))), right) < NEAR
 
 
+@pytest.mark.parametrize(
+    ("code", "sample_format", "channels", "photometric", "levels"),
+    [
+        ("B", 1, 2, 0, (255, 0)),  # white is 0
+        ("H", 1, 1, 0, (65535, 0)),
+        ("H", 1, 2, 0, (65535, 0)),
+        ("h", 2, 1, 1, (0, 32767)),
+        ("I", 1, 1, 1, (0, 2**32 - 1)),
+        ("i", 2, 1, 1, (0, 2**31 - 1)),
+    ],
+)
+def test_black_and_white_are_those_of_its_samples(
+    tmp_path: Path,
+    code: str,
+    sample_format: int,
+    channels: int,
+    photometric: int,
+    levels: tuple[int, int],
+) -> None:
+    black, white = levels
+    pixels: array[Any] = array(code)
+    for level in (255, *PHOTO.convert("L").tobytes()[1:]):  # the brightest of 32 bits is white
+        pixels.extend([black + (white - black) * level // 255] * channels)
+    content = images.rare_tiff(
+        SIZE, pixels, channels, sample_format, photometric=photometric, extras=[0]
+    )
+    assert distance(preview(tmp_path, content), SMALL.convert("L").convert("RGB")) < NEAR
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_grey_of_12_bits_has_the_same_brightness(tmp_path: Path, photometric: int) -> None:
+    levels = [level if photometric else 255 - level for level in PHOTO.convert("L").tobytes()]
+    packed = bytes.fromhex("".join(f"{level * 4095 // 255:03x}" for level in levels))
+    content = images.rare_tiff(
+        SIZE, array("B", packed), 1, 1, photometric=photometric, bits_each=12
+    )
+    assert distance(preview(tmp_path, content), SMALL.convert("L").convert("RGB")) < NEAR
+
+
+def test_grey_that_was_multiplied_by_its_alpha_is_shown(tmp_path: Path) -> None:
+    pixels = array("B", [level for grey in PHOTO.convert("L").tobytes() for level in (grey, 255)])
+    content = images.rare_tiff(SIZE, pixels, 2, 1, photometric=1, extras=[1])
+    assert distance(preview(tmp_path, content), SMALL.convert("L").convert("RGB")) < NEAR
+
+
 @pytest.mark.parametrize("planar", [False, True])
 @pytest.mark.parametrize(
     ("code", "sample_format", "channels", "white"),
@@ -296,6 +341,14 @@ def test_a_file_that_ends_too_early_is_shown_as_far_as_it_goes(
     top, bottom = (0, 0, 320, 80), (0, 130, 320, 210)
     there = bottom if image_format == "BMP" else top
     assert distance(seen.crop(there), SMALL.crop(there)) < 2 * NEAR
+
+
+@pytest.mark.parametrize("name", [b"iCCP", b"zTXt", b"g\xffMA"])
+def test_damaged_chunks_beside_the_pixels_of_a_png_do_not_count(
+    tmp_path: Path, name: bytes
+) -> None:
+    content = signalled(PHOTO, name, b"none\0\7of its kind")
+    assert distance(preview(tmp_path, content), SMALL) < NEAR
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,19 @@ import threading
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 from PIL import Image
 from redis import Redis
 from ulid import ULID
 
+from options import Options
+from pipeline.previews import PreviewMaker
+from runtime.decoder_processes import DecoderProcesses
 from shared import pause
+from shared.background import end
 from shared.redis import previews
 from shared.redis.previews import WANTED_KEY, Failure, Kind, Preview, Size
 from shared.spool import Spool
@@ -234,6 +239,14 @@ def test_central_that_is_gone_says_so_and_is_asked_again_after_two_seconds(bench
     until(lambda: bench.is_made(preview))
 
 
+@pytest.mark.parametrize(("status", "said"), [(404, "media_not_found"), (410, "media_deleted")])
+def test_an_image_that_central_lost_is_not_stored(bench: Bench, status: int, said: str) -> None:
+    bench.web.answer = lambda request: request.refuse(status, said, "It was deleted.")
+    code, detail, is_final = bench.failure(bench.ask(bench.stored()))
+    assert (code, is_final) == ("not_stored", False)
+    assert f"{status}: It was deleted." in detail
+
+
 def test_a_preview_of_a_media_that_was_deleted_meanwhile_does_not_stay(bench: Bench) -> None:
     bench.central.close()
     preview, marker = bench.ask(bench.stored()), bench.stored()
@@ -269,6 +282,14 @@ def test_a_foreign_key_is_put_aside(bench: Bench) -> None:
     until(lambda: bench.redis.keys(f"{WANTED_KEY}:put-aside:*"))
     preview = bench.ask(bench.stored(), Kind.ORIGINAL)
     until(lambda: bench.is_made(preview))
+
+
+def test_images_go_on_where_a_foreign_key_cannot_be_put_aside(alone: Bench) -> None:
+    alone.redis.set(WANTED_KEY, "none of ours")
+    alone.redis.acl_setuser("default", enabled=True, commands=["-rename"])
+    with running_worker(alone.uploads, alone.redis, alone.web.url) as worker:
+        until(lambda: worker.console().count("WRONGTYPE") > 1)
+        assert "taking jobs failed" not in worker.console()
 
 
 def test_a_request_that_nobody_repeated_is_dropped(bench: Bench) -> None:
@@ -322,6 +343,39 @@ def test_what_a_worker_made_that_was_killed_is_made_by_another(alone: Bench) -> 
 
         until(is_made)
     assert alone.central.asked == [preview.media_id] * 2
+
+
+def test_a_disk_that_fails_is_said_without_its_paths(alone: Bench) -> None:
+    preview = alone.ask(alone.stored())
+    (alone.uploads / ".previews").write_bytes(b"no folder")
+    with running_worker(alone.uploads, alone.redis, alone.web.url) as worker:
+        failure = alone.failure(preview)
+        assert f"{alone.uploads}/.previews" in worker.console()
+    assert failure == Failure("storage_unavailable", "The disk: File exists.", is_final=False)
+
+
+def test_a_power_cut_leaves_no_empty_one(alone: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes reach the disk before its name does."""
+    preview, fsynced = alone.ask(alone.stored(), Kind.ORIGINAL), list[bytes]()
+    stages: Any = SimpleNamespace(
+        spool=Spool(alone.uploads),
+        decoders=DecoderProcesses(1, 30, 1024, alone.uploads),
+        settings=SimpleNamespace(options=Options()),
+    )
+
+    def fsync(fd: int) -> None:
+        assert not preview.path(alone.uploads).exists()
+        fsynced.append(Path(f"/proc/self/fd/{fd}").read_bytes())
+
+    async def scenario() -> None:
+        async with connected(alone.redis) as redis:
+            making = asyncio.create_task(PreviewMaker(stages).run(redis))
+            await asyncio.to_thread(until, lambda: alone.state(preview).is_over)
+            await end([making])
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    asyncio.run(scenario())
+    assert fsynced == [preview.path(alone.uploads).read_bytes()]
 
 
 def test_a_worker_that_makes_one_ends_cleanly(alone: Bench) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 from arq.connections import ArqRedis
@@ -22,9 +22,10 @@ from ulid import ULID
 from local_stack.service import Service
 from pipeline.delivery import DeliveryClient
 from pipeline.logo import Logo
-from recovery import reconciler
+from recovery import preview_sweep, reconciler
 from recovery.reconciler import Reconciler
 from settings import Settings
+from shared.background import end
 from shared.console import RecurringNotice
 from shared.redis import events
 from shared.spool import Spool
@@ -429,6 +430,23 @@ def test_originals_are_kept_for_as_long_as_the_setting_says(uploads: Path, redis
     assert state_of(uploads, ages[1.9]) == "done"
     assert state_of(uploads, ages[2.1]) is None
     assert state_of(uploads, failed) == "failed"
+
+
+def test_a_cache_of_previews_that_cannot_be_swept_keeps_no_original(
+    uploads: Path, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = add_media(uploads, state="done", media_id=ulid_of(2))
+    swept = Mock(side_effect=PermissionError("the cache is root's"))
+    monkeypatch.setattr(preview_sweep, "sweep", swept)
+
+    async def scenario() -> None:
+        async with connected(redis) as pool:
+            reconciler = reconciler_of(uploads, pool, KEEP_ORIGINALS_DAYS="1")
+            running = asyncio.create_task(reconciler.run())
+            await asyncio.to_thread(until, lambda: swept.called and not state_of(uploads, old))
+            await end([running])
+
+    asyncio.run(scenario())
 
 
 def test_what_was_removed_is_told_though_the_rest_of_the_sweep_fails(

@@ -1,12 +1,12 @@
 """The chunks of a PNG file (W3C PNG, third edition, section 5)."""
 
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 from typing import NamedTuple
 
 from PIL import Image
 
-from drawing.stamp import Stamp
 from errors import ImageRejected
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -57,7 +57,7 @@ def assemble(chunks: list[Chunk]) -> bytes:
     return SIGNATURE + b"".join(part.raw for part in chunks)
 
 
-def without_damaged(source: bytes, stamp: Stamp) -> bytes | None:
+def without_damaged(source: bytes, note: Callable[[str], None]) -> bytes | None:
     """The PNG without the ancillary chunks that Pillow refuses, and a note for each.
 
     PNG readers ignore such chunks (PNG, section 13.2). None where there are none, or where the
@@ -70,12 +70,12 @@ def without_damaged(source: bytes, stamp: Stamp) -> bytes | None:
     kept = [part for part in chunks if not (part.is_ancillary and _is_refused(part, chunks[0]))]
     for part in chunks:
         if part not in kept:
-            note_dropped(part, stamp)
+            note_dropped(part, note)
     return None if len(kept) == len(chunks) else assemble(kept) + rest
 
 
-def note_dropped(part: Chunk, stamp: Stamp) -> None:
-    stamp.note(f"Its {part.name.decode('latin-1')} chunk is damaged and was dropped.")
+def note_dropped(part: Chunk, note: Callable[[str], None]) -> None:
+    note(f"Its {part.name.decode('latin-1')} chunk is damaged and was dropped.")
 
 
 def _is_refused(part: Chunk, header: Chunk) -> bool:

@@ -59,7 +59,7 @@ def _is_intact(part: Chunk, stamp: Stamp) -> bool:
     if not part.is_ancillary:
         name = part.name.decode("latin-1")
         raise ImageRejected("corrupt_image", f"The image is damaged: its {name} chunk is.")
-    note_dropped(part, stamp)
+    note_dropped(part, stamp.note)
     return False
 
 

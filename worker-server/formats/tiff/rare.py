@@ -3,8 +3,10 @@
 They are marked as all others are (mark.py), without Pillow. It only needs to open them.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from PIL import Image, ImageFile
 from PIL.ExifTags import Base as Tag
@@ -12,6 +14,7 @@ from PIL.ExifTags import Base as Tag
 from drawing.placement import TO_UPRIGHT, upright_size
 from errors import ImageRejected
 from formats.tiff import reduced
+from formats.tiff.codec.layout import WHITE_IS_ZERO
 from formats.tiff.file import TiffFile
 from formats.tiff.mark import checked
 from formats.tiff.page import Page
@@ -21,12 +24,20 @@ def loaded(path: Path, image: ImageFile.ImageFile) -> ImageFile.ImageFile:
     """A TIFF that Pillow has loaded, or a RareTiff. Raises ImageRejected where neither reads it."""
     if isinstance(image, RareTiff):
         return image
-    try:
-        image.load()
-    except OSError:
-        with RareTiff(path) as rare:  # it has read the file
-            return rare
-    return image
+    if not _is_misread(image):
+        with suppress(OSError):
+            image.load()
+            return image
+    with RareTiff(path) as rare:  # it has read the file
+        return rare
+
+
+def _is_misread(image: ImageFile.ImageFile) -> bool:
+    """Whether Pillow takes its grey for another: 12 bits for 16, white for black, or the sign."""
+    tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
+    is_white_zero = tags.get(Tag.PhotometricInterpretation) == WHITE_IS_ZERO
+    is_other = is_white_zero or tags.get(Tag.BitsPerSample) == (12,)
+    return image.mode == "I" or (image.mode.startswith("I;16") and is_other)
 
 
 class RareTiff(ImageFile.ImageFile):

@@ -41,7 +41,7 @@ def with_logo(
 
     levels are those of black and white where the number of bits does not define them.
     """
-    inverted = page.photometric == WHITE_IS_ZERO and page.layout.sample_format == UNSIGNED
+    inverted = is_inverted(page)
     if inverted:
         samples = samples.translate(_INVERTED)
     if page.bits == 8:
@@ -74,6 +74,11 @@ def check(page: Page) -> None:
         detail += ", floating point" if sample_format == FLOAT else ""
         detail += f", photometric {page.photometric}, cannot be watermarked: save it with 8 or 16."
         raise ImageRejected("unsupported_mode", detail)
+
+
+def is_inverted(page: Page) -> bool:
+    """Whether 0 is white."""
+    return page.photometric == WHITE_IS_ZERO and page.layout.sample_format == UNSIGNED
 
 
 def mode_of(page: Page) -> str:
