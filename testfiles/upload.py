@@ -27,12 +27,12 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+Once = Callable[[], Awaitable[httpx.Response]]
 AT_ONCE = 4  # uploads, and as many downloads
 MOST_WAIT_S = 60  # before it is tried again
 LIST_S, PAGE = 1, 500  # between two lists, and longer where they have many pages
@@ -70,20 +70,23 @@ class Photo:
     moved: int = 0  # how many of its bytes have gone there, then how many have come back
 
 
+Step = Callable[[Photo], Awaitable[None]]
+
+
 def photos_in(folder: Path, out: Path, path: str = "", *above: str) -> Iterator[Photo]:
     """All files in the folder and below it, but hidden ones and out. Links are followed."""
     above = (*above, os.path.realpath(folder))
     try:
         files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
         folders = {file for file in files if file.is_dir()}
-    except OSError as error:
-        yield Photo(folder, path or ".", unreadable(error))
+    except OSError:
+        yield Photo(folder, path or ".")  # as unreadable as a file may be
         return
     for file in files:
         if file in folders:
             if os.path.realpath(file) not in (*above, str(out)):  # not in a circle
                 yield from photos_in(file, out, f"{path}{file.name}/", *above)
-        elif file.is_file() or not file.exists():  # no pipe, say; a dead link has its problem later
+        elif file.is_file() or not file.exists():  # no pipe, say. A dead link is named
             yield Photo(file, path + file.name)
 
 
@@ -123,10 +126,6 @@ def result_path(path: str, stored_name: str, taken: set[str]) -> str:
         while folded(path) in taken:
             path += ending
     return path
-
-
-def unreadable(error: OSError) -> str:
-    return f"It cannot be read: {error.strerror}."
 
 
 def reason_of(response: httpx.Response) -> str:
@@ -208,7 +207,7 @@ class Transfer:
     async def _send_all(self) -> None:
         for item in await self._list():  # of several with one ref and size the newest
             self._there[item["ref"], item["size"]] = item["media_id"]
-        await self._each(self._photos, self._send_unless_there)
+        await self._handle(self._photos, self._send_unless_there)
 
     async def _fetch_all(self) -> None:
         """List what is in work, and look at what is no longer."""
@@ -219,27 +218,23 @@ class Transfer:
                 for item in media:
                     if is_in_work(item["status"], item["code"]):
                         waiting.pop(item["media_id"], None)
-                await self._each(waiting.values(), self._fetch_if_stored)
+                await self._handle(waiting.values(), self._fetch_if_stored)
             await asyncio.sleep(max(LIST_S, len(media) / PAGE / 5))
 
-    async def _each(
-        self, photos: Iterable[Photo], handle: Callable[[Photo], Awaitable[None]]
-    ) -> None:
-        """Handle each photo, some of them at once."""
+    async def _handle(self, photos: Iterable[Photo], step: Step) -> None:
+        """Take this step with each of them, some at once."""
         left = iter(photos)
 
         async def handle_left() -> None:
             for photo in left:
                 try:
-                    await handle(photo)
+                    await step(photo)
                 except Failed as failed:
                     self._end(photo, str(failed))
 
         await asyncio.gather(*(handle_left() for _ in range(AT_ONCE)))
 
     async def _send_unless_there(self, photo: Photo) -> None:
-        if photo.problem:
-            raise Failed(photo.problem)
         try:
             photo.sha256 = await asyncio.to_thread(sha256_of, photo.file)
             known = self._there.get((ref_of(photo.path), photo.file.stat().st_size))
@@ -248,8 +243,8 @@ class Transfer:
             else:
                 photo.media_id = await self._send(photo)
         except OSError as error:
-            raise Failed(unreadable(error)) from error
-        photo.moved = 0
+            raise Failed(f"It cannot be read: {error.strerror}.") from error
+        photo.moved, self._moved_at = 0, time.monotonic()
         self._waiting[photo.media_id] = photo
         self._count["sent"] += 1
 
@@ -358,8 +353,8 @@ class Transfer:
 
     async def _read(self, path: str, asked: dict[str, str] | None = None) -> dict[str, Any]:
         """Raises Failed."""
-        response = await self._patiently(partial(self._ask, "GET", path, params=asked))
-        answer: dict[str, Any] = response.json()
+        once = partial(self._ask, "GET", path, params=asked)
+        answer: dict[str, Any] = (await self._patiently(once)).json()
         return answer
 
     async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -368,17 +363,14 @@ class Transfer:
             raise httpx.RemoteProtocolError(f"something else answers at {response.url.path}")
         return response
 
-    async def _patiently(self, once: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    async def _patiently(self, once: Once) -> httpx.Response:
         """A success, whatever it takes. Raises Failed for a refusal."""
-        for tried in count():
-            response = await self._try(once, wait_s=2 ** min(tried, 6))
-            if response is not None:
-                return response
-        raise AssertionError("it tries for ever")
+        wait_s = 1
+        while (response := await self._try(once, wait_s)) is None:
+            wait_s = min(2 * wait_s, MOST_WAIT_S)
+        return response
 
-    async def _try(
-        self, once: Callable[[], Awaitable[httpx.Response]], wait_s: int = 1
-    ) -> httpx.Response | None:
+    async def _try(self, once: Once, wait_s: float = 1) -> httpx.Response | None:
         """A success; None, after a while, if it may be tried again. Raises Failed for a refusal."""
         try:
             response = await once()
@@ -506,6 +498,8 @@ def main() -> int:
     parser.add_argument("--url", default="http://localhost:8000", help="the gateway")
     parser.add_argument("--batch", default="", help="go on with an earlier run's")
     args = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may have any characters
     url, status, batch, photos = args.url.rstrip("/"), 0, "", list[Photo]()
     try:
         folder, out = folders_of(args)

@@ -479,6 +479,16 @@ def test_what_cannot_be_used_is_said_and_nothing_is_sent(stack: Stack, tmp_path:
     assert len(stack_media(stack)) == before
 
 
+def test_names_are_said_wherever_they_are_written(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    folder, out = tmp_path / "photos 😀", tmp_path / "out \udcff"
+    write(folder, {"é.jpg": BROKEN})
+    said = Run(folder, out, stack.url).ends_with(1)
+    assert f"0 back in {tmp_path}/out \\udcff, 1 failed:\n  \\xe9.jpg: The image is" in said
+
+
 def test_results_of_another_folder_are_not_mixed_in_but_for_a_batch(
     stack: Stack, tmp_path: Path
 ) -> None:
