@@ -1,7 +1,6 @@
 """What there is of one batch."""
 
 import sqlite3
-from collections import Counter
 from dataclasses import dataclass
 
 from index.counts import FailureGroup
@@ -30,19 +29,10 @@ class BatchMedia:
 
 
 def read_counts(db: sqlite3.Connection, *, batch: str, is_complete: bool) -> BatchCounts:
-    states = Counter[str](dict.fromkeys((PENDING, FAILED, DONE), 0))
-    codes = Counter[str]()
-    kinds = f"SELECT state, code, count(*) {_OF_BATCH} GROUP BY state, status, code"
-    for state, code, number in db.execute(kinds, [batch]):
-        states[state] += number
-        if state == FAILED and code is not None:
-            codes[code] += number
-    return BatchCounts(
-        dict(states),
-        [_failures(db, batch, code, number) for code, number in codes.most_common()],
-        None if states[PENDING] else _last_end(db, batch),
-        is_complete,
-    )
+    states = dict.fromkeys((PENDING, FAILED, DONE), 0)
+    states |= db.execute(f"SELECT state, count(*) {_OF_BATCH} GROUP BY state", [batch]).fetchall()
+    last_end = None if states[PENDING] else _last_end(db, batch)
+    return BatchCounts(states, _failures(db, batch), last_end, is_complete)
 
 
 def read_media(db: sqlite3.Connection, *, batch: str, most: int, is_complete: bool) -> BatchMedia:
@@ -50,14 +40,16 @@ def read_media(db: sqlite3.Connection, *, batch: str, most: int, is_complete: bo
     return BatchMedia([media_id for [media_id] in found], is_complete)
 
 
-def _failures(db: sqlite3.Connection, batch: str, code: str, number: int) -> FailureGroup:
-    where = f"{_OF_BATCH} AND state = 'failed' AND code = ?"
-    [first] = db.execute(f"SELECT min(changed_at) {where}", [batch, code]).fetchone()
-    # SQLite takes the other columns of a row that has the maximum.
-    last, example = db.execute(
-        f"SELECT max(changed_at), media_id {where}", [batch, code]
-    ).fetchone()
-    return FailureGroup(code, number, in_rfc3339(first), in_rfc3339(last), example)
+def _failures(db: sqlite3.Connection, batch: str) -> list[FailureGroup]:
+    failed = f"{_OF_BATCH} AND state = 'failed' AND code IS NOT NULL GROUP BY code"
+    counted = f"SELECT code, count(*), min(changed_at) {failed} ORDER BY 2 DESC, 1"
+    # SQLite takes the other columns of a row that has the maximum, where this is all it looks for.
+    newest = f"SELECT code, media_id, max(changed_at) {failed}"
+    lasts = {code: (in_rfc3339(at), example) for code, example, at in db.execute(newest, [batch])}
+    return [
+        FailureGroup(code, number, in_rfc3339(first), *lasts[code])
+        for code, number, first in db.execute(counted, [batch])
+    ]
 
 
 def _last_end(db: sqlite3.Connection, batch: str) -> str | None:

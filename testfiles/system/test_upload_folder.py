@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -25,7 +23,7 @@ from local_stack.host import free_ports
 from local_stack.stack import ROOT, Stack
 from support import images
 from support.services import until
-from upload import Names, Photo, ref_of
+from upload import ref_of, result_path, taken_by
 
 SCRIPT = ROOT / "testfiles" / "upload.py"
 LOGO = str(ROOT / "worker-server" / "bundled_logo.png")
@@ -127,6 +125,7 @@ def record_of(stack: Stack, media_id: str) -> Media:
 
 
 def results_in(out: Path) -> dict[str, bytes]:
+    """All files but the state, also those that a run should not have left."""
     files = [path for path in out.rglob("*") if path.is_file() and path != out / ".upload.json"]
     return {str(path.relative_to(out)): path.read_bytes() for path in files}
 
@@ -177,14 +176,12 @@ def test_all_that_is_good_comes_back_and_the_rest_is_named(stack: Stack, tmp_pat
         "gone.jpg: It cannot be read: No such file or directory",
     ):
         assert f"\n  {line}" in said
-    assert f"make retry-failed BATCH={batch_of(out)} URL={stack.url}" in said
+    assert f"curl -X POST '{stack.url}/media/retry?batch={batch_of(out)}'" in said
     assert_back(stack, out, photos)
 
     before = {path: (out / path).stat() for path in photos}
     media = listed(stack, out)
-    again = re.findall("To go on: python (.*)", said)[-1]
-    ended = subprocess.run([sys.executable, *shlex.split(again)], capture_output=True, text=True)
-    assert (ended.returncode, ended.stderr) == (1, "")
+    assert Run(folder, out, stack.url).ends_with(1) == said
     assert listed(stack, out) == media
     assert {path: (out / path).stat() for path in photos} == before
 
@@ -200,7 +197,7 @@ def test_a_run_goes_on_after_a_kill_and_nothing_is_doubled(tmp_path: Path) -> No
             run.process.kill()
             run.ends_with(-signal.SIGKILL)
         run = Run(folder, out, stack.url)
-        until(lambda: sum(1 for path in photos if (out / path).exists()) > len(photos) // 2)
+        until(lambda: len([*out.rglob("[!.]*")]) > len(photos) // 2)
         run.process.kill()
         run.ends_with(-signal.SIGKILL)
         said = Run(folder, out, stack.url).ends_with(0)
@@ -215,8 +212,7 @@ def test_a_run_outlasts_the_services(tmp_path: Path) -> None:
     photos = fill(folder)
     with own_stack(tmp_path) as stack:
         stack["central"].kill()
-        soon = "upload.WAITS_S = [0.2] * 999"
-        run = Run(folder, out, stack.url, first=soon, QUIET_S=1, NOTE_S=0.1)
+        run = Run(folder, out, stack.url, MOST_WAIT_S=0.2, QUIET_S=1, NOTE_S=0.1)
         until(lambda: len(listed(stack, out)) >= 20)
         stack["gateway"].kill()
         until(lambda: "Waiting: All connection attempts failed" in run.said())
@@ -244,7 +240,27 @@ def test_results_that_are_gone_are_fetched_again(stack: Stack, tmp_path: Path) -
     shutil.rmtree(out)
     Run(folder, out, stack.url, "--batch", batch).ends_with(0)
     assert_back(stack, out, photos)
+    for damaged in (None, "{"):
+        (out / ".upload.json").unlink()
+        if damaged is not None:
+            (out / ".upload.json").write_text(damaged)
+        Run(folder, out, stack.url, "--batch", batch).ends_with(0)
+        assert_back(stack, out, photos)
     assert listed(stack, out) == media
+
+
+def test_a_file_of_the_same_size_and_age_with_other_content_is_sent_again(
+    stack: Stack, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    write(folder, {"a.bmp": images.bmp(seed=1, size=SIZE)})
+    Run(folder, out, stack.url).ends_with(0)
+    facts = (folder / "a.bmp").stat()
+    changed = {"a.bmp": images.bmp(seed=2, size=SIZE)}
+    write(folder, changed)
+    os.utime(folder / "a.bmp", ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    Run(folder, out, stack.url).ends_with(0)
+    assert_back(stack, out, changed)
 
 
 def test_a_file_that_was_changed_is_sent_again(stack: Stack, tmp_path: Path) -> None:
@@ -263,15 +279,19 @@ def test_a_file_that_was_changed_is_sent_again(stack: Stack, tmp_path: Path) -> 
 
 def test_a_file_that_changes_while_it_is_sent_is_named(stack: Stack, tmp_path: Path) -> None:
     folder, out = tmp_path / "photos", tmp_path / "out"
-    write(folder, {"a.jpg": images.jpeg(size=SIZE)})
-    touch = """
+    write(folder, {"a.bmp": images.bmp(seed=1, size=SIZE)})
+    changed = images.bmp(seed=2, size=SIZE)
+    change = f"""
 read = upload.Sent.read
-def touched(sent, size):
-    os.utime(sent.name, (1, 1))
+def changed(sent, size):
+    open(sent.name, "wb").write({changed!r})
     return read(sent, size)
-upload.Sent.read = touched"""
-    said = Run(folder, out, stack.url, first=touch).ends_with(1)
-    assert "a.jpg: It changed while it was sent. Run this again." in said
+upload.Sent.read = changed"""
+    said = Run(folder, out, stack.url, first=change).ends_with(1)
+    assert "a.bmp: It changed while it was sent. Run this again." in said
+    assert results_in(out) == {}
+    Run(folder, out, stack.url).ends_with(0)
+    assert_back(stack, out, {"a.bmp": changed})
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
@@ -285,9 +305,9 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
         run.process.send_signal(signal.SIGINT)
         said = run.ends_with(130)
         assert "8 not yet back" in said
-        again = re.findall("To go on: python (.*)", said)[-1]
+        assert "Run this again to go on." in said
         httpx.post(f"{stack.url}/resume", trust_env=False).raise_for_status()
-        subprocess.run([sys.executable, *shlex.split(again)], check=True)
+        Run(folder, out, stack.url).ends_with(0)
         assert_back(stack, out, photos)
         assert len(listed(stack, out)) == 8
 
@@ -298,10 +318,10 @@ def test_results_of_another_format_have_its_ending_and_names_of_their_own(tmp_pa
     names = {
         "a/x.png": "a/x.png.webp",
         "a/x.jpg": "a/x.jpg.webp",
-        "a/y.jpg": "a/y.webp",
+        "a/y.jpg": "a/y.jpg.webp",
         "a/z.webp": "a/z.webp",
         "a/z.jpg": "a/z.jpg.webp",
-        "b/x.jpg": "b/x.webp",
+        "b/x.jpg": "b/x.jpg.webp",
         "b/no ending": "b/no ending.webp",
     }
     photos = {path: images.jpeg(seed=seed, size=SIZE) for seed, path in enumerate(names)}
@@ -320,6 +340,8 @@ def test_results_of_another_format_have_its_ending_and_names_of_their_own(tmp_pa
         ["a.png", "a.webp", "a.png.webp"],
         ["A.png", "a.jpg"],
         ["a.jpg", "a.webp/b.jpg"],
+        ["a.jpg", "a.jpg.webp/b.jpg"],
+        ["a", "a.webp", "A.webp.webp/b.webp"],
         ["a", "a.jpg", "a.png"],
         ["Zo\u00eb.jpg", "Zoe\u0308.png"],
     ],
@@ -335,13 +357,13 @@ def test_no_two_results_have_one_name(paths: list[str]) -> None:
 
 
 def results_of(order: Iterable[str], paths: Iterable[str]) -> Iterator[str]:
-    names = Names(Photo(Path(path), path, path) for path in order)
-    return (names.of(path, "watermarked_x.webp") for path in paths)
+    taken = taken_by(order)
+    return (result_path(path, "watermarked_x.webp", taken) for path in paths)
 
 
 @pytest.mark.parametrize("stored", ["x./../../y", "x.we/bp", "x.", "x", "x.jpg\n", "x.JPG", "../x"])
 def test_a_stored_name_is_no_path(stored: str) -> None:
-    assert Names([Photo(Path("a"), "b/a.jpg", "")]).of("b/a.jpg", stored) == "b/a.jpg"
+    assert result_path("b/a.jpg", stored, taken_by(["b/a.jpg"])) == "b/a.jpg"
 
 
 def test_no_two_paths_have_one_ref() -> None:
@@ -350,6 +372,7 @@ def test_no_two_paths_have_one_ref() -> None:
     others = ["a\nb", "a\u2028b", "\udcff", "a" + end * 6, "b" + end * 6, "\n" * 900, "\r" * 900]
     refs = [ref_of(path) for path in (*kept, *others)]
     assert refs[: len(kept)] == kept
+    assert refs[len(kept)].startswith("./a_b-")
     assert len({*refs, *kept, *others}) == len(kept) + 2 * len(others)
     assert [reference.checked(ref) for ref in refs] == refs  # the gateway takes them
 
@@ -391,11 +414,30 @@ def test_a_result_that_is_not_what_was_stored_is_not_kept(stack: Stack, tmp_path
     stored, image = stack.storage_dir / name, (out / "damaged.jpg").read_bytes()
     (out / "damaged.jpg").unlink()
     stored.write_bytes(image[:-1] + b"x")
-    said = Run(folder, out, stack.url, GIVE_UP_S=1).ends_with(1)
+    said = Run(folder, out, stack.url).ends_with(1)
     assert "is not what was stored" in said
     assert results_in(out) == {}
     stored.write_bytes(image)
     Run(folder, out, stack.url).ends_with(0)
+
+
+def test_one_that_does_not_come_holds_up_no_other(stack: Stack, tmp_path: Path) -> None:
+    folder, out, go = tmp_path / "photos", tmp_path / "out", tmp_path / "go"
+    photos = {f"{number}.jpg": images.jpeg(seed=number, size=SIZE) for number in range(6)}
+    write(folder, photos)
+    cut = f"""
+write = upload.Transfer._write
+async def cut(transfer, part, response, photo):
+    if photo.path == "0.jpg" and not os.path.exists({str(go)!r}):
+        raise upload.httpx.ReadError("cut")
+    await write(transfer, part, response, photo)
+upload.Transfer._write = cut"""
+    run = Run(folder, out, stack.url, first=cut)
+    until(lambda: {path.name for path in out.glob("[!.]*")} == {*photos} - {"0.jpg"})
+    assert "Waiting: cut" in run.said()
+    go.touch()
+    run.ends_with(0)
+    assert_back(stack, out, photos)
 
 
 def test_a_full_disk_is_said_at_once(stack: Stack, tmp_path: Path) -> None:
@@ -426,7 +468,7 @@ def test_what_cannot_be_used_is_said_and_nothing_is_sent(stack: Stack, tmp_path:
         (photos, file / "out", url, "Not a directory. Name a folder to write to"),
         (photos, file, url, "File exists. Name a folder to write to"),
         (photos, tmp_path / "full", url, "has other files. Name a new folder"),
-        (photos, tmp_path / "torn", url, ".upload.json is damaged. Remove it"),
+        (photos, tmp_path / "torn", url, ".upload.json is damaged. Name the BATCH"),
         (photos, out, unused, "Connection refused. Start it with make run"),
         (photos, out, stack.central_url, "is no gateway of a media processor: "),
         (photos, out, "localhost:8000", "missing an 'http://' or 'https://' protocol"),
@@ -438,6 +480,16 @@ def test_what_cannot_be_used_is_said_and_nothing_is_sent(stack: Stack, tmp_path:
         assert "secret" not in said
     assert "BATCH=abc is no ULID" in Run(photos, out, url, "--batch", "abc").ends_with(2)
     assert len(stack_media(stack)) == before
+
+
+def test_names_are_said_wherever_they_are_written(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    folder, out = tmp_path / "photos 😀", tmp_path / "out \udcff"
+    write(folder, {"é.jpg": BROKEN})
+    said = Run(folder, out, stack.url).ends_with(1)
+    assert f"0 back in {tmp_path}/out \\udcff, 1 failed:\n  \\xe9.jpg: The image is" in said
 
 
 def test_results_of_another_folder_are_not_mixed_in_but_for_a_batch(
@@ -464,7 +516,6 @@ def test_make_hands_on_names_as_they_are(stack: Stack, tmp_path: Path) -> None:
     ended = subprocess.run([*made, *words], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert [*results_in(out)] == ["a.jpg"]
-    again = re.findall("To go on after an interruption: make (.*)", ended.stdout)[0]
-    ended = subprocess.run([*made, *shlex.split(again)[1:]], capture_output=True, text=True)
+    ended = subprocess.run([*made, *words], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert len(listed(stack, out)) == 1
