@@ -14,10 +14,10 @@ import errno
 import hashlib
 import io
 import json
-import math
 import os
 import re
 import secrets
+import shlex
 import shutil
 import sys
 import time
@@ -30,22 +30,32 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h11
 import httpx
 
 Once = Callable[[], Awaitable[httpx.Response]]
+Step = Callable[["Photo"], Awaitable[None]]
 AT_ONCE = 4  # uploads, and as many downloads
 MOST_WAIT_S = 60  # before it is tried again
 LIST_S, PAGE = 1, 500  # between two lists, and longer where they have many pages
 QUIET_S, GIVE_UP_S = 10, 600  # without a movement
-NOTE_S, LINE_S = 30, 5  # between two notes, and two lines of progress
+LINE_S = 5  # between two lines where no terminal is
 AGAIN = (408, 425, 429, *range(500, 600))
 GOES_ON = ("central_unreachable", "central_full", "logo_unavailable")  # failed, but not for good
 OUT_IS_UNUSABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-MOST_REF_BYTES = 1024
+MOST_REF_BYTES, MOST_NAME_BYTES = 1024, 255
 NOT_IN_A_LINE = ("Cc", "Cs", "Zl", "Zp")  # control characters, and bytes that are not UTF-8
+ENDINGS = ["", ".jpg", ".png", ".webp", ".avif", ".tif", ".gif", ".bmp", ".jp2"]  # of results
 STATE_FILE = ".upload.json"
 ULID = re.compile("[0-6][0-9A-HJKMNP-TV-Z]{25}")
 ULID_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+SENT = {"media_id": ULID}
+ITEM = {"media_id": ULID, "ref": str | None, "size": int, "status": str, "code": str | None}
+LIST = {"complete": True, "next": str | None, "media": [ITEM]}  # else it has not counted all yet
+REASON, STORED = {"code": str, "detail": str}, {"name": str, "sha256": str}
+RECORD = {"status": str, "sha256": str | None, "error": (REASON, None), "stored": (STORED, None)}
+CHANGED = "It changed while it was sent. Run this again."
+CLEAR = "\r\x1b[K" if sys.stdout.isatty() else ""  # the line
 TLS = httpx.create_ssl_context()  # by SSL_CERT_FILE, too
 
 
@@ -65,18 +75,18 @@ class Photo:
     path: str  # below FOLDER
     problem: str = ""
     is_back: bool = False
+    was_there: bool = False
     sha256: str = ""
     media_id: str = ""
     moved: int = 0  # how many of its bytes have gone there, then how many have come back
 
 
-Step = Callable[[Photo], Awaitable[None]]
-
-
 def photos_in(folder: Path, out: Path, path: str = "", *above: str) -> Iterator[Photo]:
-    """All files in the folder and below it, but hidden ones and out. Links are followed."""
+    """All files in the folder and below it, but hidden ones and results. Links are followed."""
     above = (*above, os.path.realpath(folder))
     try:
+        if path and (folder / STATE_FILE).exists():
+            return  # an earlier OUT
         files = sorted(file for file in folder.iterdir() if not file.name.startswith("."))
         folders = {file for file in files if file.is_dir()}
     except OSError:
@@ -95,8 +105,13 @@ def ref_of(path: str) -> str:
     ref = plain(path)
     if ref == path and len(ref.encode()) <= MOST_REF_BYTES:
         return ref
-    digest = hashlib.sha256(os.fsencode(path)).hexdigest()
-    return f"./{ref.encode()[:900].decode(errors='ignore')}-{digest}"
+    return f"./{stand_in(path, 900)}"
+
+
+def stand_in(text: str, kept_bytes: int) -> str:
+    """Its begin and its digest."""
+    digest = hashlib.sha256(os.fsencode(text)).hexdigest()
+    return f"{plain(text).encode()[:kept_bytes].decode(errors='ignore')}-{digest}"
 
 
 def plain(text: object) -> str:
@@ -121,11 +136,12 @@ def result_path(path: str, stored_name: str, taken: set[str]) -> str:
     """
     ending = os.path.splitext(stored_name)[1]
     is_other = ending.lower() != os.path.splitext(path)[1].lower()
-    if is_other and re.fullmatch(r"\.[A-Za-z0-9]{1,10}", ending):
-        path += ending
-        while folded(path) in taken:
-            path += ending
-    return path
+    if not is_other or not re.fullmatch(r"\.[A-Za-z0-9]{1,10}", ending):
+        return path
+    result = Path(path + ending)
+    while folded(str(result)) in taken or len(os.fsencode(result.name)) > MOST_NAME_BYTES:
+        result = result.with_name(stand_in(result.name, 100) + ending)
+    return str(result)
 
 
 def reason_of(response: httpx.Response) -> str:
@@ -133,6 +149,21 @@ def reason_of(response: httpx.Response) -> str:
     with suppress(ValueError, KeyError, TypeError):
         return plain(response.json()["detail"])
     return f"{response.url.path} answered {response.status_code} {response.reason_phrase}."
+
+
+def fits(answer: Any, shape: Any) -> bool:
+    """Whether it is of this type or pattern, has these fields and items, or is one of a tuple."""
+    with suppress(KeyError, TypeError):
+        if isinstance(shape, dict):
+            return all(fits(answer[name], shape[name]) for name in shape)
+        if isinstance(shape, list):
+            return all(fits(item, shape[0]) for item in answer)
+        if isinstance(shape, tuple):
+            return any(fits(answer, one) for one in shape)
+        if isinstance(shape, re.Pattern):
+            return bool(shape.fullmatch(answer))
+        return shape is answer or isinstance(answer, shape)
+    return False
 
 
 def is_in_work(status: str, code: str | None) -> bool:
@@ -149,6 +180,19 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def is_newer(result: Path, photo: Photo) -> bool:
+    """As make judges it."""
+    return result.exists() and result.stat().st_mtime >= photo.file.stat().st_mtime
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Print it. Where nobody reads on, as behind `| head`, the rest goes on without a word."""
+    try:
+        print(text, end=end, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Sent(io.FileIO):
     """A file that says how far it has been read."""
 
@@ -162,28 +206,6 @@ class Sent(io.FileIO):
         return piece
 
 
-class Screen:
-    """Lines, and a last one that is redrawn. Where no terminal is, it is written now and then."""
-
-    def __init__(self) -> None:
-        self._clear = "\r\x1b[K" if sys.stdout.isatty() else ""
-        self._drawn, self._drawn_at, self._noted_at = "", time.monotonic(), -math.inf
-
-    def note(self, text: str) -> None:
-        """Say what is waited for, now and then."""
-        if time.monotonic() - self._noted_at >= NOTE_S:
-            self._noted_at = time.monotonic()
-            print(f"{self._clear}Waiting: {text}", flush=True)
-
-    def draw(self, text: str) -> None:
-        if self._clear:
-            most = shutil.get_terminal_size().columns - 1
-            print(self._clear + text[:most], end="", flush=True)
-        elif text not in ("", self._drawn) and time.monotonic() - self._drawn_at >= LINE_S:
-            self._drawn, self._drawn_at = text, time.monotonic()
-            print(text, flush=True)
-
-
 class Transfer:
     """Sends the photos that are not there, and fetches the results that are not back."""
 
@@ -191,10 +213,11 @@ class Transfer:
         self._http = httpx.AsyncClient(base_url=url, trust_env=False, verify=TLS, timeout=60)
         self._out, self._batch, self._photos = out, batch, photos
         self._taken = taken_by(photo.path for photo in photos)
-        self._there: dict[tuple[str, int], str] = {}  # media_id by ref and size
+        self._there: dict[str, dict[int, str]] = {}  # media_id by ref, then size
         self._waiting: dict[str, Photo] = {}  # by media_id: there, and not ended
-        self._count, self._screen = Counter[str](), Screen()
-        self._moved_at, self._others = time.monotonic(), (0, 0)
+        self._count, self._others = Counter[str](), (0, 0)
+        self._moved_at = self._drawn_at = time.monotonic()
+        self._reason = self._drawn = ""  # why it waits, what was drawn
 
     async def run(self) -> None:
         """Raises Failed, and Stop."""
@@ -202,11 +225,11 @@ class Transfer:
             try:
                 await asyncio.gather(self._send_all(), self._fetch_all(), self._show())
             finally:
-                self._screen.draw("")
+                say(CLEAR, end="")
 
     async def _send_all(self) -> None:
         for item in await self._list():  # of several with one ref and size the newest
-            self._there[item["ref"], item["size"]] = item["media_id"]
+            self._there.setdefault(item["ref"], {})[item["size"]] = item["media_id"]
         await self._handle(self._photos, self._send_unless_there)
 
     async def _fetch_all(self) -> None:
@@ -231,97 +254,89 @@ class Transfer:
                     await step(photo)
                 except Failed as failed:
                     self._end(photo, str(failed))
+                except h11.LocalProtocolError:  # it is longer or shorter than it was
+                    self._end(photo, CHANGED)
+                except OSError as error:
+                    if error.errno in OUT_IS_UNUSABLE:
+                        why = f"OUT cannot be written: {error.strerror}. Make room."
+                        raise Stop(why) from error
+                    what = "Its result cannot be written" if photo.media_id else "It cannot be read"
+                    self._end(photo, f"{what}: {error.strerror}.")
 
         await asyncio.gather(*(handle_left() for _ in range(AT_ONCE)))
 
     async def _send_unless_there(self, photo: Photo) -> None:
-        try:
-            photo.sha256 = await asyncio.to_thread(sha256_of, photo.file)
-            known = self._there.get((ref_of(photo.path), photo.file.stat().st_size))
-            if known and await self._has(known, photo.sha256):
-                photo.media_id = known
-            else:
-                photo.media_id = await self._send(photo)
-        except OSError as error:
-            raise Failed(f"It cannot be read: {error.strerror}.") from error
-        photo.moved, self._moved_at = 0, time.monotonic()
+        """Raises Failed, and OSError."""
+        photo.sha256 = await asyncio.to_thread(sha256_of, photo.file)
+        there, size = self._there.get(ref_of(photo.path), {}), photo.file.stat().st_size
+        results = (self._result_of(photo, f"x{ending}") for ending in ENDINGS)
+        if not there and any(is_newer(result, photo) for result in results):
+            self._count["sent"] += 1
+            return self._end(photo)  # its record was dropped, or somebody deleted it
+        with suppress(Failed, KeyError):  # it was deleted, or never there
+            record = await self._read(RECORD, f"/media/{there[size]}")
+            photo.was_there = record["sha256"] == photo.sha256
+        if photo.was_there:
+            photo.media_id = there[size]
+        else:
+            photo.media_id = (await self._patiently(partial(self._post, photo)))["media_id"]
+        photo.moved = 0
         self._waiting[photo.media_id] = photo
         self._count["sent"] += 1
+        return self._has_moved()
 
-    async def _has(self, media_id: str, sha256: str) -> bool:
-        with suppress(Failed):  # it was deleted
-            return bool((await self._read(f"/media/{media_id}"))["sha256"] == sha256)
-        return False
+    def _result_of(self, photo: Photo, stored_name: str) -> Path:
+        """Raises Failed."""
+        result = self._out / result_path(photo.path, stored_name, self._taken)
+        if not Path(os.path.realpath(result.parent)).is_relative_to(self._out):
+            raise Failed("Its folder in OUT is a link that leads out of it. Remove the link.")
+        return result
 
-    async def _send(self, photo: Photo) -> str:
-        """Returns its media_id, the same at a repeat. Raises Failed, and OSError."""
+    async def _post(self, photo: Photo) -> httpx.Response:
+        """Its answer has the same media_id at a repeat. Raises OSError."""
         form = {"batch": self._batch, "ref": ref_of(photo.path)}
         key = hashlib.sha256(" ".join([*form.values(), photo.sha256]).encode()).hexdigest()
         headers = {"Idempotency-Key": f'"{key}"'}
-
-        async def once() -> httpx.Response:
-            with Sent(photo.file, partial(self._moved, photo)) as sent:
-                files = {"file": (plain(photo.file.name), sent)}
-                return await self._ask("POST", "/media", data=form, files=files, headers=headers)
-
-        media_id: str = (await self._patiently(once)).json()["media_id"]
-        return media_id
+        with Sent(photo.file, partial(self._moved, photo)) as sent:
+            files = {"file": (plain(photo.file.name), sent)}
+            asked = {"data": form, "files": files, "headers": headers}
+            return await self._ask(SENT, "POST", "/media", **asked)
 
     async def _list(self, after: str | None = None) -> list[dict[str, Any]]:
         """The media of this batch that came after this one, the oldest first."""
         media: list[dict[str, Any]] = []
         asked = {"batch": self._batch, "order": "oldest", "limit": str(PAGE)}
         while True:
-            page = await self._read("/media", asked | ({"after": after} if after else {}))
-            if not page["complete"]:
-                self._screen.note("the gateway has not counted all of its media yet")
-                await asyncio.sleep(1)
-                continue
+            page = await self._read(LIST, "/media", **asked, **({"after": after} if after else {}))
             media += page["media"]
-            after = page["next"]
-            if after is None:
+            if (after := page["next"]) is None:
                 return media
 
     async def _fetch_if_stored(self, photo: Photo) -> None:
-        """Fetch it, or leave it for the next time. Raises Failed, and Stop."""
-        record = await self._read(f"/media/{photo.media_id}")
-        reason = record["error"] or {"code": None}
+        """Fetch it, or leave it for the next time. Raises Failed, and OSError."""
+        record = await self._read(RECORD, f"/media/{photo.media_id}")
+        reason = record["error"] or {"code": None, "detail": "Its record was lost."}
         if is_in_work(record["status"], reason["code"]):
             return
         if record["sha256"] != photo.sha256:
-            raise Failed("It changed while it was sent. Run this again.")
-        if record["status"] == "failed":
+            raise Failed(CHANGED)
+        if record["status"] == "failed" or record["stored"] is None:
             raise Failed(plain(reason["detail"]))
-        if record["stored"] is None:
-            raise Failed("Its record was lost.")
-        try:
-            photo.is_back = await self._fetch(photo, record["stored"])
-        except OSError as error:
-            if error.errno in OUT_IS_UNUSABLE:
-                raise Stop(f"OUT cannot be written: {error.strerror}. Make room.") from error
-            raise Failed(f"Its result cannot be written: {error.strerror}.") from error
-        if photo.is_back:
+        if await self._fetch(photo, record["stored"]):
             self._end(photo)
 
     async def _fetch(self, photo: Photo, stored: dict[str, Any]) -> bool:
         """Write the result. Returns whether it is back, now or before. Raises Failed, OSError."""
-        result = self._out / result_path(photo.path, stored["name"], self._taken)
+        result = self._result_of(photo, stored["name"])
         with suppress(FileNotFoundError):
             if await asyncio.to_thread(sha256_of, result) == stored["sha256"]:
                 return True
+            if photo.was_there and is_newer(result, photo):
+                raise Failed("Its result was changed in OUT. Move it away to have it as stored.")
         result.parent.mkdir(parents=True, exist_ok=True)
         part = result.parent / f".{photo.media_id}.part"
-
-        async def once() -> httpx.Response:
-            async with self._http.stream("GET", f"/media/{photo.media_id}/image") as response:
-                if response.is_success:
-                    await self._write(part, response, photo)
-                else:
-                    await response.aread()
-                return response
-
         try:
-            if await self._try(once) is None:
+            if await self._try(partial(self._get, photo, part)) is None:
                 return False
             if await asyncio.to_thread(sha256_of, part) != stored["sha256"]:
                 raise Failed("Its result is not what was stored. Run this again.")
@@ -329,6 +344,11 @@ class Transfer:
             return True
         finally:
             part.unlink(missing_ok=True)
+
+    async def _get(self, photo: Photo, part: Path) -> httpx.Response:
+        async with self._http.stream("GET", f"/media/{photo.media_id}/image") as response:
+            await (self._write(part, response, photo) if response.is_success else response.aread())
+            return response
 
     async def _write(self, part: Path, response: httpx.Response, photo: Photo) -> None:
         with part.open("wb") as file:
@@ -340,35 +360,39 @@ class Transfer:
 
     def _moved(self, photo: Photo, position: int) -> None:
         if position > photo.moved:  # else it is a repeat
-            photo.moved, self._moved_at = position, time.monotonic()
+            photo.moved = position
+            self._has_moved()
+
+    def _has_moved(self) -> None:
+        self._moved_at, self._reason = time.monotonic(), ""
 
     def _end(self, photo: Photo, problem: str = "") -> None:
         self._waiting.pop(photo.media_id, None)
-        photo.problem = problem
+        photo.problem, photo.is_back = problem, not problem
         self._count["failed" if problem else "back"] += 1
-        self._moved_at = time.monotonic()
+        self._has_moved()
 
     def _is_over(self) -> bool:
         return self._count["failed"] + self._count["back"] == len(self._photos)
 
-    async def _read(self, path: str, asked: dict[str, str] | None = None) -> dict[str, Any]:
+    async def _read(self, shape: Any, path: str, **asked: str) -> Any:
         """Raises Failed."""
-        once = partial(self._ask, "GET", path, params=asked)
-        answer: dict[str, Any] = (await self._patiently(once)).json()
-        return answer
+        return await self._patiently(partial(self._ask, shape, "GET", path, params=asked))
 
-    async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+    async def _ask(self, shape: Any, method: str, path: str, **options: Any) -> httpx.Response:
+        """What a gateway answers. A success of this shape, or no success."""
         response = await self._http.request(method, path, **options)
-        if response.is_success and response.headers.get("Content-Type") != "application/json":
-            raise httpx.RemoteProtocolError(f"something else answers at {response.url.path}")
-        return response
+        with suppress(ValueError, RecursionError):
+            if not response.is_success or fits(response.json(), shape):
+                return response
+        raise httpx.RemoteProtocolError(f"no whole answer from {response.url.path}")
 
-    async def _patiently(self, once: Once) -> httpx.Response:
-        """A success, whatever it takes. Raises Failed for a refusal."""
+    async def _patiently(self, once: Once) -> Any:
+        """A gateway's JSON, whatever it takes. Raises Failed for a refusal."""
         wait_s = 1
         while (response := await self._try(once, wait_s)) is None:
             wait_s = min(2 * wait_s, MOST_WAIT_S)
-        return response
+        return response.json()
 
     async def _try(self, once: Once, wait_s: float = 1) -> httpx.Response | None:
         """A success; None, after a while, if it may be tried again. Raises Failed for a refusal."""
@@ -381,8 +405,8 @@ class Transfer:
                 raise Failed(reason)
         except httpx.RequestError as error:
             reason, retry_after = plain(str(error) or type(error).__name__), ""
-        self._screen.note(reason)
-        wait_s = int(retry_after) if retry_after.isdecimal() else wait_s
+        self._reason = reason
+        wait_s = max(1, float(retry_after)) if retry_after.isdecimal() else wait_s
         await asyncio.sleep(min(wait_s, MOST_WAIT_S))
         return None
 
@@ -396,16 +420,24 @@ class Transfer:
             if now - max(self._moved_at, asked_at) > QUIET_S:
                 asked_at = now
                 await self._explain()
-            self._screen.draw(self._progress())
+            self._draw(f"Waiting: {self._reason}" if self._reason else self._progress())
             await asyncio.sleep(0.2)
 
     async def _explain(self) -> None:
         """Say what the gateway says of itself. While it works for others, nobody gives up."""
         with suppress(httpx.HTTPError, ValueError, KeyError, TypeError):
             stats = (await self._http.get("/stats", timeout=QUIET_S)).json()
-            self._screen.note(plain(stats["summary"]))
+            self._reason = plain(stats["summary"])
             if (others := (stats["done"], stats["failed"])) != self._others:
                 self._others, self._moved_at = others, time.monotonic()
+
+    def _draw(self, line: str) -> None:
+        """Draw it over the last line; or write it now and then, where no terminal is."""
+        if CLEAR:
+            say(CLEAR + line[: shutil.get_terminal_size().columns - 1], end="")
+        elif line != self._drawn and time.monotonic() - self._drawn_at >= LINE_S:
+            self._drawn, self._drawn_at = line, time.monotonic()
+            say(line)
 
     def _progress(self) -> str:
         total, back, failed = len(self._photos), self._count["back"], self._count["failed"]
@@ -428,7 +460,7 @@ def folders_of(args: argparse.Namespace) -> tuple[Path, Path]:
     return folder, out
 
 
-def check_gateway(url: str) -> None:
+def check_gateway(url: str, shown: str) -> None:
     """Raises Stop where no gateway answers."""
     try:
         answer = httpx.get(f"{url}/stats", trust_env=False, verify=TLS, timeout=30)
@@ -439,55 +471,63 @@ def check_gateway(url: str) -> None:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = f"gives no answer: {error}."
     advice = "Start it with make run, or say where it is: URL=http://..., or --url."
-    raise Stop(f"{without_password(url)} {reason} {advice}")
+    raise Stop(f"{shown} {reason} {advice}")
 
 
 def batch_of(out: Path, folder: Path, url: str, wanted: str) -> str:
     """The batch that is wanted, or was begun in OUT, or a new one. Kept in OUT. Raises Stop."""
     if wanted and not ULID.fullmatch(wanted):
         raise Stop(f"BATCH={wanted} is no ULID. Leave it out, or copy it from an earlier run.")
-    batch, file = wanted or new_ulid(), out / STATE_FILE
-    state = {"url": without_password(url), "folder": str(folder), "batch": batch}
+    file, state = out / STATE_FILE, {"url": url, "folder": str(folder)}
+    state["batch"] = wanted or new_ulid()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if not wanted and file.exists():
-            begun = json.loads(file.read_bytes())
-            state["batch"] = begun["batch"]
-            if begun != state:
-                whose = f"has the results of {begun['folder']} from {begun['url']}"
-                raise Stop(f"OUT={out} {whose}. Name another folder, or the BATCH to go on with.")
-        elif not wanted and any(not other.name.startswith(".") for other in out.iterdir()):
-            raise Stop(f"OUT={out} has other files. Name a new folder: nothing is replaced.")
-        with (part := out / f"{STATE_FILE}.part").open("w") as opened:
-            json.dump(state, opened)
-            opened.flush()
-            os.fsync(opened.fileno())
-        part.replace(file)
-    except (ValueError, KeyError, TypeError) as error:
+        others = (other for other in out.iterdir() if not other.name.startswith("."))
+        if not wanted and not file.exists() and any(others):
+            raise Stop(f"OUT={out} has other files. Name a new folder for the results.")
+        held = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)  # and locked, until this process ends
+        with suppress(ImportError):  # not everywhere
+            import fcntl
+
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with open(held, "rb+", buffering=0, closefd=False) as opened:
+            if (text := opened.read()) and not wanted:
+                begun: dict[str, str] = json.loads(text)
+                if not fits(begun, {"url": str, "folder": str, "batch": ULID}):
+                    raise ValueError(text)
+                if begun != state | {"batch": begun["batch"]}:
+                    whose = f"has the results of {begun['folder']} from {begun['url']}"
+                    raise Stop(f"OUT={out} {whose}. Name another, or the BATCH to go on with.")
+                return begun["batch"]
+            opened.truncate(0)
+            opened.seek(0)
+            opened.write(json.dumps(state).encode())
+            os.fsync(held)
+            return state["batch"]
+    except BlockingIOError as error:
+        raise Stop(f"OUT={out}: another run is at it. Wait until it has ended.") from error
+    except ValueError as error:
         raise Stop(f"{file} is damaged. Name the BATCH to go on with, or a new OUT.") from error
     except OSError as error:
         raise Stop(f"OUT={out}: {error.strerror}. Name a folder to write to.") from error
-    return state["batch"]
 
 
-def without_password(url: str) -> str:
-    return re.sub("//[^/@]*@", "//", url)
-
-
-def report(out: str, photos: list[Photo], batch: str, url: str) -> bool:
+def report(out: str, photos: list[Photo], batch: str, url: str, shown: str) -> bool:
     """Say what is back, what is not, and what to do. Returns whether all is back."""
     failed = [photo for photo in photos if photo.problem]
     back = sum(photo.is_back for photo in photos)
     left = len(photos) - back - len(failed)
     parts = [f"{back:,} back in {out}", f"{len(failed):,} failed"]
-    print(", ".join(parts + [f"{left:,} not yet back"] * bool(left)) + (":" if failed else "."))
+    say(", ".join(parts + [f"{left:,} not yet back"] * bool(left)) + (":" if failed else "."))
     for photo in failed:
-        print(f"  {plain(photo.path)}: {photo.problem}")
+        say(f"  {plain(photo.path)}: {photo.problem}")
     if failed:
-        print("Mend them, then run this again. What the gateway has taken may be retried as it is:")
-        print(f"  curl -X POST '{without_password(url)}/media/retry?batch={batch}'")
+        say("Mend them, then run this again. What the gateway has taken may be retried as it is:")
+        words = ["-u", user] if (user := httpx.URL(url).username) else []
+        words += ["-X", "POST", f"{shown}/media/retry?batch={batch}"]
+        say(f"  curl {shlex.join(words)}")
     if left:
-        print("Run this again to go on.")
+        say("Run this again to go on.")
     return back == len(photos)
 
 
@@ -501,23 +541,24 @@ def main() -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names may have any characters
     url, status, batch, photos = args.url.rstrip("/"), 0, "", list[Photo]()
+    shown = re.sub("//.*@", "//", url)  # without its password
     try:
         folder, out = folders_of(args)
-        check_gateway(url)
+        check_gateway(url, shown)
         photos += photos_in(folder, out)
         if not photos:
             raise Stop(f"FOLDER={folder} has no files. Name a folder of images.")
-        batch = batch_of(out, folder, url, args.batch)
-        print(f"{len(photos):,} files to {without_password(url)}, batch {batch}.")
-        print("Run this again after an interruption: it goes on.", flush=True)
+        batch = batch_of(out, folder, shown, args.batch)
+        say(f"{len(photos):,} files to {shown}, batch {batch}.")
+        say("Run this again after an interruption: it goes on.")
         asyncio.run(Transfer(url, out, batch, photos).run())
     except KeyboardInterrupt:
-        print("\nInterrupted.")
+        say("\nInterrupted.")
         status = 130
     except (Stop, Failed) as error:
         print(f"error: {error}", file=sys.stderr)
         status = 2 if isinstance(error, Stop) else 1
-    is_back = not batch or report(args.out, photos, batch, url)
+    is_back = not batch or report(args.out, photos, batch, url, shown)
     return status or int(not is_back)
 
 

@@ -1,8 +1,10 @@
 """make upload: a folder goes up and its results come back, whatever happens meanwhile."""
 
+import fcntl
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,8 +13,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import permutations
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -28,6 +32,7 @@ from upload import ref_of, result_path, taken_by
 SCRIPT = ROOT / "testfiles" / "upload.py"
 LOGO = str(ROOT / "worker-server" / "bundled_logo.png")
 SIZE = (64, 48)
+EMPTY_LIST = b'{"media": [], "next": null, "complete": true}'
 BROKEN = images.jpeg()[:4000]
 # In three folders each: names that are equal there, and that are odd.
 NAMES = [
@@ -97,6 +102,40 @@ def end_all_runs() -> Iterator[None]:
     while RUNNING:
         with RUNNING.pop() as process:
             process.kill()
+
+
+@contextmanager
+def imitation(answers: Mapping[str, Any]) -> Iterator[tuple[str, Counter[str]]]:
+    """A gateway that answers as no real one does, by method or path; and how often it was asked."""
+    asked = Counter[str]()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer("/stats" if "/stats" in self.path else "/media")
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer("POST")
+
+        def answer(self, name: str) -> None:
+            asked[name] += 1
+            status, body, *headers = answers.get(name, (200, b'{"summary": "idle"}'))
+            self.send_response(status)
+            for header in (("Content-Type", "application/json"), *headers):
+                self.send_header(*header)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Not into the console."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
 
 
 def batch_of(out: Path) -> str:
@@ -212,7 +251,7 @@ def test_a_run_outlasts_the_services(tmp_path: Path) -> None:
     photos = fill(folder)
     with own_stack(tmp_path) as stack:
         stack["central"].kill()
-        run = Run(folder, out, stack.url, MOST_WAIT_S=0.2, QUIET_S=1, NOTE_S=0.1)
+        run = Run(folder, out, stack.url, MOST_WAIT_S=0.2, QUIET_S=1, LINE_S=0)
         until(lambda: len(listed(stack, out)) >= 20)
         stack["gateway"].kill()
         until(lambda: "Waiting: All connection attempts failed" in run.said())
@@ -234,7 +273,11 @@ def test_results_that_are_gone_are_fetched_again(stack: Stack, tmp_path: Path) -
     Run(folder, out, stack.url).ends_with(0)
     media, batch = listed(stack, out), batch_of(out)
     (out / "0.jpg").unlink()
-    (out / "1.jpg").write_bytes(b"cut")
+    (out / "1.jpg").write_bytes(b"edited")
+    said = Run(folder, out, stack.url).ends_with(1)
+    assert "\n  1.jpg: Its result was changed in OUT. Move it away" in said
+    assert (out / "1.jpg").read_bytes() == b"edited"
+    (out / "1.jpg").unlink()
     Run(folder, out, stack.url).ends_with(0)
     assert_back(stack, out, photos)
     shutil.rmtree(out)
@@ -279,19 +322,28 @@ def test_a_file_that_was_changed_is_sent_again(stack: Stack, tmp_path: Path) -> 
 
 def test_a_file_that_changes_while_it_is_sent_is_named(stack: Stack, tmp_path: Path) -> None:
     folder, out = tmp_path / "photos", tmp_path / "out"
-    write(folder, {"a.bmp": images.bmp(seed=1, size=SIZE)})
-    changed = images.bmp(seed=2, size=SIZE)
+    names = ("as long.bmp", "good.bmp", "longer.bmp", "shorter.bmp")
+    photos = {name: images.bmp(seed=seed, size=(16, 16)) for seed, name in enumerate(names)}
+    write(folder, photos)
+    changed = {
+        "as long.bmp": images.bmp(seed=5, size=(16, 16)),
+        "longer.bmp": images.bmp(seed=6, size=(20, 20)),
+        "shorter.bmp": images.bmp(seed=7, size=(8, 8)),
+    }
     change = f"""
-read = upload.Sent.read
-def changed(sent, size):
-    open(sent.name, "wb").write({changed!r})
+read, changed = upload.Sent.read, {changed!r}
+def read_changed(sent, size):
+    name = os.path.basename(sent.name)
+    if name in changed:
+        open(sent.name, "wb").write(changed[name])
     return read(sent, size)
-upload.Sent.read = changed"""
+upload.Sent.read = read_changed"""
     said = Run(folder, out, stack.url, first=change).ends_with(1)
-    assert "a.bmp: It changed while it was sent. Run this again." in said
-    assert results_in(out) == {}
+    for name in changed:
+        assert f"\n  {name}: It changed while it was sent. Run this again." in said
+    assert {*results_in(out)} == {"good.bmp"}
     Run(folder, out, stack.url).ends_with(0)
-    assert_back(stack, out, {"a.bmp": changed})
+    assert_back(stack, out, photos | changed)
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
@@ -315,12 +367,14 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_results_of_another_format_have_its_ending_and_names_of_their_own(tmp_path: Path) -> None:
     folder, out = tmp_path / "photos", tmp_path / "out"
+    long = hashlib.sha256(f"{'é' * 125}.jpg.webp".encode()).hexdigest()
     names = {
         "a/x.png": "a/x.png.webp",
         "a/x.jpg": "a/x.jpg.webp",
         "a/y.jpg": "a/y.jpg.webp",
         "a/z.webp": "a/z.webp",
         "a/z.jpg": "a/z.jpg.webp",
+        f"a/{'é' * 125}.jpg": f"a/{'é' * 50}-{long}.webp",
         "b/x.jpg": "b/x.jpg.webp",
         "b/no ending": "b/no ending.webp",
     }
@@ -344,13 +398,16 @@ def test_results_of_another_format_have_its_ending_and_names_of_their_own(tmp_pa
         ["a", "a.webp", "A.webp.webp/b.webp"],
         ["a", "a.jpg", "a.png"],
         ["Zo\u00eb.jpg", "Zoe\u0308.png"],
+        [f"{'x' * 249}{end}" for end in ("a.jpg", "b.jpg", "a.png", "", ".webp")],
+        [f"{'x' * 240}{'.webp' * count}" for count in range(4)],
     ],
-    ids=str,
+    ids=lambda paths: str(paths)[-60:],
 )
 def test_no_two_results_have_one_name(paths: list[str]) -> None:
     results = {tuple(results_of(order, paths)) for order in permutations(paths)}
     assert len(results) == 1
     [names] = results
+    assert max(len(part.encode()) for name in names for part in Path(name).parts) <= 255
     folded = {unicodedata.normalize("NFC", name).casefold() for name in names}
     assert len(folded) == len(paths)
     assert not folded & {str(above).casefold() for name in names for above in Path(name).parents}
@@ -388,6 +445,7 @@ def test_links_are_followed_but_not_in_a_circle_and_results_are_not_sent(
     (folder / "a" / "b" / "up").symlink_to("../..")
     (folder / "linked").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere" / "self").symlink_to(".")
+    write(folder, {"earlier/.upload.json": b"{}", "earlier/a.jpg": images.jpeg(seed=3, size=SIZE)})
     photos = {"a/b/photo.jpg": photo, "a/link.jpg": photo, "linked/other.jpg": other}
     for _ in "12":
         Run(folder, out, stack.url).ends_with(0)
@@ -400,7 +458,7 @@ def test_what_it_waits_for_is_said_and_in_the_end_it_gives_up(tmp_path: Path) ->
     write(folder, {"a.jpg": images.jpeg(size=SIZE)})
     with own_stack(tmp_path) as stack:
         httpx.post(f"{stack.url}/pause", trust_env=False).raise_for_status()
-        said = Run(folder, out, stack.url, QUIET_S=0.1, GIVE_UP_S=2).ends_with(1)
+        said = Run(folder, out, stack.url, QUIET_S=0.1, GIVE_UP_S=2, LINE_S=0).ends_with(1)
         assert "\nWaiting: paused since " in said
         assert "error: Nothing has moved for" in said
         assert f"0 back in {out}, 0 failed, 1 not yet back." in said
@@ -432,9 +490,9 @@ async def cut(transfer, part, response, photo):
         raise upload.httpx.ReadError("cut")
     await write(transfer, part, response, photo)
 upload.Transfer._write = cut"""
-    run = Run(folder, out, stack.url, first=cut)
+    run = Run(folder, out, stack.url, first=cut, LINE_S=0)
     until(lambda: {path.name for path in out.glob("[!.]*")} == {*photos} - {"0.jpg"})
-    assert "Waiting: cut" in run.said()
+    until(lambda: "Waiting: cut" in run.said())
     go.touch()
     run.ends_with(0)
     assert_back(stack, out, photos)
@@ -455,7 +513,15 @@ upload.Transfer._write = write"""
 def test_what_cannot_be_used_is_said_and_nothing_is_sent(stack: Stack, tmp_path: Path) -> None:
     photos, out, file = tmp_path / "photos", tmp_path / "out", tmp_path / "file"
     write(photos, {"in/a.jpg": images.jpeg(size=SIZE)})
-    write(tmp_path, {"file": b"", "full/own.jpg": b"", "torn/.upload.json": b"{"})
+    write(tmp_path, {"file": b"", "full/own.jpg": b""})
+    state = {"url": stack.url, "folder": str(photos)}
+    damaged = {
+        "torn": "{",
+        "number": json.dumps({**state, "batch": 5}),
+        "path": json.dumps({**state, "batch": "../x"}),
+        "list": "[]",
+    }
+    write(tmp_path, {f"{name}/.upload.json": text.encode() for name, text in damaged.items()})
     (tmp_path / "empty").mkdir()
     unused = f"http://127.0.0.1:{free_ports(1)[0]}"
     url, before = stack.url, len(stack_media(stack))
@@ -468,16 +534,20 @@ def test_what_cannot_be_used_is_said_and_nothing_is_sent(stack: Stack, tmp_path:
         (photos, file / "out", url, "Not a directory. Name a folder to write to"),
         (photos, file, url, "File exists. Name a folder to write to"),
         (photos, tmp_path / "full", url, "has other files. Name a new folder"),
-        (photos, tmp_path / "torn", url, ".upload.json is damaged. Name the BATCH"),
+        *((photos, tmp_path / name, url, "json is damaged. Name the BATCH") for name in damaged),
         (photos, out, unused, "Connection refused. Start it with make run"),
         (photos, out, stack.central_url, "is no gateway of a media processor: "),
         (photos, out, "localhost:8000", "missing an 'http://' or 'https://' protocol"),
         (photos, out, unused.replace("//", "//me:secret@"), "Connection refused"),
+        (photos, out, unused.replace("//", "//me:not@secret@"), "Connection refused"),
+        (photos, out, "http://me:a/secret@localhost", "http://localhost gives no answer"),
     ):
         said = Run(folder, results, address).ends_with(2)
         assert said.startswith("error: ")
         assert reason in said
         assert "secret" not in said
+        assert "not@" not in said
+    assert not (tmp_path / "full" / ".upload.json").exists()
     assert "BATCH=abc is no ULID" in Run(photos, out, url, "--batch", "abc").ends_with(2)
     assert len(stack_media(stack)) == before
 
@@ -519,3 +589,108 @@ def test_make_hands_on_names_as_they_are(stack: Stack, tmp_path: Path) -> None:
     ended = subprocess.run([*made, *words], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
     assert len(listed(stack, out)) == 1
+
+
+def test_nothing_is_written_outside_of_the_results(stack: Stack, tmp_path: Path) -> None:
+    folder, out, elsewhere = tmp_path / "photos", tmp_path / "out", tmp_path / "elsewhere"
+    photos = {f"{name}.jpg": images.jpeg(seed=seed, size=SIZE) for seed, name in enumerate("ab")}
+    write(folder, {f"in/{name}": content for name, content in photos.items()} | photos)
+    Run(folder, out, stack.url).ends_with(0)
+    write(elsewhere, {"own.jpg": b"own"})
+    shutil.rmtree(out / "in")
+    (out / "in").symlink_to(elsewhere)
+    (out / "a.jpg").unlink()
+    os.utime(elsewhere / "own.jpg", (0, 0))
+    (out / "a.jpg").symlink_to(elsewhere / "own.jpg")
+    said = Run(folder, out, stack.url).ends_with(1)
+    assert "\n  in/a.jpg: Its folder in OUT is a link that leads out of it." in said
+    assert results_in(elsewhere) == {"own.jpg": b"own"}
+    (out / "in").unlink()
+    Run(folder, out, stack.url).ends_with(0)
+    assert len(results_in(out)) == 4
+
+
+def test_what_the_gateway_has_forgotten_is_not_sent_again_if_its_result_is_newer(
+    stack: Stack, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    photos = {f"{name}.jpg": images.jpeg(seed=seed, size=SIZE) for seed, name in enumerate("abc")}
+    write(folder, photos)
+    Run(folder, out, stack.url).ends_with(0)
+    for item in listed(stack, out):
+        url = f"{stack.url}/media/{item['media_id']}"
+        httpx.delete(url, trust_env=False).raise_for_status()
+    before = results_in(out)
+    (out / "b.jpg").unlink()
+    os.utime(folder / "c.jpg", (2**32, 2**32))
+    assert "3 back" in Run(folder, out, stack.url).ends_with(0)
+    assert {item["ref"] for item in listed(stack, out)} == {"b.jpg", "c.jpg"}
+    assert results_in(out) == before
+
+
+def test_one_run_at_a_time_has_a_folder_of_results(tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    write(folder, {"a.jpg": images.jpeg(size=SIZE)})
+    with imitation({"/media": (200, b"")}) as (url, asked):
+        first = Run(folder, out, url)
+        until(lambda: "/media" in asked)
+        assert f"OUT={out}: another run is at it." in Run(folder, out, url).ends_with(2)
+        first.process.kill()
+        first.process.wait()
+        with (out / ".upload.json").open() as state:
+            fcntl.flock(state, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it ended with the run
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"/media": (200, b'{"media": [')},
+        {"/media": (200, b"{}")},
+        {"/media": (200, b"[]")},
+        {"/media": (200, b"[" * 100_000)},
+        {"/media": (200, b'{"media": [{}], "next": null, "complete": true}')},
+        {"/media": (200, b"no gzip", ("Content-Encoding", "gzip"))},
+        {"/media": (503, b"{}", ("Retry-After", "9" * 20))},
+        {"/media": (503, b"{}", ("Retry-After", "9" * 5000))},
+        {"/media": (200, EMPTY_LIST), "POST": (202, b"{}")},
+        {"/media": (200, EMPTY_LIST), "POST": (202, b'{"media_id": "../../x"}')},
+    ],
+    ids=lambda answers: str(answers)[:60],
+)
+def test_what_is_no_answer_of_a_gateway_is_tried_again_and_in_the_end_it_gives_up(
+    tmp_path: Path, answers: dict[str, Any]
+) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    write(folder, {"a.jpg": images.jpeg(size=SIZE)})
+    with imitation(answers) as (url, asked):
+        said = Run(folder, out, url, MOST_WAIT_S=0.1, GIVE_UP_S=1).ends_with(1)
+        assert "error: Nothing has moved for" in said
+        assert "0 failed, 1 not yet back." in said
+        assert asked[[*answers][-1]] > 1
+
+
+def test_it_goes_on_where_nobody_reads_what_it_says(stack: Stack, tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    write(folder, {"a.jpg": images.jpeg(size=SIZE)})
+    read, written = os.pipe()
+    os.close(read)
+    command = [sys.executable, str(SCRIPT), str(folder), str(out), "--url", stack.url]
+    ended = subprocess.run(command, stdout=written, stderr=subprocess.PIPE)
+    os.close(written)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert [*results_in(out)] == ["a.jpg"]
+
+
+def test_the_command_that_is_printed_runs_as_it_is(tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    write(folder, {"a.jpg": BROKEN})
+    refusal = (413, b'{"detail": "No."}')
+    with imitation({"/media": (200, EMPTY_LIST), "POST": refusal}) as (url, _):
+        me = url.replace("//", "//me $HOME:not@secret@") + "/'$(id)"
+        said = Run(folder, out, me).ends_with(1)
+        assert "secret" not in said
+        assert "not@" not in said
+        command = next(line for line in said.splitlines() if line.startswith("  curl"))
+        words = ["curl", "-u", "me $HOME", "-X", "POST"]
+        retry = f"{url}/'$(id)/media/retry?batch={batch_of(out)}"
+        assert shlex.split(command) == [*words, retry]
