@@ -6,6 +6,7 @@ off is shorter than it says: no client takes it for whole.
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 
@@ -22,10 +23,11 @@ from shared.central_client import CentralClient
 from shared.spool import Spool
 from shared.web import disposition
 from shared.web.problems import Problem
-from upload_api.refusals import TOO_MANY_ARCHIVES
+from upload_api.refusals import NOT_STORED, TOO_MANY_ARCHIVES
 
 _MOST_AT_ONCE = 8  # each has a connection to central
 _STALLED_S = 15.0
+_LOST_S = 600.0  # then central is asked again
 
 
 class Archives:
@@ -35,6 +37,17 @@ class Archives:
         """ended breaks off what is being sent."""
         self.spool, self.central, self.ended = spool, central, ended
         self.slots = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._lost: dict[str, float] = {}  # media, and when that was seen
+
+    def note_lost(self, media_id: str) -> None:
+        """Leave it out of the next archives, or else each of them would break off at it."""
+        self._lost[media_id] = time.monotonic()
+
+    def lost(self) -> set[str]:
+        """The media that are stored by their records, but central has no image or another one."""
+        since = time.monotonic() - _LOST_S
+        self._lost = {media_id: at for media_id, at in self._lost.items() if at > since}
+        return set(self._lost)
 
 
 class ArchiveResponse(Response):
@@ -52,20 +65,41 @@ class ArchiveResponse(Response):
         if slots.locked():
             raise Problem(TOO_MANY_ARCHIVES, most=_MOST_AT_ONCE)
         async with slots:
-            contents = await of_media(self._archives.spool, self._media_ids)
-            headers = _headers(self._filename, contents, await asyncio.to_thread(contents.length))
+            contents = await self._contents()
             if scope["method"] == "HEAD":
+                headers = await asyncio.to_thread(_headers, self._filename, contents)
                 await Response(headers=headers)(scope, receive, send)
                 return
-            first = await self._open(contents.images[0]) if contents.images else None
+            first = await self._first(contents)
             try:
+                if self._archives.lost() & {image.media_id for image in contents.images}:
+                    contents = await self._contents()
+                headers = await asyncio.to_thread(_headers, self._filename, contents)
                 await Relayed(self._zip(contents, first), headers)(scope, receive, send)
             finally:
                 if first is not None:
                     await first.aclose()
 
+    async def _contents(self) -> Contents:
+        return await of_media(self._archives.spool, self._media_ids, self._archives.lost())
+
+    async def _first(self, contents: Contents) -> httpx.Response | None:
+        """The first image that central has, open."""
+        for image in contents.images:
+            try:
+                return await self._open(image)
+            except Problem as problem:
+                if problem.kind is not NOT_STORED:
+                    raise
+        return None
+
     async def _open(self, image: Image) -> httpx.Response:
-        return await central_image.opened(self._archives.central, image.media_id)
+        try:
+            return await central_image.opened(self._archives.central, image.media_id)
+        except Problem as problem:
+            if problem.kind is NOT_STORED:
+                self._archives.note_lost(image.media_id)
+            raise
 
     async def _zip(self, contents: Contents, first: httpx.Response | None) -> AsyncGenerator[bytes]:
         """Raises BrokenOff."""
@@ -93,8 +127,14 @@ class ArchiveResponse(Response):
                     async for piece in pieces:
                         yield piece
         except (BrokenOff, Problem) as error:
+            if isinstance(error, _OtherImage):
+                self._archives.note_lost(image.media_id)
             why = "this service ends" if ended.is_set() else str(error)
             raise BrokenOff(f"the archive broke off at media {image.media_id}: {why}") from error
+
+
+class _OtherImage(BrokenOff):
+    """It came whole, but is not the one that was stored."""
 
 
 async def _checked(image: Image, response: httpx.Response) -> AsyncGenerator[bytes]:
@@ -108,13 +148,13 @@ async def _checked(image: Image, response: httpx.Response) -> AsyncGenerator[byt
                 break
             yield piece
     if left != 0 or digest.hexdigest() != image.sha256:
-        raise BrokenOff("central has another image than its record says, by its size or SHA-256")
+        raise _OtherImage("central has another image than its record says: its size or SHA-256")
 
 
-def _headers(filename: str, contents: Contents, length: int) -> dict[str, str]:
+def _headers(filename: str, contents: Contents) -> dict[str, str]:
     return {
         "Content-Type": "application/zip",
-        "Content-Length": str(length),
+        "Content-Length": str(contents.length()),
         "Content-Disposition": disposition.written("attachment", filename),
         "Archive-Images": str(len(contents.images)),
         "Archive-Left-Out": str(contents.missing),
