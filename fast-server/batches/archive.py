@@ -51,7 +51,7 @@ class Archives:
 
 
 class ArchiveResponse(Response):
-    """Finds out what is in it, opens the first image, and only then sends its head."""
+    """Before its head is sent, it is known what is in it, and that central answers."""
 
     media_type = "application/zip"
 
@@ -66,32 +66,26 @@ class ArchiveResponse(Response):
             raise Problem(TOO_MANY_ARCHIVES, most=_MOST_AT_ONCE)
         async with slots:
             contents = await self._contents()
-            if scope["method"] == "HEAD":
-                headers = await asyncio.to_thread(_headers, self._filename, contents)
-                await Response(headers=headers)(scope, receive, send)
-                return
-            first = await self._first(contents)
-            try:
-                if self._archives.lost() & {image.media_id for image in contents.images}:
-                    contents = await self._contents()
-                headers = await asyncio.to_thread(_headers, self._filename, contents)
-                await Relayed(self._zip(contents, first), headers)(scope, receive, send)
-            finally:
-                if first is not None:
-                    await first.aclose()
+            is_sent = scope["method"] != "HEAD"
+            if is_sent and await self._lacks_the_first(contents):
+                contents = await self._contents()
+            headers = await asyncio.to_thread(_headers, self._filename, contents)
+            answer = Relayed(self._zip(contents), headers) if is_sent else Response(headers=headers)
+            await answer(scope, receive, send)
 
     async def _contents(self) -> Contents:
         return await of_media(self._archives.spool, self._media_ids, self._archives.lost())
 
-    async def _first(self, contents: Contents) -> httpx.Response | None:
-        """The first image that central has, open."""
-        for image in contents.images:
+    async def _lacks_the_first(self, contents: Contents) -> bool:
+        """Whether central has lost the first image, and perhaps others. Raises Problem."""
+        for number, image in enumerate(contents.images):
             try:
-                return await self._open(image)
+                await (await self._open(image)).aclose()
+                return number > 0
             except Problem as problem:
                 if problem.kind is not NOT_STORED:
                     raise
-        return None
+        return bool(contents.images)
 
     async def _open(self, image: Image) -> httpx.Response:
         try:
@@ -101,27 +95,26 @@ class ArchiveResponse(Response):
                 self._archives.note_lost(image.media_id)
             raise
 
-    async def _zip(self, contents: Contents, first: httpx.Response | None) -> AsyncGenerator[bytes]:
+    async def _zip(self, contents: Contents) -> AsyncGenerator[bytes]:
         """Raises BrokenOff."""
         writer = ZipWriter()
         for image in contents.images:
             with writer.file(image.entry) as file:
-                async with aclosing(self._pieces(image, first)) as pieces:
+                async with aclosing(self._pieces(image)) as pieces:
                     async for piece in pieces:
                         file.write(piece)
                         yield writer.taken()
-            first = None
         if contents.missing:
             with writer.file(contents.left_out_entry) as file:
                 file.write(contents.left_out)
         await asyncio.to_thread(writer.close)
         yield writer.taken()
 
-    async def _pieces(self, image: Image, opened: httpx.Response | None) -> AsyncGenerator[bytes]:
+    async def _pieces(self, image: Image) -> AsyncGenerator[bytes]:
         """The image's bytes. Raises BrokenOff."""
         ended = self._archives.ended
         try:
-            response = opened or await self._open(image)
+            response = await self._open(image)
             with relay.closed_at(ended, response):
                 async with aclosing(_checked(image, response)) as pieces:
                     async for piece in pieces:
