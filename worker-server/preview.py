@@ -85,6 +85,8 @@ def _loaded(path: Path, image: ImageFile.ImageFile, most: int) -> ImageFile.Imag
     elif image.format == "TIFF":
         return rare.loaded(path, image)
     else:
+        if getattr(image, "default_image", False) and image.n_frames > 1:  # type: ignore[attr-defined]
+            image.seek(1)  # an APNG's still before its animation is not shown
         image.draft(None, (_GAP * width, _GAP * height))  # only JPEGs know it
         image.load()
     return image

@@ -25,7 +25,8 @@ _MOST_BYTES_OF_ONE = 100
 async def media_ids(request: Request) -> set[str]:
     """Raises Problem."""
     chosen = set[str]()
-    async for media_id in _fields(request):
+    async for field in _fields(request):
+        media_id = field.strip()  # curl --data-binary @file sends the end of the line, too
         if not is_media_id(media_id):
             raise Problem(BAD_MEDIA_ID, sent=media_id[:_MOST_BYTES_OF_ONE])
         chosen.add(media_id)

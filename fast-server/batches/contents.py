@@ -19,6 +19,7 @@ from shared.spool import MediaGone, Spool
 _AT_ONCE = 200
 _LIST = "left out.txt"
 _UNKNOWN = "There is no such media: it was removed, or there never was one."
+_LOST = "Central has no image of it any more, or another one than was stored."
 _UNSURE = "Its record does not say what central has stored: GET /media/{}/image may have it."
 
 
@@ -56,20 +57,23 @@ class Contents:
         return zip_writer.length([*(image.entry for image in self.images), *listed])
 
 
-async def of_media(spool: Spool, media_ids: Collection[str]) -> Contents:
-    """What an archive of these media has in it. Raises OSError."""
+async def of_media(spool: Spool, media_ids: Collection[str], lost: Collection[str]) -> Contents:
+    """What an archive of these media has in it, without those that central has lost.
+
+    Raises OSError.
+    """
     ordered, found = sorted(media_ids), list[Found]()
     for start in range(0, len(ordered), _AT_ONCE):
         some = ordered[start : start + _AT_ONCE]
-        found += await asyncio.to_thread(_find_all, spool, some)
+        found += await asyncio.to_thread(_find_all, spool, some, lost)
     return await asyncio.to_thread(_contents, found)
 
 
-def _find_all(spool: Spool, media_ids: Sequence[str]) -> list[Found]:
-    return [_find(spool, media_id) for media_id in media_ids]
+def _find_all(spool: Spool, media_ids: Sequence[str], lost: Collection[str]) -> list[Found]:
+    return [_find(spool, media_id, media_id in lost) for media_id in media_ids]
 
 
-def _find(spool: Spool, media_id: str) -> Found:
+def _find(spool: Spool, media_id: str, is_lost: bool) -> Found:
     try:
         media = status.describe(spool, media_id)
     except MediaGone:
@@ -77,6 +81,8 @@ def _find(spool: Spool, media_id: str) -> Found:
     stored, error = media["stored"], media["error"]
     ending = splitext(stored["name"] if stored else media["filename"])[1]
     path = names.path(media.get("ref"), media["filename"] or "upload", ending)
+    if media["status"] == Status.STORED and is_lost:
+        return path, Missing(media_id, media["status"], _LOST)
     if media["status"] == Status.STORED and stored:
         entry = ZipEntry(path, stored["size"], _stored_at(media_id, stored))
         return path, Image(media_id, stored["sha256"], entry)
@@ -87,7 +93,7 @@ def _find(spool: Spool, media_id: str) -> Found:
 
 def _contents(found: list[Found]) -> Contents:
     images, lines = [], ["path\tmedia_id\tstatus\treason\n"]
-    *paths, list_name = names.told_apart([*(path for path, _ in found), _LIST])
+    list_name, *paths = names.told_apart([_LIST, *(path for path, _ in found)])
     for path, (_, media) in zip(paths, found, strict=True):
         if isinstance(media, Image):
             images.append(media._replace(entry=media.entry._replace(name=path)))

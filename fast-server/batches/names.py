@@ -8,7 +8,7 @@ from os.path import splitext
 from index.rows import folded
 from shared.contract import MAX_NAME_BYTES, safe_filename, safe_line
 
-_DRIVE = re.compile("^[A-Za-z]:")
+_DRIVE = re.compile(r"^[A-Za-z]:(?=[/\\])")
 
 
 def path(ref: str | None, filename: str, ending: str) -> str:
@@ -21,18 +21,22 @@ def path(ref: str | None, filename: str, ending: str) -> str:
 def told_apart(paths: list[str]) -> Iterator[str]:
     """The same paths, each of them once, in the same order: photo.jpg, photo (2).jpg.
 
-    Two that differ in case or Unicode form only are one file for some systems. So are a file and
-    a folder.
+    Two that differ in case, Unicode form or dots at the end only are one file for some systems. So
+    are a file and a folder.
     """
-    taken = {folded(folder) for path in paths for folder in _folders(path)}
+    taken = {_key(folder) for path in paths for folder in _folders(path)}
     last = Counter[str]()  # the number that was given last
     for path in paths:
-        new, key = path, folded(path)
-        while folded(new) in taken:
+        new, key = path, _key(path)
+        while _key(new) in taken:
             last[key] += 1
             new = _numbered(path, last[key] + 1)
-        taken.add(folded(new))
+        taken.add(_key(new))
         yield new
+
+
+def _key(path: str) -> str:
+    return "/".join(name.rstrip(". ") for name in folded(path).split("/"))
 
 
 def _folders(path: str) -> Iterable[str]:

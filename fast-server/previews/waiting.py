@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
-from shared.background import end
+from shared.background import end, repeat
 from shared.redis import previews
 from shared.redis.previews import Preview, State
 from upload_api.refusals import redis_unavailable
@@ -25,7 +25,7 @@ class Waiting:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        looking = asyncio.create_task(self._look_again_and_again())
+        looking = asyncio.create_task(repeat("previews", self._look, _LOOK_S))
         try:
             yield
         finally:
@@ -44,16 +44,10 @@ class Waiting:
             if not self._waiting[preview]:
                 del self._waiting[preview]
 
-    async def _look_again_and_again(self) -> None:
-        while True:
-            await self._anybody.wait()
-            if self._waiting:
-                await self._look()
-                await asyncio.sleep(_LOOK_S)
-            else:
-                self._anybody.clear()
-
     async def _look(self) -> None:
+        if not self._waiting:
+            self._anybody.clear()
+            await self._anybody.wait()
         asked = list(self._waiting)
         try:
             states = await previews.states(self._redis, asked)

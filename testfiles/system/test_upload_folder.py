@@ -500,7 +500,7 @@ upload.Transfer._write = cut"""
 
 def test_a_full_disk_is_said_at_once(stack: Stack, tmp_path: Path) -> None:
     folder, out = tmp_path / "photos", tmp_path / "out"
-    write(folder, {"a.jpg": images.jpeg(size=SIZE)})
+    write(folder, {f"{n}.jpg": images.jpeg(seed=n, size=SIZE) for n in range(30)})
     full = """
 async def write(*_):
     raise OSError(28, os.strerror(28))

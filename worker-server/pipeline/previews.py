@@ -20,13 +20,14 @@ from pipeline.stages import Stages
 from preview import preview_file
 from shared import console, durable
 from shared.background import end, in_thread, repeat
-from shared.contract import MEDIA_RECORD, PREVIEWS
+from shared.contract import MEDIA_RECORD
 from shared.records import read_record
 from shared.redis import jobs, previews
 from shared.redis.previews import NOTE_MAKING_S, Failure, Kind, Preview
 from shared.spool import MediaGone, remove_previews
 
-# The folder of a preview that is being made begins so; recovery/preview_sweep.py removes old ones.
+# The folder of a preview that is being made begins so. It lies in its media's, so that it goes with
+# the media; recovery/preview_sweep.py removes old ones.
 MAKING = ".making-"
 _WAIT_S = 2.0
 _REDIS_PAUSE_S = 1.0
@@ -42,14 +43,14 @@ class PreviewMaker:
         self._root = stages.spool.root
         self._notice = console.RecurringNotice()
 
-    async def run(self, redis: ArqRedis) -> None:
-        """Make the newest that is wanted, one after the other, until cancelled.
+    async def run(self, redis: ArqRedis, of: Kind) -> None:
+        """Make the newest of this kind that is wanted, one after the other, until cancelled.
 
         Whatever Redis does, the worker's images go on.
         """
         while True:
             try:
-                if preview := await previews.take(redis, _WAIT_S):
+                if preview := await previews.take(redis, of, _WAIT_S):
                     await self._make(redis, preview)
             except Exception as error:
                 self._notice.report(detail=f"previews: {error!r}")
@@ -84,19 +85,24 @@ class PreviewMaker:
         if await asyncio.to_thread(durable.is_file, preview.path(self._root)):
             return  # another worker has just made it
         decoders, options = self._stages.decoders, self._stages.settings.options
-        folder = await in_thread(self._new_folder)
+        folder = await in_thread(partial(self._new_folder, preview))
         try:
             source, target = folder / "source", folder / "preview.webp"
             await self._get(preview, source)
             async with decoders.slots.preview():
                 await decoders.run(preview_file, source, target, preview.size, options)
             await in_thread(partial(self._keep, preview, target))
+        except FileNotFoundError:  # as after a DELETE: then this raises MediaGone
+            await asyncio.to_thread(self._stages.spool.find, preview.media_id)
+            raise
         finally:
-            await in_thread(partial(shutil.rmtree, folder, ignore_errors=True))
+            await in_thread(partial(_remove, folder))
 
-    def _new_folder(self) -> Path:
-        durable.make_folder(self._root / PREVIEWS)
-        return Path(mkdtemp(prefix=MAKING, dir=self._root / PREVIEWS))
+    def _new_folder(self, preview: Preview) -> Path:
+        parent = preview.path(self._root).parent
+        for folder in (parent.parent, parent):
+            durable.make_folder(folder)
+        return Path(mkdtemp(prefix=MAKING, dir=parent))
 
     async def _get(self, preview: Preview, target: Path) -> None:
         if preview.of is Kind.ORIGINAL:
@@ -129,13 +135,18 @@ class PreviewMaker:
         path = preview.path(self._root)
         with made.open("rb") as file:
             os.fsync(file.fileno())  # else a power cut may leave an empty one in its place
-        durable.make_folder(path.parent)
         made.replace(path)
         try:
             self._stages.spool.find(preview.media_id)
         except MediaGone:
             remove_previews(self._root, preview.media_id)
             raise
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # there are previews in it
+        folder.parent.rmdir()
 
 
 def _failure(error: Exception) -> tuple[Failure, float]:

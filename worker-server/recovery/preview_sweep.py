@@ -60,11 +60,7 @@ def _files(spool: Spool, folder: Path) -> Iterator[_File]:
     """The previews of all media. Those of media that are gone are removed."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if not entry.is_dir(follow_symlinks=False):
-                continue
-            if entry.name.startswith(MAKING):
-                _remove_if_unfinished(Path(entry.path))
-            elif is_media_id(entry.name):
+            if entry.is_dir(follow_symlinks=False) and is_media_id(entry.name):
                 yield from _of_media(spool, entry.name)
 
 
@@ -74,6 +70,8 @@ def _of_media(spool: Spool, media_id: str) -> Iterator[_File]:
     except MediaGone:  # its worker died after it was made
         remove_previews(spool.root, media_id)
         return
+    for unfinished in (spool.root / PREVIEWS / media_id).glob(f"{MAKING}*"):
+        _remove_if_old(unfinished)
     for of in Kind:
         for size in Size:
             path = Preview(media_id, of, size).path(spool.root)
@@ -83,8 +81,10 @@ def _of_media(spool: Spool, media_id: str) -> Iterator[_File]:
                     yield _File(status.st_mtime, status.st_size, path)
 
 
-def _remove_if_unfinished(folder: Path) -> None:
+def _remove_if_old(folder: Path) -> None:
     """The folder of a preview whose worker died."""
     with suppress(FileNotFoundError):
         if time.time() - folder.lstat().st_mtime > _UNFINISHED_KEPT_S:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)  # which a link is not
+            with suppress(OSError):  # there are previews beside it
+                folder.parent.rmdir()

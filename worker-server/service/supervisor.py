@@ -30,6 +30,7 @@ from shared import console, environment, pause
 from shared.background import end, repeat
 from shared.contract import DONE, FAILED, UPLOAD_QUEUE, WATERMARK_QUEUE
 from shared.redis import jobs
+from shared.redis.previews import Kind
 from shared.redis.worker_report import REPORT_S
 from shared.spool import Spool
 
@@ -149,7 +150,7 @@ async def _work(
         asyncio.create_task(repeat("health", report_health, _HEALTH_S)),
         asyncio.create_task(repeat("report", partial(reporter.send, redis), REPORT_S)),
         asyncio.create_task(reconciler.run()),
-        asyncio.create_task(previews.run(redis)),
+        *(asyncio.create_task(previews.run(redis, kind)) for kind in Kind),
         asyncio.create_task(stop.wait()),
     ]
     clearing = asyncio.create_task(_clear_when_over(stages, workers, redis_notice))

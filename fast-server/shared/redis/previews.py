@@ -15,8 +15,6 @@ from arq.connections import ArqRedis
 from shared import clock
 from shared.contract import PREVIEWS, is_media_id
 
-# A sorted set of wanted previews' keys, by the time of the newest request in seconds.
-WANTED_KEY = "media-processor:previews"
 _MOST_WANTED = 1000
 _WANTED_S = 30  # nobody looks any more at what was not asked for again
 _MAKING, _MADE = b"making", b"made"
@@ -29,6 +27,11 @@ _ASK = Path(__file__).with_name("ask_preview.lua").read_text()
 class Kind(StrEnum):
     ORIGINAL = "original"
     WATERMARKED = "watermarked"  # as central has stored it
+
+
+# Sorted sets of wanted previews' keys, by the time of the newest request in seconds. Each kind has
+# its own: where central hangs, originals do not wait for it.
+WANTED_KEYS = {kind: f"media-processor:previews:{kind}" for kind in Kind}
 
 
 class Size(IntEnum):
@@ -85,7 +88,7 @@ async def ask(redis: ArqRedis, preview: Preview) -> Failure | None:
     Raises RedisError or OSError.
     """
     script = redis.register_script(_ASK)
-    keys = [WANTED_KEY, _state_key(preview)]
+    keys = [WANTED_KEYS[preview.of], _state_key(preview)]
     state = await script(keys=keys, args=[preview.key, _MOST_WANTED, _WANTED_S])
     return _decoded(state).failure
 
@@ -95,12 +98,12 @@ async def states(redis: ArqRedis, wanted: Sequence[Preview]) -> list[State]:
     return [_decoded(state) for state in await redis.mget([*map(_state_key, wanted)])]
 
 
-async def take(redis: ArqRedis, wait_s: float) -> Preview | None:
-    """The newest that is wanted, if one comes within wait_s: it is this worker's to make.
+async def take(redis: ArqRedis, of: Kind, wait_s: float) -> Preview | None:
+    """The newest of this kind that is wanted, if one comes within wait_s.
 
-    Raises RedisError or OSError.
+    It is this worker's to make. Raises RedisError or OSError.
     """
-    popped: Any = await redis.bzpopmax(WANTED_KEY, timeout=wait_s)
+    popped: Any = await redis.bzpopmax(WANTED_KEYS[of], timeout=wait_s)
     if popped is None:
         return None
     _, key, asked_at = popped

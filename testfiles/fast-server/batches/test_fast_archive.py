@@ -222,15 +222,15 @@ def test_what_is_not_stored_is_listed_with_its_reason(lasting: Services) -> None
     ]
 
 
-def test_the_list_takes_no_name_of_an_image(lasting: Services) -> None:
+def test_no_image_takes_the_name_of_the_list(lasting: Services) -> None:
     media_ids = [
         lasting.add(b"an image", None, "left out.txt", ending=".txt"),
         lasting.add(b"in a folder", "Left out (2).txt/1.jpg"),
         lasting.post(),
     ]
     content = files(lasting.chosen(*media_ids))
-    assert list(content) == ["left out.txt", "Left out (2).txt/photo.jpg", "left out (3).txt"]
-    assert content["left out.txt"] == b"an image"
+    assert list(content) == ["left out (3).txt", "Left out (2).txt/photo.jpg", "left out.txt"]
+    assert content["left out (3).txt"] == b"an image"
 
 
 def test_where_nothing_is_stored_it_says_why(lasting: Services) -> None:
@@ -308,6 +308,14 @@ def test_5000_can_be_chosen_either_way_and_twice(lasting: Services) -> None:
     assert len(files(answer)["left out.txt"].splitlines()) == 5001
 
 
+def test_a_line_that_ends_may_choose(lasting: Services) -> None:
+    """As curl --data-binary @file sends it."""
+    body = b"media_id=%b\n" % lasting.add(b"x").encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = lasting.fast.http.post("/archive", content=body, headers=headers)
+    assert list(files(answer)) == ["photo.jpg"]
+
+
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data"])
 def test_a_form_that_is_too_large_is_refused_before_it_has_come(
     lasting: Services, kind: str
@@ -362,11 +370,29 @@ def test_head_says_how_long_it_is_and_asks_nobody_for_an_image(own: Services) ->
     assert "zip" not in refused.headers.get("Content-Disposition", "")
 
 
-def test_an_image_that_central_has_no_more_is_named(lasting: Services) -> None:
-    media_id = lasting.add(b"x")
-    lasting.image(media_id).unlink()
-    problem = assert_problem(lasting.chosen(media_id), 404, "not_stored")
-    assert media_id in problem["detail"]
+def assert_left_out(lasting: Services, media_ids: list[str], lost: str) -> None:
+    """An archive has all of these but the one that central has lost, and says why."""
+    content = files(lasting.chosen(*media_ids))
+    [_, line] = content.pop("left out.txt").decode().splitlines()
+    assert line.split("\t")[1:3] == [lost, "stored"]
+    assert "Central has no image of it any more" in line
+    assert len(content) == len(media_ids) - 1
+
+
+def test_an_image_that_central_has_no_more_breaks_no_more_than_one_archive(
+    lasting: Services,
+) -> None:
+    media_ids = [lasting.add(b"x", f"{n}/1.jpg") for n in range(3)]
+    lasting.image(media_ids[1]).unlink()
+    with pytest.raises(httpx.RemoteProtocolError):
+        lasting.chosen(*media_ids)
+    assert_left_out(lasting, media_ids, media_ids[1])
+
+
+def test_one_at_the_beginning_breaks_none(lasting: Services) -> None:
+    media_ids = [lasting.add(b"x", f"{n}/1.jpg") for n in range(3)]
+    lasting.image(media_ids[0]).unlink()
+    assert_left_out(lasting, media_ids, media_ids[0])
 
 
 @pytest.mark.parametrize("content", [b"y" * 100, b"x" * 99, b"x" * 101, b""])
@@ -382,6 +408,7 @@ def test_an_image_that_is_not_the_one_that_was_stored_breaks_it(
     console = lasting.fast.server.console()
     assert f"broke off at media {changed}: central has another image" in console
     assert "Traceback" not in console
+    assert_left_out(lasting, media_ids, changed)
 
 
 @contextmanager

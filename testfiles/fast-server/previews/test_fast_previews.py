@@ -12,12 +12,13 @@ import httpx
 import pytest
 from ulid import ULID
 
-from shared.redis.previews import WANTED_KEY, Kind, Preview, Size
+from shared.redis.previews import WANTED_KEYS, Kind, Preview, Size
 from support import images
 from support.fast import Gateway, assert_problem, gateway
 from support.services import until
 from support.worker import add_media
 
+WANTED_KEY = WANTED_KEYS[Kind.WATERMARKED]
 WEBP = images.webp(size=(32, 24))
 STORED = {"name": "a.jpg", "sha256": "0" * 64, "size": 1}
 
@@ -72,7 +73,8 @@ def ask(
 
 def wanted(fast: Gateway) -> list[str]:
     """The newest first."""
-    return [key.decode() for key in fast.redis.client.zrevrange(WANTED_KEY, 0, -1)]
+    keys = WANTED_KEYS.values()
+    return [one.decode() for key in keys for one in fast.redis.client.zrevrange(key, 0, -1)]
 
 
 @pytest.mark.parametrize(

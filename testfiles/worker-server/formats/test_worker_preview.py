@@ -19,7 +19,7 @@ from errors import ImageRejected
 from formats import registry
 from options import Options
 from preview import preview_file
-from support import images, profiles
+from support import films, images, profiles
 from support.marks import bundled_logo, distance, mark
 
 SIZE = (480, 320)
@@ -320,6 +320,12 @@ def test_tiles(tmp_path: Path, options: dict[str, Any], compression: str) -> Non
     image = pyvips.Image.new_from_memory(PHOTO.tobytes(), *SIZE, 3, "uchar")
     saved = image.copy(interpretation="srgb").tiffsave_buffer(compression=compression, **options)
     assert distance(preview(tmp_path, bytes(saved)), SMALL) < NEAR
+
+
+def test_of_an_animation_the_first_frame_and_not_the_still_before_it(tmp_path: Path) -> None:
+    red = Image.new("RGBA", films.SIZE, (200, 0, 0, 255))
+    shown = preview(tmp_path, films.apng([films.Shot(red)] * 2))
+    assert shown.convert("RGB").getpixel((5, 5))[0] > 150  # type: ignore[index]
 
 
 def test_of_an_mpo_the_picture_in_front(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from runtime.decoder_processes import DecoderProcesses
 from shared import pause
 from shared.background import end
 from shared.redis import previews
-from shared.redis.previews import WANTED_KEY, Failure, Kind, Preview, Size
+from shared.redis.previews import WANTED_KEYS, Failure, Kind, Preview, Size
 from shared.spool import Spool
 from support import images
 from support.services import until
@@ -39,6 +39,7 @@ from support.worker import (
 
 CONTENT = images.jpeg(size=(640, 480))
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+WANTED_KEY = WANTED_KEYS[Kind.ORIGINAL]
 STORED = {"name": "a.jpg", "sha256": SHA256, "size": len(CONTENT)}
 
 
@@ -105,8 +106,7 @@ class Bench(NamedTuple):
         return preview.path(self.uploads).is_file() and self.state(preview).is_made
 
     def leftovers(self) -> list[str]:
-        folder = self.uploads / ".previews"
-        return [path.name for path in folder.iterdir() if path.name.startswith(".making")]
+        return [path.name for path in (self.uploads / ".previews").rglob(".making*")]
 
     def lifetime_s(self, preview: Preview) -> float:
         lifetime_ms = self.redis.pttl(f"media-processor:preview:{preview.key}")
@@ -182,6 +182,30 @@ def test_the_newest_request_goes_first(bench: Bench) -> None:
     until(lambda: all(bench.is_made(preview) for preview in later))
     order = [first, again, later[2], later[1]]
     assert bench.central.asked == [preview.media_id for preview in order]
+
+
+def test_originals_do_not_wait_for_a_central_that_hangs(bench: Bench) -> None:
+    bench.central.close()
+    hanging = bench.ask(bench.stored())
+    until(lambda: bench.central.asked)
+    preview = bench.ask(bench.stored(), Kind.ORIGINAL)
+    until(lambda: bench.is_made(preview))
+    assert not bench.state(hanging).is_over
+    bench.central.open()
+    until(lambda: bench.is_made(hanging))
+
+
+def test_what_a_dead_worker_had_of_a_media_goes_with_the_media(alone: Bench) -> None:
+    alone.central.close()
+    media_id = alone.ask(alone.stored()).media_id
+    with running_worker(alone.uploads, alone.redis, alone.web.url) as worker:
+        until(lambda: alone.leftovers())
+        worker.process.kill()
+        worker.process.wait()
+    assert alone.leftovers()
+    with Spool(alone.uploads).hold(media_id) as media:
+        media.remove()
+    assert [*(alone.uploads / ".previews").iterdir()] == []
 
 
 def test_it_is_made_while_the_workers_pause(bench: Bench) -> None:
@@ -369,7 +393,7 @@ def test_a_power_cut_leaves_no_empty_one(alone: Bench, monkeypatch: pytest.Monke
 
     async def scenario() -> None:
         async with connected(alone.redis) as redis:
-            making = asyncio.create_task(PreviewMaker(stages).run(redis))
+            making = asyncio.create_task(PreviewMaker(stages).run(redis, Kind.ORIGINAL))
             await asyncio.to_thread(until, lambda: alone.state(preview).is_over)
             await end([making])
 

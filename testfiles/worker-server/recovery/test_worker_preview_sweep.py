@@ -61,7 +61,8 @@ def test_previews_of_media_that_are_gone_go(uploads: Path) -> None:
 
 
 def test_what_a_dead_worker_began_goes_after_an_hour(uploads: Path) -> None:
-    folders = [uploads / ".previews" / f".making-{name}" for name in ("old", "new")]
+    parent = add(uploads, 1).parent
+    folders = [parent / f".making-{name}" for name in ("old", "new")]
     for folder, age_s in zip(folders, (3700, 60), strict=True):
         folder.mkdir()
         (folder / "source").write_bytes(b"a photo")
@@ -79,7 +80,7 @@ def test_strangers_files_stay_and_links_lead_nowhere(uploads: Path, tmp_path: Pa
     strangers = [folder / "notes.txt", path.parent / "notes.txt", path.parent / "original-999.webp"]
     for stranger in strangers:
         stranger.write_bytes(bytes(2 * MOST))
-    links = [folder / str(ULID()), folder / ".making-x", path.parent / "watermarked-320.webp"]
+    links = [folder / str(ULID()), path.parent / ".making-x", path.parent / "watermarked-320.webp"]
     known = add_media(uploads, b"a photo", state="done")
     links.append(folder / known)
     for link in links:

@@ -32,7 +32,7 @@ from shared.contract import (
 )
 from shared.records import next_stage
 from shared.redis.events import EVENTS_KEY, MOST_EVENTS
-from shared.redis.previews import WANTED_KEY
+from shared.redis.previews import WANTED_KEYS
 
 Job = tuple[str, Stage, int]  # media id, stage, run
 QUEUE_AND_TASK = {
@@ -45,7 +45,7 @@ _TYPES = {
     UPLOAD_QUEUE: b"zset",
     WAKE_KEY: b"list",
     EVENTS_KEY: b"stream",
-    WANTED_KEY: b"zset",
+    **dict.fromkeys(WANTED_KEYS.values(), b"zset"),
 }
 _ENQUEUE = Path(__file__).with_name("enqueue.lua").read_text()
 
