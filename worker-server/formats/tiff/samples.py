@@ -43,7 +43,7 @@ def with_logo(
     """
     inverted = is_inverted(page)
     if inverted:
-        samples = samples.translate(_INVERTED)
+        samples = _inverted(page, samples)
     if page.bits == 8:
         marked = _bytes(page, samples, logo, profile)
     elif page.bits in (1, 2, 4):
@@ -55,7 +55,18 @@ def with_logo(
         kind = Pixels(mode_of(page), page.samples, alpha_of(page), *levels)
         high_bit_depth.composite(numbers, kind, logo, profile)
         marked = numbers.tobytes()
-    return marked.translate(_INVERTED) if inverted else marked
+    return _inverted(page, marked) if inverted else marked
+
+
+def _inverted(page: Page, samples: bytes) -> bytes:
+    """Grey with black and white exchanged. What is behind the grey, as alpha, stays."""
+    if page.samples == 1:
+        return samples.translate(_INVERTED)
+    inverted, size = bytearray(samples), page.bits // 8
+    for byte in range(size):
+        each = slice(byte, None, size * page.samples)
+        inverted[each] = samples[each].translate(_INVERTED)
+    return bytes(inverted)
 
 
 def check(page: Page) -> None:

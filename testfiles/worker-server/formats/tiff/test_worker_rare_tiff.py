@@ -113,6 +113,33 @@ def test_only_the_box_changes(
     assert all(left <= x < right and top <= y < bottom for x, y in changed)
 
 
+@pytest.mark.parametrize("planar", [False, True])
+@pytest.mark.parametrize(("code", "white"), [("B", 255), ("H", 65535)])
+def test_where_0_is_white_only_the_grey_is_the_other_way_round(
+    tmp_path: Path, logo: Path, code: str, white: int, planar: bool
+) -> None:
+    """Alpha is as ever: opaque."""
+    grey = samples(code, 2, white)
+    grey[1::2] = array(code, [white] * (WIDTH * HEIGHT))
+    marked = []
+    for photometric in (0, 1):
+        before = grey[:]
+        if photometric == 0:
+            before[::2] = array(code, (white - level for level in grey[::2]))
+        source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+        source.write_bytes(
+            images.rare_tiff(
+                SIZE, before, 2, UNSIGNED, planar=planar, photometric=photometric, extras=[2]
+            )
+        )
+        watermark.watermark_file(source, logo, target, Options())
+        marked.append(pixels_of(target.read_bytes(), code, 2, planar=planar, packed=False))
+    white_is_0, white_is_most = marked
+    assert white_is_most[1::2] == white_is_0[1::2] == grey[1::2]
+    assert [white - level for level in white_is_0[::2]] == list(white_is_most[::2])
+    assert white_is_most[::2] != grey[::2]
+
+
 def test_what_pillow_opens_is_opened_by_pillow(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     pixels = samples("B", 3, 255)
