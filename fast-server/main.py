@@ -176,7 +176,7 @@ async def list_media(request: Request) -> Response:
 def get_media(request: Request) -> Response:
     """What was received, what has happened to it since, and what comes next."""
     media_id = refusals.media_id_of(request)
-    return JSONResponse(status.answer(request, request.app.state.spool, media_id))
+    return JSONResponse(status.answer(request, media_id))
 
 
 @app.post(
@@ -192,7 +192,7 @@ async def post_media_retry(request: Request) -> Response:
     state, media_id = request.app.state, refusals.media_id_of(request)
     await retry.rerun(state.spool, state.queues, state.index, media_id)
     console.event(console.NOTICE, media_id=media_id, detail="rerun")
-    answer = await asyncio.to_thread(status.answer, request, state.spool, media_id)
+    answer = await asyncio.to_thread(status.answer, request, media_id)
     return JSONResponse(answer, 202)
 
 

@@ -15,6 +15,7 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from batches.contents import Contents, Image, of_media
+from batches.refusals import TOO_MANY_ARCHIVES
 from batches.zip_writer import ZipWriter
 from images import central_image
 from media import relay
@@ -23,7 +24,7 @@ from shared.central_client import CentralClient
 from shared.spool import Spool
 from shared.web import disposition
 from shared.web.problems import Problem
-from upload_api.refusals import NOT_STORED, TOO_MANY_ARCHIVES
+from upload_api.refusals import NOT_STORED
 
 _MOST_AT_ONCE = 8  # each has a connection to central
 _STALLED_S = 15.0

@@ -5,16 +5,16 @@ from urllib.parse import parse_qsl
 
 from fastapi import Request
 
-from shared.contract import MEDIA_ID_FIELD, MIB, is_media_id
-from shared.web.problems import Problem
-from shared.web.request_body import limited_body, open_form
-from upload_api.refusals import (
+from batches.refusals import (
     BAD_MEDIA_ID,
     FORM_TOO_LARGE,
     MEDIA_ID_MISSING,
     NOT_A_FORM,
     TOO_MANY_IMAGES,
 )
+from shared.contract import MEDIA_ID_FIELD, MIB, is_media_id
+from shared.web.problems import Problem
+from shared.web.request_body import limited_body, open_form
 
 MOST = 5000
 _MOST_FIELDS = 2 * MOST  # one may be chosen twice

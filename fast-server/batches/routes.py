@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from batches import chosen, openapi
+from batches import chosen, openapi, refusals
 from batches.answers import BatchState
 from batches.archive import ArchiveResponse
 from index.index import Index
@@ -10,8 +10,8 @@ from shared import clock
 from shared.contract import DONE, FAILED, PENDING, is_media_id
 from shared.web import problems
 from shared.web.problems import Problem
-from upload_api import refusals
 from upload_api.answers import FailureGroup
+from upload_api.refusals import check_parameters
 
 MOST_OF_BATCH = 10_000  # each takes some 1.3 KB of memory while the archive is sent
 _OF_ID = 8  # so many characters of a batch's id name a second
@@ -25,7 +25,7 @@ router = APIRouter(tags=["batches"])
 )
 async def get_batch(request: Request) -> BatchState:
     """How many of a batch wait, are stored and have failed, and why; whether all have ended."""
-    refusals.check_parameters(request)
+    check_parameters(request)
     batch = _batch_of(request)
     counts = await _index(request).batch(batch)
     total = sum(counts.states.values())
@@ -58,7 +58,7 @@ async def get_batch_archive(request: Request) -> Response:
     What is not stored is left out, and listed with its reason in a text. What breaks off on the
     way is shorter than its Content-Length.
     """
-    refusals.check_parameters(request)
+    check_parameters(request)
     batch = _batch_of(request)
     known = await _index(request).batch_media(batch, MOST_OF_BATCH + 1)
     if not known.is_complete:
@@ -83,7 +83,7 @@ async def post_archive(request: Request) -> Response:
 
     A page's form may post it: a browser saves the answer. See GET /batches/{batch}/archive.zip.
     """
-    refusals.check_parameters(request)
+    check_parameters(request)
     media_ids = await chosen.media_ids(request)
     filename = f"images-{clock.now().astimezone():%Y-%m-%d}.zip"
     return ArchiveResponse(request.app.state.archives, filename, media_ids)

@@ -23,9 +23,9 @@ def describe(spool: Spool, media_id: str) -> dict[str, Any]:
     return {**known, "next": what_next(spool.find(media_id), progress)}
 
 
-def answer(request: Request, spool: Spool, media_id: str) -> dict[str, Any]:
+def answer(request: Request, media_id: str) -> dict[str, Any]:
     """describe, and where its image is. Raises MediaGone, OSError."""
-    described = describe(spool, media_id)
+    described = describe(request.app.state.spool, media_id)
     is_stored = described["status"] == Status.STORED
     return {**described, "result_url": _url(request, media_id, "/image") if is_stored else None}
 

@@ -186,13 +186,8 @@ def test_what_is_not_centrals_own_is_not_passed_on(
 
 
 def breaks_off(request: Request) -> None:
-    request.send_response(200)
-    for header in (("Content-Type", PLAIN), ("X-Content-Type-Options", "nosniff")):
-        request.send_header(*header)
-    request.send_header("Content-Length", "1000")
-    request.send_header("Set-Cookie", "a=b")
-    request.end_headers()
-    request.wfile.write(b"one\n")
+    named = {"Content_Type": PLAIN, "Content_Length": "1000", "Set_Cookie": "a=b"}
+    request.respond(200, b"one\n", X_Content_Type_Options="nosniff", **named)
 
 
 def test_half_a_log_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
