@@ -7,7 +7,7 @@ const percents = new Intl.NumberFormat(language, { style: "percent" });
 const clocks = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
 const minutes = new Intl.DateTimeFormat(language, { timeStyle: "short" });
 const moments = new Intl.DateTimeFormat(language, {
-  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit",
+  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
 });
 const days = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
 
@@ -33,7 +33,7 @@ export const clock = (iso) => clocks.format(new Date(iso));
 /** "12:04", here. */
 export const minute = (iso) => minutes.format(new Date(iso));
 
-/** "12:04:31" of today, "28 Nov, 12:04:31" of another day. */
+/** "12:04:31" of today, "28 Nov, 12:04" of another day. */
 export function moment(iso) {
   const date = new Date(iso);
   const isToday = date.toDateString() === new Date().toDateString();

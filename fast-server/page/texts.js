@@ -37,7 +37,7 @@ export const texts = {
     everything: "All images",
     zip: "Download ZIP",
     zipOf: (size) => `Download ZIP, ${size}`,
-    newBatch: "New batch",
+    copyLink: "Copy link",
     allImages: "All images",
   },
   groups: {
@@ -118,6 +118,8 @@ export const texts = {
     pixels: "Pixels",
     ref: "Path",
     sha256: "SHA-256",
+    batch: "Batch",
+    showBatch: "Show all of it",
     id: "Id",
     notes: "Notes",
   },
