@@ -23,7 +23,7 @@ from shared.web.refusals import STORAGE_UNAVAILABLE, too_large
 from shared.web.request_body import open_form
 from shared.web.schemas import IMAGE, LOG_LINES, MEDIA_ID_PARAMETER, LogFollow, LogTail
 from shared.web.streaming import LOG_HEADERS, GeneratorResponse
-from storage_api import disk_space, openapi, refusals
+from storage_api import disk_space, home_page, openapi, refusals
 from storage_api.answers import MediaReceipt, Ready, Stored
 from storage_api.settings import Settings
 
@@ -49,13 +49,8 @@ app = Application(
     "Media processor: central storage",
     "Stores the watermarked images, each once, and logs which worker delivered it.",
     lifespan,
-    command="curl {url}/activity",
-    links={
-        "/activity": "the log's last 100 lines",
-        "/docs": "every request, to be tried in the browser",
-        "/ready": "whether images can be stored now",
-    },
 )
+home_page.install(app)
 
 
 @app.post(

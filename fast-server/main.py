@@ -25,6 +25,8 @@ from live.hub import Hub
 from media import deletion, retry, status
 from overview import routes as overview_routes
 from overview.overview import Overview
+from page import routes as page_routes
+from page.assets import Page
 from previews import routes as preview_routes
 from previews.previews import Previews
 from shared import console, environment
@@ -61,6 +63,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         sys.tracebacklimit = 0  # else uvicorn prints a traceback, too
         raise
     state.queues, state.previews = Queues(state.redis), Previews(state.spool, state.redis)
+    state.page = Page(config.path_prefix)
     state.index, state.hub = Index(config.index_folder, state.spool), Hub()
     reader = EventReader(config.redis_dsn, state.index, state.hub)
     state.overview = Overview(config, state.redis, state.central, state.index, state.hub)
@@ -87,13 +90,6 @@ app = Application(
     "Media processor: uploads",
     "Drop an image in, get it back watermarked, stored and logged.",
     lifespan,
-    command="curl -F file=@photo.jpg {url}/media",
-    links={
-        "/docs": "every request, to be tried in the browser",
-        "/stats": "what goes on",
-        "/ready": "whether uploads can be taken now",
-        "/openapi.json": "the same as /docs, for programs",
-    },
 )
 refusals.install(app)
 
@@ -246,6 +242,7 @@ async def get_ready(request: Request) -> Ready:
 app.include_router(image_routes.router)
 app.include_router(batch_routes.router)
 app.include_router(overview_routes.router)
+app.include_router(page_routes.router)
 app.include_router(preview_routes.router)
 
 

@@ -15,7 +15,7 @@ from shared.web.host_and_origin import OWN_PATHS, HttpSettings
 class Settings(RedisAddress, CentralAddress, HttpSettings, UploadSettings):
     """fast-server's settings; the README's table explains each."""
 
-    own_paths: ClassVar[tuple[str, ...]] = (*OWN_PATHS, "batches", "archive")
+    own_paths: ClassVar[tuple[str, ...]] = (*OWN_PATHS, "batches", "archive", "page")
 
     max_upload_mb: PositiveNumber = 50
     max_queue_depth: PositiveInt = 100_000

@@ -1,5 +1,6 @@
 """The gateway behind Debian's nginx: TLS, and a prefix that is cut off or is not."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -89,7 +90,10 @@ def test_every_address_it_names_leads_back_through_the_proxy(gateway: str) -> No
         assert location.startswith(f"{gateway}/media/")
         assert wait_until(lambda: http.get(location).json()["status"] == "stored", 20)
         assert 'src="/media-processor/docs/start.js"' in http.get(f"{gateway}/docs").text
-        assert f"curl -F file=@photo.jpg {gateway}/media" in http.get(f"{gateway}/").text
+        page = http.get(f"{gateway}/").text
+        [script] = re.findall(r'<script type="module" src="([^"]+)"', page)
+        assert script.startswith("/media-processor/page/")
+        assert http.get(f"{gateway}{script.removeprefix('/media-processor')}").is_success
         document = http.get(f"{gateway}/openapi.json").json()
         assert document["servers"] == [{"url": "/media-processor"}]
         evil = {"Origin": "https://evil.example"}

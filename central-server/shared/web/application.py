@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from shared.web import pages, problems, refusals
+from shared.web import docs_page, problems, refusals
 from shared.web.host_and_origin import SAFE_METHOD_REFUSALS, HostAndOriginCheck
 from shared.web.lingering_close import LingeringClose
 from shared.web.methods import HeadAndOptions
@@ -25,16 +25,7 @@ class Alive(BaseModel):
 class Application(FastAPI):
     """A service. Its lifespan puts the settings into its state."""
 
-    def __init__(
-        self,
-        title: str,
-        description: str,
-        lifespan: Lifespan,
-        *,
-        command: str,
-        links: dict[str, str],
-    ) -> None:
-        """command and links are what GET / shows: see pages.install."""
+    def __init__(self, title: str, description: str, lifespan: Lifespan) -> None:
         super().__init__(
             title=title,
             description=description,
@@ -49,7 +40,7 @@ class Application(FastAPI):
         self.add_middleware(LingeringClose)
         problems.install(self)
         refusals.install(self)
-        pages.install(self, command, links)
+        docs_page.install(self)
 
         @self.get("/health", tags=["service"], responses=problems.responses(*SAFE_METHOD_REFUSALS))
         async def get_health() -> Alive:

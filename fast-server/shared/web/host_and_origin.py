@@ -80,6 +80,11 @@ class HttpSettings(BaseSettings):
     max_connections: Annotated[int, Field(ge=1)] = 2000
     min_free_mb: NonNegativeInt = 512
 
+    @property
+    def path_prefix(self) -> str:
+        """The path of PUBLIC_URL, as in "/photos"; empty where it has none."""
+        return (self.public_url.path or "").rstrip("/") if self.public_url else ""
+
     @field_validator("public_url")
     @classmethod
     def _is_an_address(cls, url: AnyHttpUrl | None) -> AnyHttpUrl | None:
@@ -124,11 +129,10 @@ class _Check:
         self._origins = set(settings.allowed_origins)
         self._names = {*settings.allowed_hosts, _DOCKER_HOST, socket.gethostname().lower()}
         self._public: tuple[str, bytes] | None = None
-        self._prefix = ""
+        self._prefix = settings.path_prefix
         if url is not None:
             netloc = _netloc(url)
             self._public = url.scheme, netloc.encode()
-            self._prefix = (url.path or "").rstrip("/")
             self._origins.add(f"{url.scheme}://{netloc}")
             self._names.add(without_port(netloc))
         self.app = app
