@@ -2,23 +2,20 @@
 
 import { address } from "./address.js";
 import { ask } from "./api.js";
+import { isLocal, matches, queryOf } from "./filters.js";
 import { redraw } from "./redraw.js";
 
-const PAGE = 500;
-const FILTERS = ["batch", "state", "status", "code", "name", "since", "until", "order"];
 const KEPT = ["media_id", "state", "status", "code", "filename", "ref", "batch", "size", "changed_at"];
-/** Filters of what is still in this browser: no media has such a state. */
-export const LOCAL_STATES = ["to-send", "refused"];
-
 const known = new Map(); // media_id -> item
 const waiting = new Map(); // media_id -> a change that moves rows, while rows must not move
+const hidden = new Map(); // media_id -> item, or null: about to be deleted
 let heard = new Set(); // what events told while a page was asked for: it is newer than the page
 let asking = null;
 
 /** items: in the list's order. isHeld: rows stay where they are, the reader is among them. */
 export const media = {
   items: [], next: null, isLoading: false, error: null, isComplete: true, isHeld: false,
-  reload, more, apply, release, item: (id) => known.get(id), waiting: () => waiting.size,
+  reload, more, apply, release, hide, unhide, item: (id) => known.get(id), waiting: () => waiting.size,
 };
 
 /** Read the list from its beginning. What is shown stays until the answer is there. */
@@ -46,7 +43,7 @@ async function read(after) {
   media.error = null;
   redraw();
   try {
-    if (LOCAL_STATES.includes(address.state)) return { media: [], next: null, complete: true };
+    if (isLocal()) return { media: [], next: null, complete: true };
     return await ask("GET", `media?${queryOf(after)}`, { signal: asked.signal });
   } catch (error) {
     if (asked === asking) media.error = error;
@@ -57,16 +54,9 @@ async function read(after) {
   }
 }
 
-function queryOf(after) {
-  const query = new URLSearchParams({ limit: PAGE });
-  for (const name of FILTERS) if (address[name]) query.set(name, address[name]);
-  if (after) query.set("after", after);
-  return query;
-}
-
 function take(page) {
   for (const item of page.media) {
-    if (heard.has(item.media_id) || known.has(item.media_id)) continue;
+    if (heard.has(item.media_id) || known.has(item.media_id) || hidden.has(item.media_id)) continue;
     known.set(item.media_id, kept(item));
     media.items.push(known.get(item.media_id));
   }
@@ -84,6 +74,7 @@ function kept(item) {
 /** Take what an event tells. */
 function apply(changes) {
   for (const change of changes) {
+    if (hidden.has(change.media_id)) continue;
     heard.add(change.media_id);
     const item = known.get(change.media_id);
     const belongs = change.event !== "removed" && matches(change);
@@ -103,6 +94,25 @@ function release() {
     if (Boolean(known.get(change.media_id)) !== belongs) move(change, belongs);
   }
   waiting.clear();
+  redraw();
+}
+
+/** Take rows away that are about to be deleted. */
+function hide(ids) {
+  for (const id of ids) {
+    hidden.set(id, known.get(id) ?? null);
+    if (known.has(id)) move(known.get(id), false);
+  }
+  redraw();
+}
+
+/** They were not: put them back. */
+function unhide(ids) {
+  for (const id of ids) {
+    const item = hidden.get(id);
+    hidden.delete(id);
+    if (item && !known.has(id)) move(item, true);
+  }
   redraw();
 }
 
@@ -131,18 +141,3 @@ function place(id) {
 const comesBefore = (a, b) => (address.order === "oldest" ? a < b : a > b);
 
 const isBeyondEnd = (item) => media.next !== null && comesBefore(media.next, item.media_id);
-
-function matches(item) {
-  const { batch, state, status, code, name, since, until } = address;
-  const received = receivedAt_ms(item.media_id);
-  return (!batch || item.batch === batch) && (!state || item.state === state)
-    && (!status || item.status === status) && (!code || item.code === code)
-    && (!name || item.filename.toLowerCase().startsWith(name.toLowerCase()))
-    && (!since || received >= Date.parse(since)) && (!until || received < Date.parse(until));
-}
-
-/** When it was received: the first 48 bits of a ULID. */
-export function receivedAt_ms(id) {
-  const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-  return [...id.slice(0, 10)].reduce((time, digit) => time * 32 + digits.indexOf(digit), 0);
-}

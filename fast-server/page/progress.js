@@ -3,9 +3,9 @@
 import { address, follow, linkTo } from "./address.js";
 import { count, day, span } from "./format.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { receivedAt_ms } from "./media_list.js";
 import { store, totals } from "./store.js";
 import { texts } from "./texts.js";
+import { receivedAt_ms } from "./ulid.js";
 import { uploads } from "./uploads.js";
 
 const words = texts.progress;

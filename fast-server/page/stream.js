@@ -2,6 +2,7 @@
 
 import { address } from "./address.js";
 import { url } from "./api.js";
+import * as detail from "./detail.js";
 import { media } from "./media_list.js";
 import { redraw } from "./redraw.js";
 import { askStats, batchChanged, store, takeStats } from "./store.js";
@@ -35,6 +36,7 @@ export function open() {
   source.onerror = lost;
   on("changed", (items) => {
     media.apply(items);
+    detail.changed(items);
     batchChanged();
   });
   on("stats", takeStats);
