@@ -14,6 +14,16 @@ const days = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle:
 export const count = (n) => numbers.format(n);
 export const percent = (part) => percents.format(part);
 
+const ofUnits = new Map(); // making a formatter takes longer than all else in drawing a row
+
+function inUnit(amount, unit, digits) {
+  const key = unit + digits;
+  if (!ofUnits.has(key)) {
+    ofUnits.set(key, new Intl.NumberFormat(language, { style: "unit", unit, maximumFractionDigits: digits }));
+  }
+  return ofUnits.get(key).format(amount);
+}
+
 /** "2.9 MB". An MB has 1024 x 1024 bytes, as in MAX_UPLOAD_MB. */
 export function size(bytes) {
   const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
@@ -22,9 +32,7 @@ export function size(bytes) {
     bytes /= 1024;
     unit += 1;
   }
-  const digits = bytes < 10 && unit > 0 ? 1 : 0;
-  const style = { style: "unit", unit: units[unit], maximumFractionDigits: digits };
-  return new Intl.NumberFormat(language, style).format(bytes);
+  return inUnit(bytes, units[unit], bytes < 10 && unit > 0 ? 1 : 0);
 }
 
 /** "12:04:31", here. */
@@ -49,9 +57,7 @@ export function span(seconds) {
     : seconds < 90 ? [seconds, "second"]
       : seconds < 90 * 60 ? [seconds / 60, "minute"]
         : seconds < 36 * 3600 ? [seconds / 3600, "hour"] : [seconds / 86400, "day"];
-  const digits = amount < 10 && (unit === "second" || unit === "hour") ? 1 : 0;
-  const style = { style: "unit", unit, maximumFractionDigits: digits };
-  return new Intl.NumberFormat(language, style).format(amount);
+  return inUnit(amount, unit, amount < 10 && (unit === "second" || unit === "hour") ? 1 : 0);
 }
 
 export const decimal = (n) => shortNumbers.format(n);
