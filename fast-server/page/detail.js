@@ -8,7 +8,7 @@ import { copy } from "./copy.js";
 import { count, size } from "./format.js";
 import { focusKey } from "./list.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { redraw } from "./redraw.js";
+import { narrow, redraw } from "./redraw.js";
 import { state } from "./row.js";
 import { texts } from "./texts.js";
 import { timeline } from "./timeline.js";
@@ -23,7 +23,9 @@ let timer = 0;
 export function follow() {
   if (address.media === shown.id) return;
   shown = { id: address.media, record: null, error: null };
-  if (shown.id) load();
+  if (!shown.id) return;
+  load();
+  if (narrow.matches) requestAnimationFrame(() => document.querySelector(".detail .close")?.focus({ preventScroll: true }));
 }
 
 /** An event tells of some media. */
