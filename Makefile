@@ -21,7 +21,7 @@ INSTALL := $(PY) -m pip install -qq --disable-pip-version-check
 COMPILE := piptools compile --quiet --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help run up down upload smoke samples bench status pause resume retry-failed chaos test test-compose check shared lock clean
+.PHONY: help run up down upload smoke samples bench status pause resume retry-failed chaos test test-compose check shared vendor lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -79,6 +79,9 @@ check: .venv/dev.stamp ## lint, format, types, tests
 
 shared: $(PY) ## copy what the services share from fast-server/shared, the original
 	@$(PY) testfiles/shared_copies.py
+
+vendor: $(PY) ## fetch again by npm what the page has of others, and compare
+	@$(PY) testfiles/vendor.py
 
 lock: .venv/lock.stamp ## pin what the requirements.in files name; ARGS=--upgrade for newer versions
 	@for file in $(PINNED); do echo "pinning $$file.txt"; \
