@@ -1,3 +1,41 @@
-import { html, render } from "./vendor/lit-html.js";
+// The page: its header, and one of its two views.
 
-render(html`<h1>Media processor</h1>`, document.querySelector("#page"));
+import { address, follow, linkTo, onChange } from "./address.js";
+import { announce } from "./announce.js";
+import { health } from "./health.js";
+import { images } from "./images.js";
+import { html, render } from "./vendor/lit-html.js";
+import { operations } from "./operations.js";
+import { drawnBy, redraw } from "./redraw.js";
+import { forgetBatch } from "./store.js";
+import { media } from "./media_list.js";
+import * as stream from "./stream.js";
+import { texts } from "./texts.js";
+
+const VIEWS = ["images", "operations"];
+
+const link = (view) => html`<a href=${linkTo({ view })} aria-current=${address.view === view ? "page" : "false"}
+  @click=${(event) => follow(event, { view })}>${texts.views[view]}</a>`;
+
+function draw() {
+  render(VIEWS.map(link), document.querySelector("nav"));
+  render(health(), document.querySelector(".health"));
+  render(address.view === "images" ? images() : operations(), document.querySelector("main"));
+  announce();
+}
+
+onChange((before) => {
+  const isOther = (name) => before[name] !== address[name];
+  if (isOther("batch")) {
+    forgetBatch();
+    stream.restart(); // it reads the list, too
+  } else if (["state", "status", "code", "name", "since", "until", "order"].some(isOther)) {
+    media.reload();
+  }
+  if (isOther("view")) scrollTo(0, 0);
+});
+
+document.querySelector("main").replaceChildren(); // the form for browsers without JavaScript
+drawnBy(draw);
+redraw();
+stream.open();

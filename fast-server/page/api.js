@@ -1,0 +1,64 @@
+// Requests to the service, below whatever path prefix it has.
+
+/** The service's address: this module lies at <root>page/<version>/api.js. */
+export const root = new URL("../../", import.meta.url).href;
+
+export const url = (path) => root + path;
+
+/** An answer that is no success. detail is a sentence for people. */
+export class Refused extends Error {
+  constructor(status, problem, retryAfter_s) {
+    super(problem.detail);
+    this.status = status;
+    this.code = problem.code;
+    this.detail = problem.detail;
+    this.retryAfter_s = retryAfter_s;
+  }
+}
+
+/** No answer came: the network, the proxy or the service is gone. */
+export class Unreachable extends Error {}
+
+/** What is wrong, out of an answer's body. A proxy's own page is no JSON. */
+export function problemOf(status, text) {
+  try {
+    const { code, detail } = JSON.parse(text);
+    if (typeof detail === "string") return { code, detail };
+  } catch {
+    // said below
+  }
+  return { code: `http_${status}`, detail: `The server answered ${status} without a reason.` };
+}
+
+/** A Retry-After header in seconds, or null. It may be a date (RFC 9110, 10.2.3). */
+export function retryAfter(header) {
+  if (!header) return null;
+  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
+  return Number.isFinite(seconds) ? Math.max(0, Math.ceil(seconds)) : null;
+}
+
+/** The answer as it came. Throws Refused, Unreachable, and AbortError of options.signal. */
+export async function answer(method, path, options = {}) {
+  let response;
+  try {
+    response = await fetch(url(path), { method, cache: "no-cache", ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Unreachable(error.message);
+  }
+  if (response.ok) return response;
+  const problem = problemOf(response.status, await response.text().catch(() => ""));
+  throw new Refused(response.status, problem, retryAfter(response.headers.get("Retry-After")));
+}
+
+/** The answer's JSON; null for an empty one. */
+export async function ask(method, path, options = {}) {
+  const response = await answer(method, path, options);
+  if (response.status === 204) return null;
+  try {
+    return await response.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Unreachable(error.message); // it broke off in the middle
+  }
+}

@@ -1,0 +1,57 @@
+// Numbers, sizes and times in words, as the reader's language has them.
+
+const language = navigator.languages?.length ? [...navigator.languages] : undefined;
+const numbers = new Intl.NumberFormat(language);
+const shortNumbers = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+const percents = new Intl.NumberFormat(language, { style: "percent" });
+const clocks = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
+const minutes = new Intl.DateTimeFormat(language, { timeStyle: "short" });
+const moments = new Intl.DateTimeFormat(language, {
+  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit",
+});
+const days = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+
+export const count = (n) => numbers.format(n);
+export const percent = (part) => percents.format(part);
+
+/** "2.9 MB". An MB has 1024 x 1024 bytes, as in MAX_UPLOAD_MB. */
+export function size(bytes) {
+  const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
+  let unit = 0;
+  while (bytes >= 1000 && unit < units.length - 1) {
+    bytes /= 1024;
+    unit += 1;
+  }
+  const digits = bytes < 10 && unit > 0 ? 1 : 0;
+  const style = { style: "unit", unit: units[unit], maximumFractionDigits: digits };
+  return new Intl.NumberFormat(language, style).format(bytes);
+}
+
+/** "12:04:31", here. */
+export const clock = (iso) => clocks.format(new Date(iso));
+
+/** "12:04", here. */
+export const minute = (iso) => minutes.format(new Date(iso));
+
+/** "12:04:31" of today, "28 Nov, 12:04:31" of another day. */
+export function moment(iso) {
+  const date = new Date(iso);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return (isToday ? clocks : moments).format(date);
+}
+
+/** "28 Nov 2026, 12:04". */
+export const day = (iso) => days.format(new Date(iso));
+
+/** "31 ms", "4.2 sec", "19 min", "3 hr". */
+export function span(seconds) {
+  const [amount, unit] = seconds < 0.9995 ? [seconds * 1000, "millisecond"]
+    : seconds < 90 ? [seconds, "second"]
+      : seconds < 90 * 60 ? [seconds / 60, "minute"]
+        : seconds < 36 * 3600 ? [seconds / 3600, "hour"] : [seconds / 86400, "day"];
+  const digits = amount < 10 && (unit === "second" || unit === "hour") ? 1 : 0;
+  const style = { style: "unit", unit, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(language, style).format(amount);
+}
+
+export const decimal = (n) => shortNumbers.format(n);

@@ -1,0 +1,78 @@
+// "481 of 500 are done": how far the images are that the view is about, and what to do with them.
+
+import { address, follow, linkTo } from "./address.js";
+import { count, day, span } from "./format.js";
+import { html, nothing } from "./vendor/lit-html.js";
+import { receivedAt_ms } from "./media_list.js";
+import { store, totals } from "./store.js";
+import { texts } from "./texts.js";
+import { uploads } from "./uploads.js";
+
+const words = texts.progress;
+const RATE_OVER_MS = 20_000;
+let seen = []; // [when, how many had ended], for the rate
+let seenOf = "";
+
+/** Where all stands: the figures, and a sentence of them. */
+export function overall() {
+  const counted = totals() ?? { pending: 0, failed: 0, done: 0 };
+  const { toSend, sending } = uploads.totals();
+  const waiting = toSend + sending;
+  const ended = counted.done + counted.failed;
+  const total = ended + counted.pending + waiting;
+  return {
+    ...counted, waiting, ended, total, isUnderWay: ended < total, sentence: sentenceOf(counted, total),
+  };
+}
+
+function sentenceOf({ done, failed }, total) {
+  if (totals() === null) return words.loading;
+  if (total === 0) return address.batch ? words.nothingOfBatch : words.nothing;
+  if (done === total) return words.allDone(total, count(total));
+  if (done + failed === total) return words.ended(count(done), failed, count(failed));
+  return words.done(count(done), count(total));
+}
+
+/** The card on top of the list. */
+export function progressCard() {
+  const all = overall();
+  return html`<section class="card" aria-labelledby="progress">
+    <div class="row"><div><h1 id="progress">${all.sentence}</h1><small>${detailsOf(all)}</small></div>
+      <span class="row push">${buttons(all)}</span></div>
+    ${all.total ? bar(all) : nothing}</section>`;
+}
+
+function detailsOf(all) {
+  const parts = [address.batch ? words.batchOf(day(receivedAt_ms(address.batch))) : words.everything];
+  if (all.waiting) parts.push(words.toSend(count(all.waiting)));
+  if (all.pending) parts.push(words.pending(count(all.pending)));
+  if (all.failed) parts.push(words.failed(count(all.failed)));
+  if (all.isUnderWay && store.stats?.paused) parts.push(words.paused);
+  else if (secondsLeft(all)) parts.push(words.left(span(secondsLeft(all))));
+  return parts.filter(Boolean).join(" · ");
+}
+
+/** At the rate of the last 20 s; null where nothing has ended in them. */
+function secondsLeft({ ended, total, isUnderWay }) {
+  if (seenOf !== address.batch || (seen.length && ended < seen.at(-1)[1])) seen = [];
+  seenOf = address.batch;
+  const now = Date.now();
+  if (!seen.length || now - seen.at(-1)[0] > 500) seen.push([now, ended]);
+  while (seen.length > 2 && now - seen[1][0] > RATE_OVER_MS) seen.shift();
+  const [since, before] = seen[0];
+  if (!isUnderWay || ended === before || now - since < 3000) return null;
+  return ((total - ended) * (now - since)) / (ended - before) / 1000;
+}
+
+function buttons(all) {
+  if (!address.batch) return nothing;
+  return html`<a class="button" href=${linkTo({ batch: "" })} @click=${(e) => follow(e, { batch: "" })}>${words.allImages}</a>
+    ${all.done ? html`<a class="button main" href="#" download>${words.zip}</a>` : nothing}`;
+}
+
+function bar({ done, failed, pending, waiting, total }) {
+  const part = (kind, n) => (n ? html`<i class=${kind} .style=${`width: ${(100 * n) / total}%`}></i>` : nothing);
+  const said = words.bar(count(done), count(pending), count(failed), count(waiting));
+  return html`<div class="bar" role="img" aria-label=${said}>
+    ${part("good", done)}${part("bad", failed)}${part("work", pending)}</div>`;
+}

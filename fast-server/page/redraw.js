@@ -1,0 +1,28 @@
+// One drawing for any number of changes. Views are functions of what the modules hold.
+
+let draw = () => {};
+let isAsked = false;
+
+/** Name what draws the page. */
+export function drawnBy(view) {
+  draw = view;
+}
+
+/** Draw in the next frame. A hidden tab has no frames: its title still tells how far it is. */
+export function redraw() {
+  if (isAsked) return;
+  isAsked = true;
+  if (document.hidden) setTimeout(drawNow, 1000);
+  else requestAnimationFrame(drawNow);
+}
+
+function drawNow() {
+  isAsked = false;
+  draw();
+}
+
+// A frame that was asked for before the tab was hidden comes only when it is shown again.
+document.addEventListener("visibilitychange", () => {
+  isAsked = false;
+  redraw();
+});

@@ -1,0 +1,66 @@
+// What the service says of itself and of the batch that is shown.
+
+import { address } from "./address.js";
+import { ask, Refused } from "./api.js";
+import { redraw } from "./redraw.js";
+
+/**
+ * stats: the last GET /stats, null before the first. statsAt_ms: when it came.
+ * batch: the last GET /batches/{id}, null if there is none or nothing of it has come.
+ * connection: "opening", "live", "degraded" (the server hears nothing of its workers), "lost".
+ */
+export const store = {
+  stats: null, statsAt_ms: 0, batch: null, isBatchKnown: false, connection: "opening",
+};
+
+const BATCH_EVERY_MS = 1000;
+let batchTimer = 0;
+let isBatchAsked = false;
+
+export function takeStats(stats) {
+  store.stats = stats;
+  store.statsAt_ms = Date.now();
+  redraw();
+}
+
+/** Ask what goes on, as when no stream tells it. */
+export async function askStats() {
+  takeStats(await ask("GET", "stats"));
+}
+
+export function forgetBatch() {
+  store.batch = null;
+  store.isBatchKnown = false;
+}
+
+/** Count the batch again, once a second at most. */
+export function batchChanged() {
+  if (!address.batch || batchTimer) return;
+  batchTimer = setTimeout(countBatch, isBatchAsked ? BATCH_EVERY_MS : 0);
+  isBatchAsked = true;
+}
+
+async function countBatch() {
+  const asked = address.batch;
+  try {
+    const batch = await ask("GET", `batches/${asked}`);
+    if (asked === address.batch) store.batch = batch;
+  } catch (error) {
+    if (asked === address.batch && error instanceof Refused && error.status === 404) {
+      store.batch = null;
+    }
+  }
+  batchTimer = 0;
+  if (asked !== address.batch) batchChanged();
+  else store.isBatchKnown = true;
+  redraw();
+}
+
+/** How many images the view is about: all, or those of its batch. null: not known yet. */
+export function totals() {
+  const counted = address.batch ? store.batch : store.stats;
+  if (counted === null || counted.pending === null) {
+    return address.batch && store.isBatchKnown ? { pending: 0, failed: 0, done: 0 } : null;
+  }
+  return { pending: counted.pending, failed: counted.failed, done: counted.done };
+}
