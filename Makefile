@@ -88,7 +88,7 @@ lock: .venv/lock.stamp ## pin what the requirements.in files name; ARGS=--upgrad
 		(cd $$(dirname $$file) && ../$(PY) -m $(COMPILE) $(ARGS) $$(basename $$file).in) || exit; done
 
 clean: ## remove .venv, .run and caches; images and logs stay
-	@rm -rf .venv .run .samples .bench .hypothesis
+	@rm -rf .venv .run .samples .bench .screenshots .hypothesis
 	@find . \( -name '.?*_cache' -o -name __pycache__ \) -prune -exec rm -rf {} +
 
 $(PY):
