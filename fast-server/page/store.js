@@ -1,7 +1,7 @@
 // What the service says of itself and of the batch that is shown.
 
 import { address } from "./address.js";
-import { ask, Refused } from "./api.js";
+import { ask } from "./api.js";
 import { redraw } from "./redraw.js";
 
 /**
@@ -14,8 +14,8 @@ export const store = {
 };
 
 const BATCH_EVERY_MS = 1000;
-let batchTimer = 0;
-let isBatchAsked = false;
+let isCounting = false; // or was, less than a second ago
+let isBatchStale = false;
 
 export function takeStats(stats) {
   store.stats = stats;
@@ -33,26 +33,26 @@ export function forgetBatch() {
   store.isBatchKnown = false;
 }
 
-/** Count the batch again, once a second at most. */
+/** Count the batch again: now, or a second after the last count. */
 export function batchChanged() {
-  if (!address.batch || batchTimer) return;
-  batchTimer = setTimeout(countBatch, isBatchAsked ? BATCH_EVERY_MS : 0);
-  isBatchAsked = true;
+  isBatchStale = true;
+  if (address.batch && !isCounting) countBatch();
 }
 
 async function countBatch() {
   const asked = address.batch;
+  [isCounting, isBatchStale] = [true, false];
+  let batch = store.batch;
   try {
-    const batch = await ask("GET", `batches/${asked}`);
-    if (asked === address.batch) store.batch = batch;
+    batch = await ask("GET", `batches/${asked}`);
   } catch (error) {
-    if (asked === address.batch && error instanceof Refused && error.status === 404) {
-      store.batch = null;
-    }
+    if (error.status === 404) batch = null;
   }
-  batchTimer = 0;
-  if (asked !== address.batch) batchChanged();
-  else store.isBatchKnown = true;
+  if (asked === address.batch) Object.assign(store, { batch, isBatchKnown: true });
+  setTimeout(() => {
+    isCounting = false;
+    if (isBatchStale) batchChanged();
+  }, asked === address.batch ? BATCH_EVERY_MS : 0);
   redraw();
 }
 
