@@ -140,6 +140,7 @@ async def post_retry(request: Request) -> Retried:
     refusals.check_parameters(request, ["code", "batch"])  # a misspelt one must not mean all
     code, batch = refusals.code_of(request), refusals.batch_of(request)
     retried, skipped = await retry.rerun_all(state.spool, state.queues, state.index, code, batch)
+    state.overview.forget()
     console.event(console.NOTICE, detail="rerun", media=retried, skipped=skipped)
     return Retried(retried=retried, skipped=skipped)
 
@@ -187,6 +188,7 @@ async def post_media_retry(request: Request) -> Response:
     """Retry one that failed. Its attempts are counted anew."""
     state, media_id = request.app.state, refusals.media_id_of(request)
     await retry.rerun(state.spool, state.queues, state.index, media_id)
+    state.overview.forget()
     console.event(console.NOTICE, media_id=media_id, detail="rerun")
     answer = await asyncio.to_thread(status.answer, request, media_id)
     return JSONResponse(answer, 202)

@@ -100,6 +100,7 @@ class PauseState(BaseModel):
 
 EXAMPLE: dict[str, Any] = {
     "summary": "12 wait, 1 worker does 140 a minute: about 5 s",
+    "healthy": True,
     "complete": True,
     "pending": 12,
     "failed": 3,
@@ -165,6 +166,7 @@ class Stats(BaseModel):
     summary: Annotated[
         str, Field(description="A sentence: the worst trouble first, and what to do. Times are UTC")
     ]
+    healthy: Annotated[bool, Field(description="false while summary begins with a trouble")]
     complete: Annotated[
         bool, Field(description="false while media are still counted, as after a start")
     ]

@@ -19,7 +19,7 @@ from overview.answers import Disk, ImageFormat, Limits, Pause, Reached, Stats
 from overview.noticed import Noticed
 from overview.rate import Rate
 from overview.redis_state import RedisState
-from overview.summary import NO_WORKER, summary
+from overview.summary import NO_WORKER, summary, troubles
 from shared import clock, pause
 from shared.background import end, repeat
 from shared.central_client import CentralClient
@@ -103,7 +103,9 @@ class Overview:
         minutes = stats.per_minute if stats.complete else None
         per_minute = self._rate.per_minute(minutes or [], stats.workers or [])
         stats.eta_seconds = _eta_s(stats, per_minute)
-        stats.summary = summary(stats, per_minute, self._settings.max_queue_depth, self._noticed)
+        found = list(troubles(stats, self._settings.max_queue_depth, self._noticed))
+        stats.healthy = not found
+        stats.summary = summary(stats, per_minute, found)
         return stats
 
     def _put_together(
@@ -112,6 +114,7 @@ class Overview:
         return Stats(
             **_counted(counts),
             summary="",
+            healthy=True,
             eta_seconds=None,
             queues=redis.queues,
             workers=redis.workers,

@@ -23,20 +23,20 @@ _MISSING_S = 2 * REPORT_S  # Redis may have lost the workers' reports
 _MOST_REASON = 200
 
 
-class _Trouble(NamedTuple):
+class Trouble(NamedTuple):
     """todo: what a person must do; None where all goes on by itself."""
 
     what: str
     todo: str | None = None
 
 
-def summary(stats: Stats, per_minute: float, max_queue_depth: int, noticed: Noticed) -> str:
-    """per_minute: how many end now."""
-    troubles = list(_troubles(stats, max_queue_depth, noticed))[:_MOST_TROUBLES]
-    if not troubles:
+def summary(stats: Stats, per_minute: float, found: Sequence[Trouble]) -> str:
+    """per_minute: how many end now; found: its troubles."""
+    found = found[:_MOST_TROUBLES]
+    if not found:
         return safe_line("; ".join([_progress(stats, per_minute), *_failures(stats)]))
-    todo = [trouble.todo for trouble in troubles if trouble.todo]
-    clauses = [trouble.what for trouble in troubles]
+    todo = [trouble.todo for trouble in found if trouble.todo]
+    clauses = [trouble.what for trouble in found]
     return safe_line("; ".join([*clauses, *_what_waits(stats, todo)]))
 
 
@@ -47,7 +47,7 @@ def at_utc(time: str) -> str:
     return f"{at:%H:%M} UTC" if is_today else f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def _troubles(stats: Stats, max_queue_depth: int, noticed: Noticed) -> Iterator[_Trouble]:
+def troubles(stats: Stats, max_queue_depth: int, noticed: Noticed) -> Iterator[Trouble]:
     """The worst first: what keeps uploads out, then what keeps media from going on."""
     yield from _of_redis(stats)
     yield from _of_the_disk(stats, noticed)
@@ -55,55 +55,55 @@ def _troubles(stats: Stats, max_queue_depth: int, noticed: Noticed) -> Iterator[
     if since := _since(noticed, "full", depth >= max_queue_depth):
         wait = f"{_count(max_queue_depth, 'job')} {_verb(max_queue_depth, 'waits', 'wait')}"
         what = f"{wait} {since}, the most MAX_QUEUE_DEPTH allows"
-        yield _Trouble(f"{what}: no upload is taken")
+        yield Trouble(f"{what}: no upload is taken")
     if stats.paused:
         since = f" since {at_utc(stats.paused.since)}" if stats.paused.since else ""
-        yield _Trouble(f"paused{since}, uploads are taken", "POST /resume lets them go on")
+        yield Trouble(f"paused{since}, uploads are taken", "POST /resume lets them go on")
     if since := _since(noticed, NO_WORKER, stats.workers == [], _MISSING_S):
-        yield _Trouble(f"no worker is alive {since}", "start one and they go on")
+        yield Trouble(f"no worker is alive {since}", "start one and they go on")
     yield from _of_central(stats)
     yield from _of_workers(stats, noticed)
 
 
-def _of_redis(stats: Stats) -> Iterator[_Trouble]:
+def _of_redis(stats: Stats) -> Iterator[Trouble]:
     if stats.redis and stats.redis.reason:
         since = f"since {at_utc(stats.redis.since)}"
         if stats.redis.answers:
-            yield _Trouble(f"Redis takes no job {since} ({_short(stats.redis.reason)})")
+            yield Trouble(f"Redis takes no job {since} ({_short(stats.redis.reason)})")
         else:
-            yield _Trouble(f"Redis does not answer {since}, no upload is taken")
+            yield Trouble(f"Redis does not answer {since}, no upload is taken")
 
 
-def _of_the_disk(stats: Stats, noticed: Noticed) -> Iterator[_Trouble]:
+def _of_the_disk(stats: Stats, noticed: Noticed) -> Iterator[Trouble]:
     if stats.disk is None:
-        yield _Trouble(f"the disk of the uploads cannot be used {_since(noticed, 'disk', 'gone')}")
+        yield Trouble(f"the disk of the uploads cannot be used {_since(noticed, 'disk', 'gone')}")
     elif since := _since(noticed, "disk", not stats.disk.enough):
         free, least = stats.disk.free_bytes // 2**20, stats.disk.least_free_bytes // 2**20
         what = f"the disk of the uploads is nearly full {since}: {free:,} MB are free"
-        yield _Trouble(f"{what}, and no upload is taken below {least:,} MB", "make room there")
+        yield Trouble(f"{what}, and no upload is taken below {least:,} MB", "make room there")
 
 
-def _of_central(stats: Stats) -> Iterator[_Trouble]:
+def _of_central(stats: Stats) -> Iterator[Trouble]:
     if stats.central is None or stats.central.reason is None:
         return
     since = f"since {at_utc(stats.central.since)}"
     if stats.central.answers:
-        yield _Trouble(f"central cannot store {since} ({_short(stats.central.reason)})")
+        yield Trouble(f"central cannot store {since} ({_short(stats.central.reason)})")
     elif stats.central.reason.startswith(SOMETHING_ELSE):
         what = f"something else answers at central's address {since}"
-        yield _Trouble(what, "set CENTRAL_SERVER_URL right and they go on")
+        yield Trouble(what, "set CENTRAL_SERVER_URL right and they go on")
     else:
-        yield _Trouble(f"central does not answer {since}")
+        yield Trouble(f"central does not answer {since}")
 
 
-def _of_workers(stats: Stats, noticed: Noticed) -> Iterator[_Trouble]:
+def _of_workers(stats: Stats, noticed: Noticed) -> Iterator[Trouble]:
     workers = stats.workers or []
     unhealthy = [worker for worker in workers if worker.unhealthy]
     if since := _since(noticed, "unhealthy", bool(unhealthy)):
         are = _verb(len(unhealthy), "is", "are")
         who = f"{len(unhealthy)} of {_count(len(workers), 'worker')} {are}"
         reason = f"{unhealthy[0].name}: {_short(unhealthy[0].unhealthy or '')}"
-        yield _Trouble(f"{who} unhealthy {since} ({reason})")
+        yield Trouble(f"{who} unhealthy {since} ({reason})")
 
 
 def _failures(stats: Stats) -> Iterator[str]:

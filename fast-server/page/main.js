@@ -2,6 +2,10 @@
 
 import { address, follow, linkTo, onChange } from "./address.js";
 import { announce } from "./announce.js";
+import { follow as followDetail } from "./detail.js";
+import { drawn } from "./pictures.js";
+import { noticeArea } from "./notices.js";
+import { FILTERS } from "./filters.js";
 import { health } from "./health.js";
 import { images } from "./images.js";
 import { html, render } from "./vendor/lit-html.js";
@@ -21,21 +25,25 @@ function draw() {
   render(VIEWS.map(link), document.querySelector("nav"));
   render(health(), document.querySelector(".health"));
   render(address.view === "images" ? images() : operations(), document.querySelector("main"));
+  render(noticeArea(), document.querySelector("#notices"));
+  drawn();
   announce();
 }
 
 onChange((before) => {
+  followDetail();
   const isOther = (name) => before[name] !== address[name];
   if (isOther("batch")) {
     forgetBatch();
     stream.restart(); // it reads the list, too
-  } else if (["state", "status", "code", "name", "since", "until", "order"].some(isOther)) {
+  } else if (FILTERS.some(isOther)) {
     media.reload();
   }
   if (isOther("view")) scrollTo(0, 0);
 });
 
-document.querySelector("main").replaceChildren(); // the form for browsers without JavaScript
+document.querySelector("main").replaceChildren(); // what browsers without JavaScript have
+followDetail();
 drawnBy(draw);
 redraw();
 stream.open();

@@ -2,38 +2,43 @@
 
 import { address } from "./address.js";
 import { ask } from "./api.js";
+import { isLocal, matches, queryOf } from "./filters.js";
 import { redraw } from "./redraw.js";
 
-const PAGE = 500;
-const FILTERS = ["batch", "state", "status", "code", "name", "since", "until", "order"];
 const KEPT = ["media_id", "state", "status", "code", "filename", "ref", "batch", "size", "changed_at"];
-/** Filters of what is still in this browser: no media has such a state. */
-export const LOCAL_STATES = ["to-send", "refused"];
-
 const known = new Map(); // media_id -> item
 const waiting = new Map(); // media_id -> a change that moves rows, while rows must not move
+const hidden = new Map(); // media_id -> item, or null: about to be deleted
 let heard = new Set(); // what events told while a page was asked for: it is newer than the page
 let asking = null;
 
 /** items: in the list's order. isHeld: rows stay where they are, the reader is among them. */
 export const media = {
   items: [], next: null, isLoading: false, error: null, isComplete: true, isHeld: false,
-  reload, more, apply, release, item: (id) => known.get(id), waiting: () => waiting.size,
+  reload, more, apply, release, hide, unhide, item: (id) => known.get(id), waiting: () => waiting.size,
 };
 
-/** Read the list from its beginning. What is shown stays until the answer is there. */
-async function reload() {
-  const page = await read(null);
-  if (!page) return;
+/** Read the list from its beginning, as far as it was read. What is shown stays until then. */
+async function reload(isSame = false) {
+  heard = new Set();
+  const least = isSame ? media.items.length : 0;
+  const found = [];
+  let page = { next: null };
+  do {
+    page = await read(page.next);
+    if (!page) return;
+    found.push(...page.media);
+  } while (page.next !== null && found.length < least);
   known.clear();
   waiting.clear();
   media.items = [];
-  take(page);
+  take({ ...page, media: found });
 }
 
 /** Read the next page, if there is one. */
 async function more() {
   if (media.isLoading || media.next === null) return;
+  heard = new Set();
   const page = await read(media.next);
   if (page) take(page);
 }
@@ -41,12 +46,11 @@ async function more() {
 async function read(after) {
   asking?.abort();
   const asked = (asking = new AbortController());
-  heard = new Set();
   media.isLoading = true;
   media.error = null;
   redraw();
   try {
-    if (LOCAL_STATES.includes(address.state)) return { media: [], next: null, complete: true };
+    if (isLocal()) return { media: [], next: null, complete: true };
     return await ask("GET", `media?${queryOf(after)}`, { signal: asked.signal });
   } catch (error) {
     if (asked === asking) media.error = error;
@@ -57,16 +61,9 @@ async function read(after) {
   }
 }
 
-function queryOf(after) {
-  const query = new URLSearchParams({ limit: PAGE });
-  for (const name of FILTERS) if (address[name]) query.set(name, address[name]);
-  if (after) query.set("after", after);
-  return query;
-}
-
 function take(page) {
   for (const item of page.media) {
-    if (heard.has(item.media_id) || known.has(item.media_id)) continue;
+    if (heard.has(item.media_id) || known.has(item.media_id) || hidden.has(item.media_id)) continue;
     known.set(item.media_id, kept(item));
     media.items.push(known.get(item.media_id));
   }
@@ -74,7 +71,7 @@ function take(page) {
   media.isComplete = page.complete;
   redraw();
   // After a start, or when its index was removed, the server may not know all of them yet.
-  if (!page.complete) setTimeout(() => media.isLoading || reload(), 2000);
+  if (!page.complete) setTimeout(() => media.isLoading || reload(true), 2000);
 }
 
 function kept(item) {
@@ -84,6 +81,7 @@ function kept(item) {
 /** Take what an event tells. */
 function apply(changes) {
   for (const change of changes) {
+    if (hidden.has(change.media_id)) continue;
     heard.add(change.media_id);
     const item = known.get(change.media_id);
     const belongs = change.event !== "removed" && matches(change);
@@ -103,6 +101,25 @@ function release() {
     if (Boolean(known.get(change.media_id)) !== belongs) move(change, belongs);
   }
   waiting.clear();
+  redraw();
+}
+
+/** Take rows away that are about to be deleted. */
+function hide(ids) {
+  for (const id of ids) {
+    hidden.set(id, known.get(id) ?? null);
+    if (known.has(id)) move(known.get(id), false);
+  }
+  redraw();
+}
+
+/** They were not: put them back. */
+function unhide(ids) {
+  for (const id of ids) {
+    const item = hidden.get(id);
+    hidden.delete(id);
+    if (item && !known.has(id)) move(item, true);
+  }
   redraw();
 }
 
@@ -131,18 +148,3 @@ function place(id) {
 const comesBefore = (a, b) => (address.order === "oldest" ? a < b : a > b);
 
 const isBeyondEnd = (item) => media.next !== null && comesBefore(media.next, item.media_id);
-
-function matches(item) {
-  const { batch, state, status, code, name, since, until } = address;
-  const received = receivedAt_ms(item.media_id);
-  return (!batch || item.batch === batch) && (!state || item.state === state)
-    && (!status || item.status === status) && (!code || item.code === code)
-    && (!name || item.filename.toLowerCase().startsWith(name.toLowerCase()))
-    && (!since || received >= Date.parse(since)) && (!until || received < Date.parse(until));
-}
-
-/** When it was received: the first 48 bits of a ULID. */
-export function receivedAt_ms(id) {
-  const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-  return [...id.slice(0, 10)].reduce((time, digit) => time * 32 + digits.indexOf(digit), 0);
-}

@@ -2,6 +2,7 @@
 
 import { address } from "./address.js";
 import { url } from "./api.js";
+import * as detail from "./detail.js";
 import { media } from "./media_list.js";
 import { redraw } from "./redraw.js";
 import { askStats, batchChanged, store, takeStats } from "./store.js";
@@ -35,12 +36,13 @@ export function open() {
   source.onerror = lost;
   on("changed", (items) => {
     media.apply(items);
+    detail.changed(items);
     batchChanged();
   });
   on("stats", takeStats);
   on("resync", () => {
     setConnection("live");
-    readLists();
+    readLists(true);
   });
   on("degraded", () => setConnection("degraded"));
 }
@@ -52,9 +54,9 @@ function on(name, take) {
   });
 }
 
-function readLists() {
+function readLists(isSame = false) {
   clearTimeout(listTimer);
-  media.reload();
+  media.reload(isSame);
   batchChanged();
 }
 

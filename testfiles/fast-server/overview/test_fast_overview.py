@@ -101,6 +101,7 @@ def test_all_of_it_is_told(fast: Gateway) -> None:
     assert told["redis"]["reason"] is told["central"]["reason"] is told["paused"] is None
     assert told["version"] == VERSION
     assert told["summary"].startswith("1 waits, 1 worker does ")
+    assert told["healthy"] is True
     assert (fast.uploads / "pending" / media_id).is_dir()
 
 
@@ -134,6 +135,7 @@ def test_without_redis_the_rest_is_told(fast: Gateway) -> None:
     assert told["redis"]["answers"] is False
     assert (told["pending"], told["central"]["answers"]) == (1, True)
     assert told["summary"].startswith("Redis does not answer since ")
+    assert told["healthy"] is False
     assert "; 1 waits, none is lost; it goes on by itself" in told["summary"]
     since = told["redis"]["since"]
     assert stats(fast)["redis"]["since"] == since
@@ -236,7 +238,9 @@ def test_a_disk_that_is_nearly_full_is_told(central: Server, tmp_path: Path) -> 
 def test_a_full_queue_is_told(central: Server, tmp_path: Path) -> None:
     with beside(central.url, tmp_path, MAX_QUEUE_DEPTH="1") as fast:
         fast.post(PHOTO)
-        assert stats(fast)["summary"].startswith("1 job waits since ")
+        told = stats(fast)
+        assert told["summary"].startswith("1 job waits since ")
+        assert told["healthy"] is False
 
 
 def test_what_was_asked_a_moment_ago_is_told_again(fast: Gateway) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from overview.answers import Stats
 from overview.noticed import Noticed
-from overview.summary import at_utc, duration, summary
+from overview.summary import at_utc, duration, summary, troubles
 from shared import clock
 from shared.contract import timestamp
 
@@ -38,6 +38,7 @@ def fixed_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def stats(**changed: Any) -> Stats:
     fields = {
         "summary": "",
+        "healthy": True,
         "complete": True,
         "pending": 1204,
         "failed": 0,
@@ -58,8 +59,9 @@ def stats(**changed: Any) -> Stats:
     return Stats.model_validate(fields | changed)
 
 
-def said(**changed: Any) -> str:
-    return summary(stats(**changed), 140, 100_000, Noticed())
+def said(noticed: Noticed | None = None, **changed: Any) -> str:
+    told = stats(**changed)
+    return summary(told, 140, list(troubles(told, 100_000, noticed or Noticed())))
 
 
 def failures(code: str, count: int, first: datetime = NOW) -> list[dict[str, Any]]:
@@ -157,9 +159,9 @@ def test_no_worker_is_believed_once_a_report_would_have_come(
 ) -> None:
     """Redis may have lost the reports of those that work."""
     noticed = Noticed()
-    assert summary(stats(workers=[]), 0, 100_000, noticed) == "1,204 wait, 0 workers are at it"
+    assert said(noticed, workers=[]) == "1,204 wait, 0 workers are at it"
     monkeypatch.setattr(clock, "now", lambda: NOW + timedelta(seconds=5))
-    assert summary(stats(workers=[]), 0, 100_000, noticed) == (
+    assert said(noticed, workers=[]) == (
         "no worker is alive since 14:30 UTC; 1,204 wait, none is lost; start one and they go on"
     )
 
@@ -231,7 +233,7 @@ def test_trouble_keeps_the_time_when_it_began(monkeypatch: pytest.MonkeyPatch) -
     noticed = Noticed()
 
     def told(disk: dict[str, Any]) -> str:
-        return summary(stats(disk=disk), 0, 100_000, noticed)
+        return said(noticed, disk=disk)
 
     full = {**DISK, "enough": False}
     assert "since 14:30 UTC" in told(full)

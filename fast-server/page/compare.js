@@ -1,0 +1,79 @@
+// Before and after, one over the other: a slider says how much of each is seen.
+
+import { answer, url } from "./api.js";
+import { html, nothing } from "./vendor/lit-html.js";
+import { redraw } from "./redraw.js";
+import { texts } from "./texts.js";
+
+const words = texts.compare;
+const SHOWABLE = ["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp"];
+const MOST_TRIES = 60;
+let shown = { id: "" }; // and of each of both: object URL, or why there is none
+let part = 50;
+let isFullSize = false;
+
+export function compare(record) {
+  const isStored = record.status === "stored";
+  if (shown.id !== record.media_id) begin(record.media_id);
+  load("original");
+  if (isStored) load("watermarked");
+  const { original, watermarked } = shown;
+  if (!watermarked?.source) return alone(original, isStored);
+  const after = isFullSize && showable(record) ? url(`media/${shown.id}/image`) : watermarked.source;
+  const before = isFullSize && showable(record) ? url(`media/${shown.id}/original`) : original?.source;
+  return html`<div class="compare ${isFullSize ? "full" : ""}" tabindex=${isFullSize ? 0 : -1} role="group" aria-label=${words.label}>
+      <div class="pair"><img src=${after} alt=${words.after} .style=${"clip-path: none"}>
+        ${before ? html`<img class="before" src=${before} alt=${words.before} .style=${`clip-path: inset(0 ${100 - part}% 0 0)`}>
+        <i class="edge" .style=${`left: ${part}%`}></i>` : nothing}</div></div>
+    <div class="row slider"><label class="quiet">${words.before}
+      <input type="range" min="0" max="100" .value=${String(part)} ?disabled=${!before} aria-label=${words.slider}
+        aria-valuetext=${words.value(part)} @input=${slide}> ${words.after}</label>
+      <button class="plain" aria-pressed=${isFullSize} @click=${toggleSize}>${words.fullSize}</button></div>`;
+}
+
+/** Only one of both is there. */
+function alone(original, isStored) {
+  const why = original?.why ?? (isStored || !original?.source ? words.waiting : "");
+  return html`<div class="compare"><div class="pair">${original?.source
+    ? html`<img src=${original.source} alt=${words.before}>` : html`<p class="quiet">${why}</p>`}</div></div>`;
+}
+
+const showable = (record) => SHOWABLE.includes(record.content_type)
+  && SHOWABLE.includes(record.watermarked?.content_type ?? record.content_type);
+
+function slide(event) {
+  part = Number(event.target.value);
+  redraw();
+}
+
+function toggleSize() {
+  isFullSize = !isFullSize;
+  redraw();
+}
+
+function begin(id) {
+  for (const of of ["original", "watermarked"]) if (shown[of]?.source) URL.revokeObjectURL(shown[of].source);
+  shown = { id };
+  part = 50;
+  isFullSize = false;
+}
+
+/** Ask for one of both, and again while a worker makes it. */
+async function load(of) {
+  if (shown[of]) return;
+  const one = (shown[of] = { source: null, why: null });
+  const { id } = shown;
+  for (let tries = 0; tries < MOST_TRIES && shown.id === id && !one.source && !one.why; tries += 1) {
+    try {
+      const preview = await answer("GET", `media/${id}/preview?of=${of}&size=1600`);
+      one.source = URL.createObjectURL(await preview.blob());
+    } catch (error) {
+      if (error.status === 503 || error.status === undefined) await pause(error.retryAfter_s ?? 2);
+      else one.why = error.message;
+    }
+  }
+  if (shown.id !== id && one.source) URL.revokeObjectURL(one.source);
+  redraw();
+}
+
+const pause = (seconds) => new Promise((goOn) => { setTimeout(goOn, 1000 * seconds); });

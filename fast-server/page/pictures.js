@@ -1,0 +1,116 @@
+// Small pictures of the rows in view: the service's previews, and until then the dropped file itself.
+
+import { answer, Refused } from "./api.js";
+import { redraw } from "./redraw.js";
+
+const AT_ONCE = 2; // of the browser's six connections; uploads and the event stream have theirs
+const SETTLED_MS = 120; // rows that fly past want no picture
+const KEPT = 300;
+const AGAIN_MS = 60_000; // a preview that cannot be made may be later
+
+const pictures = new Map(); // key -> object URL; the longest unused first
+const files = new Map(); // media_id -> File, as dropped into this page
+const notBefore = new Map(); // key -> when to ask again
+let wanted = new Map(); // key -> media_id, of the rows drawn last
+let drawing = new Map();
+let loading = new Map(); // key -> AbortController
+let timer = 0;
+let settled = true;
+
+const isDone = (item) => item.state === "done";
+const keyOf = (item) => `${item.media_id}/${isDone(item) ? "watermarked" : "original"}`;
+
+/** Keep a file that was just sent, to show it until there is a preview. */
+export function keepFile(mediaId, file) {
+  files.set(mediaId, file);
+  if (files.size > 20_000) files.delete(files.keys().next().value);
+}
+
+/** The object URL of a picture of the item, or null. It is asked for while its row is drawn. */
+export function picture(item) {
+  const key = keyOf(item);
+  drawing.set(key, item.media_id);
+  const { media_id: id } = item;
+  return used(key) ?? used(`${id}/original`) ?? used(`${id}/file`) ?? ofFile(`${id}/file`, files.get(id));
+}
+
+/** The browser's own picture of a file, or null if it is none for long. */
+export function ofFile(key, file) {
+  if (!file || notBefore.has(key)) return null;
+  return used(key) ?? keep(key, URL.createObjectURL(file));
+}
+
+/** The browser could not show it, as most cannot show HEIC. */
+export function broken(key) {
+  drop(key);
+  notBefore.set(key, Infinity);
+  redraw();
+}
+
+export const brokenFile = (mediaId) => broken(`${mediaId}/file`);
+
+function used(key) {
+  const address = pictures.get(key);
+  if (!address) return null;
+  pictures.delete(key);
+  pictures.set(key, address);
+  return address;
+}
+
+function keep(key, address) {
+  drop(key);
+  pictures.set(key, address);
+  for (const old of pictures.keys()) {
+    if (pictures.size <= KEPT) break;
+    drop(old);
+  }
+  return address;
+}
+
+function drop(key) {
+  if (pictures.has(key)) URL.revokeObjectURL(pictures.get(key));
+  pictures.delete(key);
+}
+
+/** After each drawing: what is out of view is no longer asked for. */
+export function drawn() {
+  wanted = drawing;
+  drawing = new Map();
+  for (const [key, asked] of loading) if (!wanted.has(key)) asked.abort();
+  clearTimeout(timer);
+  timer = setTimeout(loadSome, SETTLED_MS);
+  settled = false;
+}
+
+function loadSome() {
+  settled = true;
+  let next_ms = Infinity;
+  for (const [key, id] of wanted) {
+    if (pictures.has(key) || loading.has(key)) continue;
+    const wait_ms = (notBefore.get(key) ?? 0) - Date.now();
+    if (wait_ms > 0) next_ms = Math.min(next_ms, wait_ms);
+    else if (loading.size < AT_ONCE) load(key, id);
+  }
+  clearTimeout(timer);
+  if (next_ms < Infinity) timer = setTimeout(loadSome, next_ms);
+}
+
+async function load(key, id) {
+  const asked = new AbortController();
+  loading.set(key, asked);
+  const of = key.split("/")[1];
+  try {
+    const options = { signal: asked.signal, cache: "default", priority: "low" };
+    const preview = await answer("GET", `media/${id}/preview?of=${of}`, options);
+    keep(key, URL.createObjectURL(await preview.blob()));
+    files.delete(of === "watermarked" ? id : "");
+    redraw();
+  } catch (error) {
+    const isPending = error instanceof Refused && error.status === 503;
+    if (error.name !== "AbortError") {
+      notBefore.set(key, Date.now() + (isPending ? 1000 * (error.retryAfter_s ?? 1) : AGAIN_MS));
+    }
+  }
+  loading.delete(key);
+  if (settled) loadSome();
+}
