@@ -1,6 +1,6 @@
 // One image: before and after, what has happened to it, and what can be done with it.
 
-import { address, go } from "./address.js";
+import { address, follow as followLink, go, linkTo } from "./address.js";
 import { remove, retry } from "./actions.js";
 import { ask, url } from "./api.js";
 import { compare } from "./compare.js";
@@ -8,7 +8,7 @@ import { copy } from "./copy.js";
 import { count, size } from "./format.js";
 import { focusKey } from "./list.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { redraw } from "./redraw.js";
+import { narrow, redraw } from "./redraw.js";
 import { state } from "./row.js";
 import { texts } from "./texts.js";
 import { timeline } from "./timeline.js";
@@ -23,7 +23,9 @@ let timer = 0;
 export function follow() {
   if (address.media === shown.id) return;
   shown = { id: address.media, record: null, error: null };
-  if (shown.id) load();
+  if (!shown.id) return;
+  load();
+  if (narrow.matches) requestAnimationFrame(() => document.querySelector(".detail .close")?.focus({ preventScroll: true }));
 }
 
 /** An event tells of some media. */
@@ -108,10 +110,16 @@ function facts(record) {
     [words.ref, record.ref],
     [words.sha256, stored?.sha256 ?? record.sha256],
     [words.id, record.media_id],
+    [words.batch, record.batch && batchLink(record.batch)],
   ];
   const notes = watermarked?.notes ?? [];
   return html`<dl>${rows.filter(([, value]) => value).map(fact)}
     ${notes.length ? html`<dt>${words.notes}</dt><dd>${notes.map((note) => html`<p>${note}</p>`)}</dd>` : nothing}</dl>`;
+}
+
+function batchLink(batch) {
+  const shown = { batch, state: "", status: "", code: "", name: "", since: "", until: "" };
+  return html`<a href=${linkTo(shown)} @click=${(event) => followLink(event, shown)}>${words.showBatch}</a>`;
 }
 
 const fact = ([name, value]) => html`<dt>${name}</dt><dd><bdi>${value}</bdi></dd>`;

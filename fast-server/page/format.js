@@ -7,12 +7,22 @@ const percents = new Intl.NumberFormat(language, { style: "percent" });
 const clocks = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
 const minutes = new Intl.DateTimeFormat(language, { timeStyle: "short" });
 const moments = new Intl.DateTimeFormat(language, {
-  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit",
+  day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
 });
 const days = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
 
 export const count = (n) => numbers.format(n);
 export const percent = (part) => percents.format(part);
+
+const ofUnits = new Map(); // making a formatter takes longer than all else in drawing a row
+
+function inUnit(amount, unit, digits) {
+  const key = unit + digits;
+  if (!ofUnits.has(key)) {
+    ofUnits.set(key, new Intl.NumberFormat(language, { style: "unit", unit, maximumFractionDigits: digits }));
+  }
+  return ofUnits.get(key).format(amount);
+}
 
 /** "2.9 MB". An MB has 1024 x 1024 bytes, as in MAX_UPLOAD_MB. */
 export function size(bytes) {
@@ -22,9 +32,7 @@ export function size(bytes) {
     bytes /= 1024;
     unit += 1;
   }
-  const digits = bytes < 10 && unit > 0 ? 1 : 0;
-  const style = { style: "unit", unit: units[unit], maximumFractionDigits: digits };
-  return new Intl.NumberFormat(language, style).format(bytes);
+  return inUnit(bytes, units[unit], bytes < 10 && unit > 0 ? 1 : 0);
 }
 
 /** "12:04:31", here. */
@@ -33,7 +41,7 @@ export const clock = (iso) => clocks.format(new Date(iso));
 /** "12:04", here. */
 export const minute = (iso) => minutes.format(new Date(iso));
 
-/** "12:04:31" of today, "28 Nov, 12:04:31" of another day. */
+/** "12:04:31" of today, "28 Nov, 12:04" of another day. */
 export function moment(iso) {
   const date = new Date(iso);
   const isToday = date.toDateString() === new Date().toDateString();
@@ -49,9 +57,7 @@ export function span(seconds) {
     : seconds < 90 ? [seconds, "second"]
       : seconds < 90 * 60 ? [seconds / 60, "minute"]
         : seconds < 36 * 3600 ? [seconds / 3600, "hour"] : [seconds / 86400, "day"];
-  const digits = amount < 10 && (unit === "second" || unit === "hour") ? 1 : 0;
-  const style = { style: "unit", unit, maximumFractionDigits: digits };
-  return new Intl.NumberFormat(language, style).format(amount);
+  return inUnit(amount, unit, amount < 10 && (unit === "second" || unit === "hour") ? 1 : 0);
 }
 
 export const decimal = (n) => shortNumbers.format(n);

@@ -77,7 +77,7 @@ function toTop() {
 }
 
 function foot() {
-  const again = html`<button @click=${media.reload}>${texts.list.again}</button>`;
+  const again = html`<button @click=${() => media.reload(true)}>${texts.list.again}</button>`;
   if (media.error) return html`<p class="row quiet">${texts.list.error(media.error.message)} ${again}</p>`;
   if (media.isLoading) return html`<p class="quiet">${texts.list.loading}</p>`;
   return media.isComplete ? nothing : html`<p class="quiet">${texts.list.incomplete}</p>`;

@@ -42,7 +42,7 @@ onChange((before) => {
   if (isOther("view")) scrollTo(0, 0);
 });
 
-document.querySelector("main").replaceChildren(); // the form for browsers without JavaScript
+document.querySelector("main").replaceChildren(); // what browsers without JavaScript have
 followDetail();
 drawnBy(draw);
 redraw();

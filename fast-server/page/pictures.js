@@ -15,6 +15,7 @@ let wanted = new Map(); // key -> media_id, of the rows drawn last
 let drawing = new Map();
 let loading = new Map(); // key -> AbortController
 let timer = 0;
+let settled = true;
 
 const isDone = (item) => item.state === "done";
 const keyOf = (item) => `${item.media_id}/${isDone(item) ? "watermarked" : "original"}`;
@@ -78,9 +79,11 @@ export function drawn() {
   for (const [key, asked] of loading) if (!wanted.has(key)) asked.abort();
   clearTimeout(timer);
   timer = setTimeout(loadSome, SETTLED_MS);
+  settled = false;
 }
 
 function loadSome() {
+  settled = true;
   let next_ms = Infinity;
   for (const [key, id] of wanted) {
     if (pictures.has(key) || loading.has(key)) continue;
@@ -109,5 +112,5 @@ async function load(key, id) {
     }
   }
   loading.delete(key);
-  loadSome();
+  if (settled) loadSome();
 }

@@ -1,8 +1,10 @@
 // "481 of 500 are done": how far the images are that the view is about, and what to do with them.
 
-import { address, follow, linkTo } from "./address.js";
+import { address } from "./address.js";
 import { count, day, span } from "./format.js";
+import { batchButtons } from "./batch_buttons.js";
 import { html, nothing } from "./vendor/lit-html.js";
+import { media } from "./media_list.js";
 import { store, totals } from "./store.js";
 import { texts } from "./texts.js";
 import { receivedAt_ms } from "./ulid.js";
@@ -38,18 +40,24 @@ export function progressCard() {
   const all = overall();
   return html`<section class="card" aria-labelledby="progress">
     <div class="row"><div><h1 id="progress">${all.sentence}</h1><small>${detailsOf(all)}</small></div>
-      <span class="row push">${buttons(all)}</span></div>
+      <span class="row push">${batchButtons(all)}</span></div>
     ${all.total ? bar(all) : nothing}</section>`;
 }
 
 function detailsOf(all) {
-  const parts = [address.batch ? words.batchOf(day(receivedAt_ms(address.batch))) : words.everything];
+  const parts = [address.batch ? batchName() : words.everything];
   if (all.waiting) parts.push(words.toSend(count(all.waiting)));
   if (all.pending) parts.push(words.pending(count(all.pending)));
   if (all.failed) parts.push(words.failed(count(all.failed)));
   if (all.isUnderWay && store.stats?.paused) parts.push(words.paused);
   else if (secondsLeft(all)) parts.push(words.left(span(secondsLeft(all))));
   return parts.filter(Boolean).join(" · ");
+}
+
+/** The folder that all of it came from, else when it was begun. */
+function batchName() {
+  const [first, last] = [media.items[0], media.items.at(-1)].map((item) => /^([^/]+)\//.exec(item?.ref ?? "")?.[1]);
+  return first && first === last ? first : words.batchOf(day(receivedAt_ms(address.batch)));
 }
 
 /** At the rate of the last 20 s; null where nothing has ended in them. */
@@ -62,12 +70,6 @@ function secondsLeft({ ended, total, isUnderWay }) {
   const [since, before] = seen[0];
   if (!isUnderWay || ended === before || now - since < 3000) return null;
   return ((total - ended) * (now - since)) / (ended - before) / 1000;
-}
-
-function buttons(all) {
-  if (!address.batch) return nothing;
-  return html`<a class="button" href=${linkTo({ batch: "" })} @click=${(e) => follow(e, { batch: "" })}>${words.allImages}</a>
-    ${all.done ? html`<a class="button main" href="#" download>${words.zip}</a>` : nothing}`;
 }
 
 function bar({ done, failed, pending, waiting, total }) {

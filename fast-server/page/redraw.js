@@ -16,6 +16,10 @@ export function redraw() {
   else requestAnimationFrame(drawNow);
 }
 
+/** Where there is no room for two columns. */
+export const narrow = matchMedia("(max-width: 900px)");
+narrow.addEventListener("change", redraw);
+
 function drawNow() {
   isAsked = false;
   draw();

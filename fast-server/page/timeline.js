@@ -8,7 +8,7 @@ const words = texts.timeline;
 
 export function timeline(record) {
   const began = record.received_at;
-  return html`<ol class="time" aria-label=${words.label}>
+  return html`<ol class="timeline" aria-label=${words.label}>
     ${stepsOf(record).map(({ at, kind, what, more }) => html`<li>
       <small title=${at ? moment(at) : ""}>${at ? when(at, began) : ""}</small><i class="dot ${kind}" aria-hidden="true"></i>
       <span>${what} ${more ? html`<small>${more}</small>` : nothing}</span></li>`)}</ol>`;

@@ -1,6 +1,106 @@
+// Where files are dropped, and how far their sending is. It is there while something is not sent.
+
+import { namesOf } from "./checks.js";
+import { figures } from "./entries.js";
+import { canChooseFolder, choose } from "./drop_target.js";
+import { count, size, span } from "./format.js";
+import { interrupted } from "./interrupted.js";
+import { Pace } from "./pace.js";
+import { refusedCard } from "./refused_view.js";
+import { store } from "./store.js";
+import { texts } from "./texts.js";
+import { uploads } from "./uploads.js";
 import { html, nothing } from "./vendor/lit-html.js";
 
-export const dropCard = () => html`<section class="card">Drop</section>`;
-export const uploadCard = () => nothing;
-export const uploadState = () => nothing;
-export const uploadActions = () => nothing;
+export { uploadActions, uploadState } from "./upload_cells.js";
+
+const words = texts.uploads;
+const pace = new Pace();
+
+export function dropCard() {
+  const limits = store.stats?.limits;
+  return html`<section class="card drop" aria-label=${words.drop.label}>
+    <p><strong>${words.drop.invitation}</strong><br>
+      ${limits ? words.drop.limits(namesOf(limits), size(limits.max_upload_bytes)) : nothing}</p>
+    <div class="row"><button @click=${() => choose(false)}>${words.drop.files}</button>
+      ${canChooseFolder ? html`<button @click=${() => choose(true)}>${words.drop.folder}</button>` : nothing}</div>
+  </section>`;
+}
+
+export function uploadCard() {
+  const { open } = figures();
+  return html`${open || uploads.isWalking() ? sendingCard(figures()) : restCard()}${refusedCard()}`;
+}
+
+function sendingCard({ open, openBytes, movedBytes, sending }) {
+  const { sent, sentBytes } = uploads.run;
+  const hold = uploads.totals().hold;
+  const [gone, total] = [sentBytes + movedBytes, sentBytes + openBytes];
+  return html`<section class="card sending" aria-label=${words.sending.label}>
+    <div class="row"><div><h2>${headline(hold, sent, open)}</h2>
+        <small>${details(gone, total, hold)}</small></div>
+      <span class="row push">${hold?.by === "user"
+        ? html`<button class="main" @click=${uploads.resume}>${words.sending.resume}</button>`
+        : html`<button @click=${uploads.pause}>${words.sending.pause}</button>`}
+        <button @click=${uploads.cancelAll}>${words.sending.cancel}</button></span></div>
+    ${bar(sentBytes, gone, total)}
+    <div role="status">${hold && hold.by !== "user" ? holdRow(hold) : nothing}</div></section>`;
+}
+
+function headline(hold, sent, open) {
+  const total = count(sent + open);
+  if (open === 0) return words.sending.reading;
+  if (hold?.by === "user") return words.sending.paused(count(open), total);
+  return hold ? words.sending.waiting(count(open), total) : words.sending.sent(count(sent), total);
+}
+
+function details(gone, total, hold) {
+  const left_s = pace.secondsLeft(gone, total - gone);
+  return [
+    total ? words.sending.bytes(size(gone), size(total)) : "",
+    left_s !== null && !hold ? words.sending.left(span(left_s)) : "",
+    uploads.isWalking() ? words.sending.reading : "",
+    ...aside(),
+  ].filter(Boolean).join(" · ");
+}
+
+/** What of the drop was not to be sent. */
+function aside() {
+  const { skipped, leftOut } = uploads.run;
+  return [
+    skipped ? words.run.skipped(skipped, count(skipped)) : "",
+    leftOut ? words.run.leftOut(leftOut, count(leftOut)) : "",
+  ].filter(Boolean);
+}
+
+function bar(sent, gone, total) {
+  const width = (bytes) => `width: ${total ? (100 * bytes) / total : 0}%`;
+  const said = words.sending.bytes(size(gone), size(total));
+  return html`<div class="bar" role="img" aria-label=${said}>
+    <i class="good" .style=${width(sent)}></i><i class="work" .style=${width(gone - sent)}></i></div>`;
+}
+
+/** Why all waits. The seconds are not read out. */
+function holdRow({ by, reason, until_ms }) {
+  const seconds = Math.max(0, Math.ceil((until_ms - Date.now()) / 1000));
+  const next = by === "offline" ? "" : seconds ? words.holds.next(span(seconds)) : words.holds.now;
+  return html`<div class="row hold"><span>${reason}</span> <span class="quiet" aria-hidden="true">${next}</span>
+    <button class="push" @click=${uploads.lookNow}>${words.holds.tryNow}</button></div>`;
+}
+
+/** What is to be said while nothing is sent: of the last drop, or of one that was interrupted. */
+function restCard() {
+  const missing = interrupted();
+  if (missing) {
+    const { arrived, expected } = missing;
+    return saying(words.interrupted(arrived, count(arrived), count(expected)), missing.forget);
+  }
+  const said = uploads.run.isEmpty ? [words.run.empty, ...aside()] : aside();
+  if (!said.length) return nothing;
+  const { sent } = uploads.run;
+  return saying([...(sent ? [words.run.sent(sent, count(sent))] : []), ...said].join(" "), uploads.dismissRun);
+}
+
+const saying = (text, dismiss) => html`<section class="card row said" aria-label=${words.sending.label}>
+  <p role="status">${text}</p>
+  <button class="plain push" aria-label=${texts.notice.dismiss} @click=${dismiss}>✕</button></section>`;

@@ -1,0 +1,103 @@
+// Why nothing is sent just now, and until when: what stops all uploads. Before they go on, the server
+// is asked whether it takes any: that costs less than to send a file that it refuses.
+
+import { ask, Refused } from "./api.js";
+import { redraw } from "./redraw.js";
+import { texts } from "./texts.js";
+
+const words = texts.uploads.holds;
+const LOOK_MS = 10_000;
+const LONGEST_S = 60; // between two looks, where the server does not say
+const LONGEST_ASKED_S = 600;
+const SIGN_IN = [401, 407];
+
+let isPaused = false;
+let trouble = null; // {by, reason, until_ms}
+let isLooking = false;
+let misses = 0; // since an upload was taken
+let timer = 0;
+let clock = 0; // draws the countdown
+let goOn = () => {};
+
+/** Name what goes on once nothing stops it. */
+export const onRelease = (next) => (goOn = next);
+
+export const isFree = () => !isPaused && !trouble && !isLooking;
+
+/** null, or {by: "user", "offline", "line" or "server", reason, until_ms}. */
+export const current = () => (isPaused ? { by: "user", reason: words.paused, until_ms: null } : trouble);
+
+export function pause() {
+  isPaused = true;
+  redraw();
+}
+
+/** Go on now, whatever it waits for. */
+export function resume() {
+  isPaused = false;
+  redraw();
+  if (trouble) look();
+  else goOn();
+}
+
+/** The server takes nothing now, and says why. */
+export function stop(reason, retryAfter_s) {
+  if (!trouble) wait({ by: "server", reason, retryAfter_s });
+}
+
+/** Something went wrong: see whether it is more than one file's. */
+export async function look() {
+  if (isLooking) return;
+  isLooking = true;
+  clearTimeout(timer);
+  const found = await ask("GET", "ready", { signal: AbortSignal.timeout(LOOK_MS) }).then(() => null, troubleOf);
+  isLooking = false;
+  if (found) wait(found);
+  else release();
+}
+
+/** An upload was taken: the next trouble is a new one. */
+export const relax = () => (misses = 0);
+
+/** Wait for what this error of ask says. Any other one is not for all uploads to wait for. */
+export function stopFor(error) {
+  const found = troubleOf(error);
+  if (found) wait(found);
+  return Boolean(found);
+}
+
+function troubleOf(error) {
+  if (!(error instanceof Refused)) {
+    return navigator.onLine ? { by: "line", reason: words.line } : { by: "offline", reason: words.offline };
+  }
+  const { status, detail, retryAfter_s } = error;
+  if (SIGN_IN.includes(status)) return { by: "server", reason: words.signIn };
+  const isForAll = status >= 500 || status === 429;
+  return isForAll ? { by: "server", reason: detail, retryAfter_s } : null;
+}
+
+function wait({ by, reason, retryAfter_s = null }) {
+  const wait_s = retryAfter_s === null ? Math.min(2 ** misses, LONGEST_S) : Math.min(retryAfter_s, LONGEST_ASKED_S);
+  misses += 1;
+  const wait_ms = 1000 * Math.max(1, wait_s);
+  trouble = { by, reason, until_ms: Date.now() + wait_ms };
+  clearTimeout(timer);
+  timer = setTimeout(look, wait_ms);
+  clock ||= setInterval(redraw, 1000);
+  redraw();
+}
+
+function release() {
+  trouble = null;
+  clearInterval(clock);
+  clock = 0;
+  redraw();
+  goOn();
+}
+
+function lookAgain() {
+  if (trouble && !document.hidden) look();
+}
+
+addEventListener("online", lookAgain);
+document.addEventListener("visibilitychange", lookAgain); // as when a laptop wakes up

@@ -1,0 +1,21 @@
+// How long what is left takes, at the pace of the last seconds.
+
+const OVER_MS = 20_000;
+const LEAST_MS = 3000; // before it says anything
+const EVERY_MS = 500;
+
+/** Told how much is done, whenever it is drawn. */
+export class Pace {
+  #seen = []; // [when, how much was done]
+
+  /** null while nobody can tell. */
+  secondsLeft(done, left) {
+    const now = Date.now();
+    if (done < (this.#seen.at(-1)?.[1] ?? 0)) this.#seen = []; // begun anew
+    if (!this.#seen.length || now - this.#seen.at(-1)[0] > EVERY_MS) this.#seen.push([now, done]);
+    while (this.#seen.length > 2 && now - this.#seen[1][0] > OVER_MS) this.#seen.shift();
+    const [since, before] = this.#seen[0];
+    if (done === before || now - since < LEAST_MS) return null;
+    return (left * (now - since)) / (done - before) / 1000;
+  }
+}
