@@ -1,7 +1,7 @@
 // What has failed, by reason: what to do, where to look, and a retry for each.
 
 import { follow, linkTo } from "./address.js";
-import { ask, Refused } from "./api.js";
+import { retryAll } from "./actions.js";
 import { failure } from "./failures.js";
 import { count, moment } from "./format.js";
 import { html, nothing } from "./vendor/lit-html.js";
@@ -11,18 +11,17 @@ import { texts } from "./texts.js";
 
 const words = texts.operations.failed;
 const ALL = "";
+const EVERY_BATCH = "";
 const SHOWN = 8;
 const NO_FILTERS = { batch: "", status: "", name: "", since: "", until: "", media: "" };
 const retrying = new Set(); // codes
-let said = { text: "", kind: "" };
 let isOpen = false; // all reasons are shown
 
 export function failedCard({ failures }) {
   const sum = failures?.reduce((all, { count: some }) => all + some, 0);
   return html`<section class="card reasons" aria-labelledby="failed">
     <div class="row"><h2 id="failed" tabindex="-1">${words.title}</h2>
-      ${failures?.length > 1 ? html`<span class="push">${retryAll(sum)}</span>` : nothing}</div>
-    <p class="state ${said.kind}" role="status">${said.text}</p>
+      ${failures?.length > 1 ? html`<span class="push">${allButton(sum)}</span>` : nothing}</div>
     ${failures?.length ? list(failures) : html`<p class="quiet">${failures ? words.none : words.unknown}</p>`}
   </section>`;
 }
@@ -51,7 +50,7 @@ function row({ code, count: n, first, last }) {
 
 const when = (first, last) => (first === last ? words.at(moment(last)) : words.between(moment(first), moment(last)));
 
-const retryAll = (n) => button(ALL, words.retryAll(n, count(n)), words.retryAll(n, count(n)), "");
+const allButton = (n) => button(ALL, words.retryAll(n, count(n)), words.retryAll(n, count(n)), "");
 
 function button(code, label, longLabel, kind) {
   const isBusy = retrying.has(code) || retrying.has(ALL);
@@ -64,23 +63,15 @@ async function retry(code) {
   if (retrying.has(code) || retrying.has(ALL)) return;
   retrying.add(code);
   redraw();
-  said = await asked(code);
+  await retryAll(code, EVERY_BATCH);
+  await askStats().catch(() => {});
   retrying.delete(code);
-  // The row goes with the pressed button, but the keyboard stays in this card.
-  if (document.activeElement?.closest(".reasons") && said.kind === "good") document.querySelector("#failed").focus();
+  const isHere = document.activeElement?.closest(".reasons");
   redraw();
+  if (isHere) requestAnimationFrame(keepFocus);
 }
 
-/** What came of it, for people. */
-async function asked(code) {
-  try {
-    const { retried, skipped } = await ask("POST", `media/retry${code ? `?code=${code}` : ""}`);
-    await askStats().catch(() => {});
-    const parts = [texts.retrial.retried(retried, count(retried))];
-    if (skipped) parts.push(texts.retrial.skipped(count(skipped)));
-    return { text: parts.join("; "), kind: "good" };
-  } catch (error) {
-    const why = error instanceof Refused ? error.detail : words.unreachable;
-    return { text: texts.retrial.refused(why), kind: "bad" };
-  }
+/** The row goes with the pressed button, but the keyboard stays in this card. */
+function keepFocus() {
+  if (document.activeElement === document.body) document.querySelector("#failed")?.focus();
 }

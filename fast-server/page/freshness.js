@@ -17,6 +17,9 @@ export const oldSince_ms = () =>
 /** The tab was just opened again: an answer is on its way, so nothing is wrong yet. */
 export const isBack = () => Date.now() - seenSince_ms < OLD_MS - ASK_AFTER_MS;
 
+/** The time to which the figures belong: work does not go on in old ones. */
+export const asOf_ms = () => oldSince_ms() ?? Date.now();
+
 export const age_ms = () => Date.now() - store.statsAt_ms;
 
 /** Ask until there is an answer, while the view is seen; and let ages grow. */

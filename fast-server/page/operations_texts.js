@@ -89,7 +89,7 @@ export const operations = {
     retry: (n, text) => (n === 1 ? "Retry" : `Retry ${text}`),
     retryOf: (n, text, what) => `Retry ${images(n, text)}: ${what}`,
     retryAll: (n, text) => (n === 1 ? "Retry it" : `Retry all ${text}`),
-    retrying: "Retrying", unreachable: "the server does not answer",
+    retrying: "Retrying",
   },
   log: {
     title: "worker_activity.log", about: "A line for each image that was stored, the newest last. Times are central-server's.",

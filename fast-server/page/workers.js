@@ -2,6 +2,7 @@
 
 import { follow, linkTo } from "./address.js";
 import { count, size, span } from "./format.js";
+import { asOf_ms } from "./freshness.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { redraw } from "./redraw.js";
 import { texts } from "./texts.js";
@@ -16,9 +17,11 @@ export function workersCard(stats) {
   const isAny = workers?.length > 0;
   return html`<section class="card workers" aria-labelledby="workers">
     <div class="row"><h2 id="workers">${words.title}</h2>${isAny ? html`<small class="push">${words.lastMinute}</small>` : nothing}</div>
-    ${isAny ? html`<ul>${workers.map((worker) => row(worker, stats))}</ul>`
+    ${isAny ? html`<ul>${unhealthyFirst(workers).map((worker) => row(worker, stats))}</ul>`
       : html`<p class="quiet">${workers ? words.none : words.unknown}</p>`}</section>`;
 }
+
+const unhealthyFirst = (workers) => workers.toSorted((a, b) => Boolean(b.unhealthy) - Boolean(a.unhealthy));
 
 function row(worker, { version, paused }) {
   const about = words.about(worker.version, size(worker.memory_mb * MB), span(since_s(worker.started_at)));
@@ -48,7 +51,7 @@ function work({ media_id: media, filename, stage, since }) {
     <small>${words.for(span(since_s(since)))}</small></li>`;
 }
 
-const since_s = (iso) => Math.max(0, (Date.now() - Date.parse(iso)) / 1000);
+const since_s = (iso) => Math.max(0, (asOf_ms() - Date.parse(iso)) / 1000);
 
 function toggle(name) {
   if (!opened.delete(name)) opened.add(name);
