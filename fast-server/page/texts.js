@@ -1,11 +1,13 @@
 // Every word that the page says. Figures come in as text, by format.js; n is the bare number.
 
 import { failures } from "./failures.js";
+import { operations } from "./operations_texts.js";
 
 const images = (n, text) => (n === 1 ? "1 image" : `${text} images`);
 
 export const texts = {
   failures,
+  operations,
   title: "Media processor",
   titleUnderWay: (ended, total) => `${ended} of ${total} · Media processor`,
   views: { images: "Images", operations: "Operations" },
