@@ -16,6 +16,7 @@ export const store = {
 const BATCH_EVERY_MS = 1000;
 let isCounting = false; // or was, less than a second ago
 let isBatchStale = false;
+let uncounted = 0; // taken from this page since the batch was counted
 
 export function takeStats(stats) {
   store.stats = stats;
@@ -31,6 +32,14 @@ export async function askStats() {
 export function forgetBatch() {
   store.batch = null;
   store.isBatchKnown = false;
+  uncounted = 0;
+}
+
+/** An image of the batch was taken: it waits, whether or not it was counted. */
+export function taken(batch) {
+  if (batch !== address.batch) return;
+  uncounted += 1;
+  batchChanged();
 }
 
 /** Count the batch again: now, or a second after the last count. */
@@ -43,8 +52,10 @@ async function countBatch() {
   const asked = address.batch;
   [isCounting, isBatchStale] = [true, false];
   let batch = store.batch;
+  const before = uncounted;
   try {
     batch = await ask("GET", `batches/${asked}`);
+    if (asked === address.batch) uncounted -= before;
   } catch (error) {
     if (error.status === 404) batch = null;
   }
@@ -59,8 +70,9 @@ async function countBatch() {
 /** How many images the view is about: all, or those of its batch. null: not known yet. */
 export function totals() {
   const counted = address.batch ? store.batch : store.stats;
-  if (counted === null || counted.pending === null) {
-    return address.batch && store.isBatchKnown ? { pending: 0, failed: 0, done: 0 } : null;
+  if (counted && counted.pending !== null) {
+    return { pending: counted.pending + uncounted, failed: counted.failed, done: counted.done };
   }
-  return { pending: counted.pending, failed: counted.failed, done: counted.done };
+  const isEmpty = address.batch && (store.isBatchKnown || uncounted);
+  return isEmpty ? { pending: uncounted, failed: 0, done: 0 } : null;
 }

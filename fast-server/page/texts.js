@@ -20,7 +20,8 @@ export const texts = {
     paused: "the workers pause",
     noWorkers: "no worker runs",
     unhealthy: "a worker needs help",
-    good: (workers, n, rate) => `${n === 1 ? "1 worker" : `${workers} workers`}, ${rate} images a minute`,
+    good: (n, workers, rate, images) =>
+      `${n === 1 ? "1 worker" : `${workers} workers`}, ${rate === 1 ? "1 image" : `${images} images`} a minute`,
   },
   progress: {
     nothing: "Nothing has been sent yet",
