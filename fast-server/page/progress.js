@@ -50,8 +50,9 @@ function detailsOf(all) {
   if (all.waiting) parts.push(words.toSend(count(all.waiting)));
   if (all.pending) parts.push(words.pending(count(all.pending)));
   if (all.failed) parts.push(words.failed(count(all.failed)));
+  const left_s = secondsLeft(all);
   if (all.isUnderWay && store.stats?.paused) parts.push(words.paused);
-  else if (secondsLeft(all)) parts.push(words.left(span(secondsLeft(all))));
+  else if (left_s !== null && !all.waiting) parts.push(words.left(span(left_s))); // else sending says it
   return parts.filter(Boolean).join(" · ");
 }
 
