@@ -21,7 +21,7 @@ INSTALL := $(PY) -m pip install -qq --disable-pip-version-check
 COMPILE := piptools compile --quiet --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links
 
-.PHONY: help run up down upload smoke samples bench status pause resume retry-failed chaos test test-compose check shared lock clean
+.PHONY: help run up down upload smoke samples bench status pause resume retry-failed chaos test test-compose check shared vendor lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -80,12 +80,15 @@ check: .venv/dev.stamp ## lint, format, types, tests
 shared: $(PY) ## copy what the services share from fast-server/shared, the original
 	@$(PY) testfiles/shared_copies.py
 
+vendor: $(PY) ## fetch again by npm what the page has of others, and compare
+	@$(PY) testfiles/vendor.py
+
 lock: .venv/lock.stamp ## pin what the requirements.in files name; ARGS=--upgrade for newer versions
 	@for file in $(PINNED); do echo "pinning $$file.txt"; \
 		(cd $$(dirname $$file) && ../$(PY) -m $(COMPILE) $(ARGS) $$(basename $$file).in) || exit; done
 
 clean: ## remove .venv, .run and caches; images and logs stay
-	@rm -rf .venv .run .samples .bench .hypothesis
+	@rm -rf .venv .run .samples .bench .screenshots .hypothesis
 	@find . \( -name '.?*_cache' -o -name __pycache__ \) -prune -exec rm -rf {} +
 
 $(PY):

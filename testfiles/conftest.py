@@ -4,8 +4,10 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from playwright.sync_api import Browser, Page
 
 from local_stack.stack import ROOT, Stack
+from support.browser import chromium, window
 
 for proxy in ("http_proxy", "https_proxy", "all_proxy"):  # all that is asked is on this machine
     os.environ.pop(proxy, None)
@@ -33,3 +35,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     env = {"WORKERS": "2", "GOOGLE_LOGO": str(logo)}
     with Stack(tmp_path_factory.mktemp("stack"), env) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium. It ends with its module: until then asyncio.run would find Playwright's loop."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Stack) -> Iterator[Page]:
+    """A window of its own at the page of the session's stack."""
+    with window(browser, stack.url) as opened:
+        yield opened

@@ -3,6 +3,7 @@
 import { address } from "./address.js";
 import { count } from "./format.js";
 import { overall } from "./progress.js";
+import { alarm } from "./summary.js";
 import { texts } from "./texts.js";
 
 const EVERY_MS = 5000;
@@ -15,7 +16,7 @@ export function announce() {
   const { total, ended, sentence, isUnderWay } = overall();
   document.title = isUnderWay ? texts.titleUnderWay(count(ended), count(total)) : texts.title;
   drawIcon(isUnderWay ? Math.round((20 * ended) / total) / 20 : null);
-  speak(address.view === "images" ? sentence : "");
+  speak(address.view === "images" ? sentence : alarm());
 }
 
 /** A ring that fills, in 20 steps. */

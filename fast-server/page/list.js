@@ -6,7 +6,7 @@ import { REFUSED, TO_SEND } from "./filters.js";
 import { count } from "./format.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { media } from "./media_list.js";
-import { redraw } from "./redraw.js";
+import { afterDrawing, redraw } from "./redraw.js";
 import { cells, isUpload, keyOf } from "./row.js";
 import { extendTo, selectAll, selection, selectNone, toggle } from "./selection.js";
 import { texts } from "./texts.js";
@@ -77,7 +77,7 @@ function toTop() {
 }
 
 function foot() {
-  const again = html`<button @click=${media.reload}>${texts.list.again}</button>`;
+  const again = html`<button @click=${() => media.reload(true)}>${texts.list.again}</button>`;
   if (media.error) return html`<p class="row quiet">${texts.list.error(media.error.message)} ${again}</p>`;
   if (media.isLoading) return html`<p class="quiet">${texts.list.loading}</p>`;
   return media.isComplete ? nothing : html`<p class="quiet">${texts.list.incomplete}</p>`;
@@ -127,15 +127,15 @@ function focusRow(index) {
   const header = document.querySelector("header").offsetHeight;
   const over = Math.max(0, top + 2 * ROW_PX - innerHeight);
   scrollBy(0, top < header + 8 ? top - header - 8 : over);
-  redraw();
-  requestAnimationFrame(() => document.querySelector(`[data-index="${index}"]`)?.focus({ preventScroll: true }));
+  const focus = () => document.querySelector(`[data-index="${index}"]`)?.focus({ preventScroll: true });
+  focus(); // the next key may come before the next frame
+  afterDrawing(focus);
 }
 
 /** Bring the keyboard back to a row, as when its detail was closed. */
 export function focusKey(key) {
   active = key;
-  redraw();
-  requestAnimationFrame(() => document.querySelector(`[data-key="${key}"]`)?.focus());
+  afterDrawing(() => document.querySelector(`[data-key="${key}"]`)?.focus());
 }
 
 function onScroll() {

@@ -18,19 +18,32 @@ export const media = {
   reload, more, apply, release, hide, unhide, item: (id) => known.get(id), waiting: () => waiting.size,
 };
 
-/** Read the list from its beginning. What is shown stays until the answer is there. */
-async function reload() {
-  const page = await read(null);
-  if (!page) return;
+/** Read the list from its beginning, as far as it was read. What is shown stays until then. */
+async function reload(isSame = false) {
+  heard = new Set();
+  const least = isSame ? media.items.length : 0;
+  const found = [];
+  let page = { next: null };
+  do {
+    page = await read(page.next);
+    if (!page) return;
+    found.push(...page.media);
+  } while (page.next !== null && found.length < least);
+  // What events told meanwhile is newer than the pages.
+  const told = [...heard].map((id) => known.get(id)).filter(Boolean);
+  const late = [...waiting.values()].filter((change) => heard.has(change.media_id));
   known.clear();
   waiting.clear();
   media.items = [];
-  take(page);
+  take({ ...page, media: found });
+  for (const item of told) if (!isBeyondEnd(item)) move(item, true);
+  apply(late);
 }
 
 /** Read the next page, if there is one. */
 async function more() {
   if (media.isLoading || media.next === null) return;
+  heard = new Set();
   const page = await read(media.next);
   if (page) take(page);
 }
@@ -38,7 +51,6 @@ async function more() {
 async function read(after) {
   asking?.abort();
   const asked = (asking = new AbortController());
-  heard = new Set();
   media.isLoading = true;
   media.error = null;
   redraw();
@@ -64,7 +76,7 @@ function take(page) {
   media.isComplete = page.complete;
   redraw();
   // After a start, or when its index was removed, the server may not know all of them yet.
-  if (!page.complete) setTimeout(() => media.isLoading || reload(), 2000);
+  if (!page.complete) setTimeout(() => media.isLoading || reload(true), 2000);
 }
 
 function kept(item) {

@@ -42,7 +42,7 @@ export function open() {
   on("stats", takeStats);
   on("resync", () => {
     setConnection("live");
-    readLists();
+    readLists(true);
   });
   on("degraded", () => setConnection("degraded"));
 }
@@ -54,9 +54,9 @@ function on(name, take) {
   });
 }
 
-function readLists() {
+function readLists(isSame = false) {
   clearTimeout(listTimer);
-  media.reload();
+  media.reload(isSame);
   batchChanged();
 }
 

@@ -1,11 +1,13 @@
 // Every word that the page says. Figures come in as text, by format.js; n is the bare number.
 
 import { failures } from "./failures.js";
+import { operations } from "./operations_texts.js";
 
 const images = (n, text) => (n === 1 ? "1 image" : `${text} images`);
 
 export const texts = {
   failures,
+  operations,
   title: "Media processor",
   titleUnderWay: (ended, total) => `${ended} of ${total} · Media processor`,
   views: { images: "Images", operations: "Operations" },
@@ -18,7 +20,8 @@ export const texts = {
     paused: "the workers pause",
     noWorkers: "no worker runs",
     unhealthy: "a worker needs help",
-    good: (workers, n, rate) => `${n === 1 ? "1 worker" : `${workers} workers`}, ${rate} images a minute`,
+    good: (n, workers, rate, images) =>
+      `${n === 1 ? "1 worker" : `${workers} workers`}, ${rate === 1 ? "1 image" : `${images} images`} a minute`,
   },
   progress: {
     nothing: "Nothing has been sent yet",

@@ -1,0 +1,40 @@
+// How old the figures are. The server tells only what has changed, so a quiet minute is asked about.
+
+import { address } from "./address.js";
+import { redraw } from "./redraw.js";
+import { askStats, store } from "./store.js";
+
+const ASK_AFTER_MS = 8000;
+const OLD_MS = 15_000;
+const EVERY_MS = 1000;
+let isAsking = false;
+let seenSince_ms = Date.now();
+
+/** Since when nothing was heard, in ms of Date.now; null while the figures are fresh. */
+export const oldSince_ms = () =>
+  store.stats !== null && age_ms() > OLD_MS ? store.statsAt_ms : null;
+
+/** The tab was just opened again: an answer is on its way, so nothing is wrong yet. */
+export const isBack = () => Date.now() - seenSince_ms < OLD_MS - ASK_AFTER_MS;
+
+/** The time to which the figures belong: work does not go on in old ones. */
+export const asOf_ms = () => oldSince_ms() ?? Date.now();
+
+export const age_ms = () => Date.now() - store.statsAt_ms;
+
+/** Ask until there is an answer, while the view is seen; and let ages grow. */
+async function tick() {
+  if (document.hidden || address.view !== "operations") return;
+  redraw();
+  if (isAsking || age_ms() < ASK_AFTER_MS) return;
+  isAsking = true;
+  await askStats().catch(() => {});
+  isAsking = false;
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  seenSince_ms = Date.now();
+  tick();
+});
+setInterval(tick, EVERY_MS);
