@@ -62,7 +62,7 @@ export const texts = {
     clear: "Clear the filters",
   },
   states: {
-    received: "waits", watermarking: "in work", watermarked: "watermarked", uploading: "being stored",
+    queued: "waits", watermarking: "in work", watermarked: "watermarked", uploading: "being stored",
     stored: "done", failed: "failed",
   },
   list: {
