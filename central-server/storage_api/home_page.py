@@ -15,8 +15,9 @@ _LINKS = {
     "/ready": "whether images can be stored now",
 }
 _STYLE = """
-body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem;
-  color-scheme: light dark }
+:root { color-scheme: light dark; background: Canvas }
+body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto;
+  padding: 0 1rem }
 pre { padding: .7rem 1rem; overflow-x: auto; border: 1px solid; border-radius: .4rem }
 """
 _DIGEST = b64encode(sha256(_STYLE.encode()).digest()).decode()
@@ -26,12 +27,14 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title><link rel="icon" href="data:,">
 <style>{style}</style>
+<main>
 <h1>{title}</h1>
 <p>{description}</p>
 <pre>curl {url}/activity</pre>
 <ul>
 {links}
 </ul>
+</main>
 </html>
 """
 

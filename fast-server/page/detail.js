@@ -8,7 +8,7 @@ import { copy } from "./copy.js";
 import { count, size } from "./format.js";
 import { focusKey } from "./list.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { narrow, redraw } from "./redraw.js";
+import { afterDrawing, narrow, redraw } from "./redraw.js";
 import { state } from "./row.js";
 import { texts } from "./texts.js";
 import { timeline } from "./timeline.js";
@@ -25,7 +25,7 @@ export function follow() {
   shown = { id: address.media, record: null, error: null };
   if (!shown.id) return;
   load();
-  if (narrow.matches) requestAnimationFrame(() => document.querySelector(".detail .close")?.focus({ preventScroll: true }));
+  if (narrow.matches) afterDrawing(() => document.querySelector(".detail .close")?.focus({ preventScroll: true }));
 }
 
 /** An event tells of some media. */
@@ -59,12 +59,15 @@ export function detail() {
   if (!address.media) return nothing;
   const { record, error } = shown;
   return html`<section class="card detail" aria-label=${words.label} @keydown=${(e) => e.key === "Escape" && close()}>
-    <div class="row top"><h2><bdi>${record?.filename ?? (error ? words.gone : words.loading)}</bdi></h2>
+    <div class="row top">${heading(record?.filename ?? (error ? words.gone : words.loading))}
       ${record ? state(asItem(record)) : nothing}
       <button class="plain push close" aria-label=${words.close} title=${words.close} @click=${close}>✕</button></div>
     ${error ? html`<p>${error.status === 404 ? words.notThere : words.error(error.message)}</p>` : nothing}
     ${record ? whole(record) : nothing}</section>`;
 }
+
+/** On a narrow screen it is the page's only heading. */
+const heading = (name) => (narrow.matches ? html`<h1><bdi>${name}</bdi></h1>` : html`<h2><bdi>${name}</bdi></h2>`);
 
 export function close() {
   const id = address.media;

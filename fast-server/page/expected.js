@@ -61,5 +61,6 @@ function write(all) {
 
 // After a reload it is said at once.
 addEventListener("pagehide", () => {
+  keep();
   for (const [batch, { expected }] of Object.entries(read())) if (figures(batch).open) remember(batch, expected, 0);
 });

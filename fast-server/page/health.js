@@ -21,5 +21,5 @@ function state() {
   if (!stats.workers?.length) return ["warn", texts.health.noWorkers];
   if (stats.workers.some((worker) => worker.unhealthy)) return ["warn", texts.health.unhealthy];
   const rate = stats.workers.reduce((sum, worker) => sum + worker.stored_last_minute, 0);
-  return ["good", texts.health.good(count(stats.workers.length), stats.workers.length, count(rate))];
+  return ["good", texts.health.good(stats.workers.length, count(stats.workers.length), rate, count(rate))];
 }

@@ -6,7 +6,7 @@ import { REFUSED, TO_SEND } from "./filters.js";
 import { count } from "./format.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { media } from "./media_list.js";
-import { redraw } from "./redraw.js";
+import { afterDrawing, redraw } from "./redraw.js";
 import { cells, isUpload, keyOf } from "./row.js";
 import { extendTo, selectAll, selection, selectNone, toggle } from "./selection.js";
 import { texts } from "./texts.js";
@@ -127,15 +127,15 @@ function focusRow(index) {
   const header = document.querySelector("header").offsetHeight;
   const over = Math.max(0, top + 2 * ROW_PX - innerHeight);
   scrollBy(0, top < header + 8 ? top - header - 8 : over);
-  redraw();
-  requestAnimationFrame(() => document.querySelector(`[data-index="${index}"]`)?.focus({ preventScroll: true }));
+  const focus = () => document.querySelector(`[data-index="${index}"]`)?.focus({ preventScroll: true });
+  focus(); // the next key may come before the next frame
+  afterDrawing(focus);
 }
 
 /** Bring the keyboard back to a row, as when its detail was closed. */
 export function focusKey(key) {
   active = key;
-  redraw();
-  requestAnimationFrame(() => document.querySelector(`[data-key="${key}"]`)?.focus());
+  afterDrawing(() => document.querySelector(`[data-key="${key}"]`)?.focus());
 }
 
 function onScroll() {

@@ -3,18 +3,19 @@
 import { address, follow, linkTo, onChange } from "./address.js";
 import { announce } from "./announce.js";
 import { follow as followDetail } from "./detail.js";
-import { drawn } from "./pictures.js";
-import { noticeArea } from "./notices.js";
 import { FILTERS } from "./filters.js";
 import { health } from "./health.js";
 import { images } from "./images.js";
-import { html, render } from "./vendor/lit-html.js";
-import { operations } from "./operations.js";
-import { drawnBy, redraw } from "./redraw.js";
-import { forgetBatch } from "./store.js";
 import { media } from "./media_list.js";
+import { noticeArea } from "./notices.js";
+import { operations } from "./operations.js";
+import { drawn, keepFile } from "./pictures.js";
+import { drawnBy, redraw } from "./redraw.js";
+import { forgetBatch, taken } from "./store.js";
 import * as stream from "./stream.js";
 import { texts } from "./texts.js";
+import { uploads } from "./uploads.js";
+import { html, render } from "./vendor/lit-html.js";
 
 const VIEWS = ["images", "operations"];
 
@@ -40,6 +41,11 @@ onChange((before) => {
     media.reload();
   }
   if (isOther("view")) scrollTo(0, 0);
+});
+
+uploads.onAccepted((entry, { media_id: id }) => {
+  keepFile(id, entry.file);
+  taken(entry.batch);
 });
 
 document.querySelector("main").replaceChildren(); // what browsers without JavaScript have

@@ -29,10 +29,15 @@ async function reload(isSame = false) {
     if (!page) return;
     found.push(...page.media);
   } while (page.next !== null && found.length < least);
+  // What events told meanwhile is newer than the pages.
+  const told = [...heard].map((id) => known.get(id)).filter(Boolean);
+  const late = [...waiting.values()].filter((change) => heard.has(change.media_id));
   known.clear();
   waiting.clear();
   media.items = [];
   take({ ...page, media: found });
+  for (const item of told) if (!isBeyondEnd(item)) move(item, true);
+  apply(late);
 }
 
 /** Read the next page, if there is one. */

@@ -4,6 +4,7 @@ import { address } from "./address.js";
 import { count, day, span } from "./format.js";
 import { batchButtons } from "./batch_buttons.js";
 import { html, nothing } from "./vendor/lit-html.js";
+import { interrupted } from "./interrupted.js";
 import { media } from "./media_list.js";
 import { store, totals } from "./store.js";
 import { texts } from "./texts.js";
@@ -21,7 +22,7 @@ export function overall() {
   const { toSend, sending } = uploads.totals();
   const waiting = toSend + sending;
   const ended = counted.done + counted.failed;
-  const total = ended + counted.pending + waiting;
+  const total = Math.max(ended + counted.pending + waiting, interrupted()?.expected ?? 0);
   return {
     ...counted, waiting, ended, total, isUnderWay: ended < total, sentence: sentenceOf(counted, total),
   };
@@ -49,8 +50,9 @@ function detailsOf(all) {
   if (all.waiting) parts.push(words.toSend(count(all.waiting)));
   if (all.pending) parts.push(words.pending(count(all.pending)));
   if (all.failed) parts.push(words.failed(count(all.failed)));
+  const left_s = secondsLeft(all);
   if (all.isUnderWay && store.stats?.paused) parts.push(words.paused);
-  else if (secondsLeft(all)) parts.push(words.left(span(secondsLeft(all))));
+  else if (left_s !== null && !all.waiting) parts.push(words.left(span(left_s))); // else sending says it
   return parts.filter(Boolean).join(" · ");
 }
 

@@ -2,6 +2,7 @@
 
 let draw = () => {};
 let isAsked = false;
+const afterwards = [];
 
 /** Name what draws the page. */
 export function drawnBy(view) {
@@ -23,6 +24,13 @@ narrow.addEventListener("change", redraw);
 function drawNow() {
   isAsked = false;
   draw();
+  for (const act of afterwards.splice(0)) act();
+}
+
+/** Draw, and then do something to what is drawn. */
+export function afterDrawing(act) {
+  afterwards.push(act);
+  redraw();
 }
 
 // A frame that was asked for before the tab was hidden comes only when it is shown again.

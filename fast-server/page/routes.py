@@ -30,7 +30,7 @@ async def get_page(request: Request) -> Response:
     return _answer(request, page.home, _REVALIDATED)
 
 
-@router.get("/page/{version}/{name:path}")
+@router.get("/page/{version}/{name}")
 async def get_asset(request: Request, version: str, name: str) -> Response:
     """With a version of earlier or later it is this one's, for as long as that page is open."""
     page: Page = request.app.state.page

@@ -1,7 +1,7 @@
 // What the service says of itself and of the batch that is shown.
 
 import { address } from "./address.js";
-import { ask, Refused } from "./api.js";
+import { ask } from "./api.js";
 import { redraw } from "./redraw.js";
 
 /**
@@ -14,8 +14,9 @@ export const store = {
 };
 
 const BATCH_EVERY_MS = 1000;
-let batchTimer = 0;
-let isBatchAsked = false;
+let isCounting = false; // or was, less than a second ago
+let isBatchStale = false;
+let uncounted = 0; // taken from this page since the batch was counted
 
 export function takeStats(stats) {
   store.stats = stats;
@@ -31,36 +32,47 @@ export async function askStats() {
 export function forgetBatch() {
   store.batch = null;
   store.isBatchKnown = false;
+  uncounted = 0;
 }
 
-/** Count the batch again, once a second at most. */
+/** An image of the batch was taken: it waits, whether or not it was counted. */
+export function taken(batch) {
+  if (batch !== address.batch) return;
+  uncounted += 1;
+  batchChanged();
+}
+
+/** Count the batch again: now, or a second after the last count. */
 export function batchChanged() {
-  if (!address.batch || batchTimer) return;
-  batchTimer = setTimeout(countBatch, isBatchAsked ? BATCH_EVERY_MS : 0);
-  isBatchAsked = true;
+  isBatchStale = true;
+  if (address.batch && !isCounting) countBatch();
 }
 
 async function countBatch() {
   const asked = address.batch;
+  [isCounting, isBatchStale] = [true, false];
+  let batch = store.batch;
+  const before = uncounted;
   try {
-    const batch = await ask("GET", `batches/${asked}`);
-    if (asked === address.batch) store.batch = batch;
+    batch = await ask("GET", `batches/${asked}`);
+    if (asked === address.batch) uncounted -= before;
   } catch (error) {
-    if (asked === address.batch && error instanceof Refused && error.status === 404) {
-      store.batch = null;
-    }
+    if (error.status === 404) batch = null;
   }
-  batchTimer = 0;
-  if (asked !== address.batch) batchChanged();
-  else store.isBatchKnown = true;
+  if (asked === address.batch) Object.assign(store, { batch, isBatchKnown: true });
+  setTimeout(() => {
+    isCounting = false;
+    if (isBatchStale) batchChanged();
+  }, asked === address.batch ? BATCH_EVERY_MS : 0);
   redraw();
 }
 
 /** How many images the view is about: all, or those of its batch. null: not known yet. */
 export function totals() {
   const counted = address.batch ? store.batch : store.stats;
-  if (counted === null || counted.pending === null) {
-    return address.batch && store.isBatchKnown ? { pending: 0, failed: 0, done: 0 } : null;
+  if (counted && counted.pending !== null) {
+    return { pending: counted.pending + uncounted, failed: counted.failed, done: counted.done };
   }
-  return { pending: counted.pending, failed: counted.failed, done: counted.done };
+  const isEmpty = address.batch && (store.isBatchKnown || uncounted);
+  return isEmpty ? { pending: uncounted, failed: 0, done: 0 } : null;
 }

@@ -94,8 +94,8 @@ def drop(page: Page, *paths: Path) -> None:
 
 
 def screenshot(page: Page, name: str) -> None:
-    """To look at: .screenshots/<name>.png."""
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    """To look at: what is in view, as .screenshots/<name>.png."""
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 def assert_accessible(page: Page) -> None:

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from redis import Redis
 
+from faults import wrong_clock
+from faults.wrong_clock import WrongClock
 from local_stack.stack import ROOT, Stack
-from support import images, wrong_clock
+from support import images
 from support.services import until
 from support.stack_client import described, post
-from support.wrong_clock import WrongClock
 
 pytestmark = [
     pytest.mark.slow,

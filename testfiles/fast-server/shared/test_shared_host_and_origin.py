@@ -175,8 +175,8 @@ def test_public_url_is_how_it_names_itself(
     assert "/media-processor/docs/start.js" in docs
     for home in (prefix, f"{prefix}/"):
         page = behind_a_proxy.get(home, headers=headers).text
-        assert "curl -F file=@photo.jpg https://photos.example/media-processor/media" in page
-        assert '<a href="/media-processor/docs">' in page
+        assert ' action="/media-processor/media"' in page
+        assert ' src="/media-processor/page/' in page
     document = behind_a_proxy.get(f"{prefix}/openapi.json", headers=headers).json()
     assert document["servers"] == [{"url": "/media-processor"}]
 
