@@ -103,7 +103,7 @@ function legend(minutes) {
 function table(minutes) {
   const row = (minute, at) => html`<tr><th scope="row">${nameOf(minutes, at)}</th>
     ${["received", "stored", "failed"].map((name) => html`<td class="n">${minute[name] === null ? words.notKnown : count(minute[name])}</td>`)}</tr>`;
-  return html`<div class="scroll" tabindex="0" role="region" aria-label=${words.title}><table>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label=${words.asTable}><table>
     <thead><tr><th scope="col">${words.minute}</th>
       ${["received", "stored", "failed"].map((name) => html`<th class="n" scope="col">${words[name]}</th>`)}</tr></thead>
     <tbody>${minutes.map(row).reverse()}</tbody></table></div>`;
