@@ -2,7 +2,7 @@
 
 import { answer, url } from "./api.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { redraw } from "./redraw.js";
+import { afterDrawing, redraw } from "./redraw.js";
 import { texts } from "./texts.js";
 
 const words = texts.compare;
@@ -22,8 +22,8 @@ export function compare(record) {
   const after = isFullSize && showable(record) ? url(`media/${shown.id}/image`) : watermarked.source;
   const before = isFullSize && showable(record) ? url(`media/${shown.id}/original`) : original?.source;
   return html`<div class="compare ${isFullSize ? "full" : ""}" tabindex=${isFullSize ? 0 : -1} role="group" aria-label=${words.label}>
-      <div class="pair"><img src=${after} alt=${words.after} .style=${"clip-path: none"}>
-        ${before ? html`<img class="before" src=${before} alt=${words.before} .style=${`clip-path: inset(0 ${100 - part}% 0 0)`}>
+      <div class="pair" @pointerdown=${drag} @pointermove=${drag}><img src=${after} draggable="false" alt=${words.after}>
+        ${before ? html`<img class="before" src=${before} draggable="false" alt=${words.before} .style=${`clip-path: inset(0 ${100 - part}% 0 0)`}>
         <i class="edge" .style=${`left: ${part}%`}></i>` : nothing}</div></div>
     <div class="row slider"><label class="quiet">${words.before}
       <input type="range" min="0" max="100" .value=${String(part)} ?disabled=${!before} aria-label=${words.slider}
@@ -46,9 +46,21 @@ function slide(event) {
   redraw();
 }
 
+/** The edge follows a finger or a pressed mouse. */
+function drag(event) {
+  if (!event.buttons || isFullSize) return;
+  const { left, width } = event.currentTarget.getBoundingClientRect();
+  part = Math.round(Math.max(0, Math.min(100, (100 * (event.clientX - left)) / width)));
+  redraw();
+}
+
+/** Real size, beginning where the logo is: at the top right. */
 function toggleSize() {
   isFullSize = !isFullSize;
-  redraw();
+  afterDrawing(() => {
+    const pane = document.querySelector(".compare.full");
+    if (pane) pane.scrollLeft = pane.scrollWidth;
+  });
 }
 
 function begin(id) {

@@ -3,6 +3,7 @@
 
 import { ask, Refused } from "./api.js";
 import { redraw } from "./redraw.js";
+import { store } from "./store.js";
 import { texts } from "./texts.js";
 
 const words = texts.uploads.holds;
@@ -16,7 +17,8 @@ let trouble = null; // {by, reason, until_ms}
 let isLooking = false;
 let misses = 0; // since an upload was taken
 let timer = 0;
-let clock = 0; // draws the countdown
+let clock = 0;
+let wasLive = false;
 let goOn = () => {};
 
 /** Name what goes on once nothing stops it. */
@@ -81,10 +83,20 @@ function wait({ by, reason, retryAfter_s = null }) {
   misses += 1;
   const wait_ms = 1000 * Math.max(1, wait_s);
   trouble = { by, reason, until_ms: Date.now() + wait_ms };
+  wasLive = isLive();
   clearTimeout(timer);
   timer = setTimeout(look, wait_ms);
-  clock ||= setInterval(redraw, 1000);
+  clock ||= setInterval(tick, 1000);
   redraw();
+}
+
+const isLive = () => store.connection === "live";
+
+/** The event stream may be back before it is time. */
+function tick() {
+  if (isLive() && !wasLive) look();
+  wasLive = isLive();
+  redraw(); // the countdown
 }
 
 function release() {

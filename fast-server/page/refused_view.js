@@ -10,7 +10,7 @@ import { html, nothing } from "./vendor/lit-html.js";
 
 const words = texts.uploads.refused;
 const NAMED = 3;
-const FOR_GOOD = ["file_empty", "upload_too_large", "unsupported_format", "changed", "unreadable"];
+const FOR_GOOD = ["file_empty", "upload_too_large", "unsupported_format", "changed", "changed_meanwhile", "unreadable"];
 
 export function refusedCard() {
   const groups = Map.groupBy(entries.filter((entry) => !isOpen(entry)), ({ code }) => code);

@@ -112,7 +112,8 @@ function settle(entry, answer, isWhole) {
   const isTaken = status < 300 && typeof answer.body?.media_id === "string";
   if (isTaken) hold.relax();
   if (isTaken && isWhole) accept(entry, answer.body);
-  else if (!isWhole) leave(entry, "unreadable", "changed", isTaken ? words.changedMeanwhile : words.changed);
+  else if (isTaken) leave(entry, "unreadable", "changed_meanwhile", words.changedMeanwhile);
+  else if (!isWhole) leave(entry, "unreadable", "changed", words.changed);
   else if (NOT_NOW.includes(status)) {
     become(entry, "queued");
     putLast(entry); // it may be this file's trouble only

@@ -58,10 +58,16 @@ function details(gone, total, hold) {
   const left_s = pace.secondsLeft(gone, total - gone);
   return [
     total ? words.sending.bytes(size(gone), size(total)) : "",
-    left_s !== null && !hold ? words.sending.left(span(left_s)) : "",
+    left_s !== null && !hold ? words.sending.left(span(Math.ceil(left_s))) : "",
     uploads.isWalking() ? words.sending.reading : "",
+    hold ? "" : triedAgain(),
     ...aside(),
   ].filter(Boolean).join(" · ");
+}
+
+function triedAgain() {
+  const broken = uploads.entries.filter(({ state, tries }) => state === "queued" && tries > 0);
+  return broken.length ? words.sending.again(broken.length, count(broken.length), broken[0].why) : "";
 }
 
 /** What of the drop was not to be sent. */
