@@ -100,9 +100,8 @@ def test_the_gateway_is_killed_twice_and_the_line_is_cut(
 
 def held(page: Page, why: str) -> Locator:
     """The sentence on why nothing is sent now."""
-    return (
-        page.get_by_role("region", name="What is sent").get_by_role("status").filter(has_text=why)
-    )
+    sending = page.get_by_role("region", name="What is sent")
+    return sending.get_by_role("status").filter(has_text=why)
 
 
 def health(page: Page) -> Locator:
