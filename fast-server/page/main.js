@@ -6,6 +6,7 @@ import { follow as followDetail } from "./detail.js";
 import { FILTERS } from "./filters.js";
 import { health } from "./health.js";
 import { images } from "./images.js";
+import { listDrawn } from "./list.js";
 import { media } from "./media_list.js";
 import { noticeArea } from "./notices.js";
 import { operations } from "./operations.js";
@@ -26,6 +27,7 @@ function draw() {
   render(VIEWS.map(link), document.querySelector("nav"));
   render(health(), document.querySelector(".health"));
   render(address.view === "images" ? images() : operations(), document.querySelector("main"));
+  listDrawn();
   render(noticeArea(), document.querySelector("#notices"));
   drawn();
   announce();

@@ -1,0 +1,93 @@
+// The rows in view as elements, in their order. A row keeps its element, and with it the focus and the
+// picture, while it is in view; then the element becomes another row.
+
+import { address } from "./address.js";
+import { afterDrawing, redraw } from "./redraw.js";
+import { cells, keyOf } from "./row.js";
+import { selection } from "./selection.js";
+import { render } from "./vendor/lit-html.js";
+
+export const ROW_PX = 62;
+const BEYOND = 6; // rows drawn above and below those in view
+let elements = new Map(); // key -> element
+let host = null;
+let active = null; // key of the row that Tab leads to
+
+/** The first row to draw, and the one behind the last. */
+export function inView(element, length) {
+  const top = element ? element.getBoundingClientRect().top : 0;
+  const count = Math.ceil(innerHeight / ROW_PX) + 2 * BEYOND;
+  const first = Math.max(0, Math.min(Math.floor(-top / ROW_PX) - BEYOND, length - count));
+  return [first, Math.min(length, first + count)];
+}
+
+/** Whether the reader has scrolled down into the list. */
+export const isAmong = (element) => element !== null && element.getBoundingClientRect().top < -ROW_PX;
+
+/** Draw the rows [first, end) into the list's element. */
+export function drawRows(element, rowAt, [first, end]) {
+  if (host !== element) elements = new Map();
+  host = element;
+  const wanted = Array.from({ length: end - first }, (_, nth) => rowAt(first + nth));
+  const keys = new Set(wanted.map(keyOf));
+  const free = [...elements].filter(([key, one]) => !keys.has(key) && one !== document.activeElement);
+  const tabbed = keys.has(active) ? active : wanted.length && keyOf(wanted[0]);
+  let at = element.firstElementChild;
+  wanted.forEach((row, nth) => {
+    const one = elementOf(keyOf(row), free);
+    draw(one, row, first + nth, tabbed);
+    if (one === at) at = at.nextElementSibling;
+    else element.insertBefore(one, at);
+  });
+  for (const [key, one] of free) forget(key, one);
+}
+
+function elementOf(key, free) {
+  if (!elements.has(key)) {
+    const [old, one] = free.pop() ?? [null, newElement()];
+    elements.delete(old);
+    elements.set(key, one);
+  }
+  return elements.get(key);
+}
+
+function newElement() {
+  const one = document.createElement("div");
+  one.className = "item";
+  one.setAttribute("role", "row");
+  return one;
+}
+
+function draw(one, row, index, tabbed) {
+  const key = keyOf(row);
+  const attributes = {
+    "aria-rowindex": index + 1, "aria-selected": selection.has(key), "data-index": index, "data-key": key,
+    "data-open": address.media === key, tabindex: key === tabbed ? 0 : -1,
+  };
+  for (const name in attributes) setAttribute(one, name, String(attributes[name]));
+  one.style.transform = `translateY(${index * ROW_PX}px)`;
+  render(cells(row), one);
+}
+
+function setAttribute(one, name, value) {
+  if (one.getAttribute(name) !== value) one.setAttribute(name, value);
+}
+
+function forget(key, one) {
+  elements.delete(key);
+  one.remove();
+}
+
+/** Let Tab lead to this row. */
+export function activate(key) {
+  active = key;
+  redraw();
+}
+
+/** Bring the keyboard to a row: now, since the next key may come before the next frame, and once it is drawn. */
+export function focusRow(key, options) {
+  activate(key);
+  const focus = () => elements.get(key)?.focus(options);
+  focus();
+  afterDrawing(focus);
+}
