@@ -5,6 +5,7 @@ import { REFUSED, TO_SEND } from "./filters.js";
 import { count } from "./format.js";
 import { onClick, onKey } from "./list_input.js";
 import { media } from "./media_list.js";
+import { drawn } from "./pictures.js";
 import { redraw } from "./redraw.js";
 import { drawRows, inView, isAmong, ROW_PX } from "./rows.js";
 import { texts } from "./texts.js";
@@ -36,11 +37,12 @@ export function list() {
     ${foot()}`;
 }
 
-/** After the list itself was drawn: its rows. */
-export function listDrawn() {
+/** The rows, once the list itself is drawn. */
+export function drawList() {
   if (!element()) return;
   const range = inView(element(), rows.length());
   drawRows(element(), rows.at, range);
+  drawn();
   if (range[1] + AHEAD > rows.length()) media.more();
 }
 
@@ -63,7 +65,10 @@ function foot() {
 }
 
 addEventListener("scroll", () => {
-  if (media.isHeld && !isAmong(element())) media.release();
-  redraw();
+  if (!element()) return;
+  const { isHeld } = media;
+  if (isHeld && !isAmong(element())) media.release();
+  if (isHeld !== isAmong(element())) redraw();
+  drawList(); // in this frame, and nothing else
 }, { passive: true });
 addEventListener("resize", redraw);

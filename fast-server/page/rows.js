@@ -1,5 +1,6 @@
-// The rows in view as elements, in their order. A row keeps its element, and with it the focus and the
-// picture, while it is in view; then the element becomes another row.
+// The rows in view as elements. A row keeps its element, and with it the focus and the picture, while it
+// is in view; then the element becomes another row. The elements are put in the rows' order for screen
+// readers, but not in each frame: that takes longer than all else.
 
 import { address } from "./address.js";
 import { afterDrawing, redraw } from "./redraw.js";
@@ -8,9 +9,11 @@ import { selection } from "./selection.js";
 import { render } from "./vendor/lit-html.js";
 
 export const ROW_PX = 62;
+const ORDER_MS = 200;
 const BEYOND = 6; // rows drawn above and below those in view
 let elements = new Map(); // key -> element
 let host = null;
+let ordering = 0;
 let active = null; // key of the row that Tab leads to
 
 /** The first row to draw, and the one behind the last. */
@@ -32,14 +35,19 @@ export function drawRows(element, rowAt, [first, end]) {
   const keys = new Set(wanted.map(keyOf));
   const free = [...elements].filter(([key, one]) => !keys.has(key) && one !== document.activeElement);
   const tabbed = keys.has(active) ? active : wanted.length && keyOf(wanted[0]);
-  let at = element.firstElementChild;
-  wanted.forEach((row, nth) => {
-    const one = elementOf(keyOf(row), free);
-    draw(one, row, first + nth, tabbed);
-    if (one === at) at = at.nextElementSibling;
-    else element.insertBefore(one, at);
-  });
+  wanted.forEach((row, nth) => draw(elementOf(keyOf(row), free), row, first + nth, tabbed));
   for (const [key, one] of free) forget(key, one);
+  ordering ||= setTimeout(order, ORDER_MS);
+}
+
+function order() {
+  ordering = 0;
+  const inOrder = [...elements.values()].sort((a, b) => a.dataset.index - b.dataset.index);
+  let at = host.firstElementChild;
+  for (const one of inOrder) {
+    if (one === at) at = at.nextElementSibling;
+    else if (one !== document.activeElement) host.insertBefore(one, at); // moved, it would lose the focus
+  }
 }
 
 function elementOf(key, free) {
@@ -55,6 +63,7 @@ function newElement() {
   const one = document.createElement("div");
   one.className = "item";
   one.setAttribute("role", "row");
+  host.append(one);
   return one;
 }
 
