@@ -45,7 +45,11 @@ export function add(entry) {
   count(entry, 1);
 }
 
+/** One that was taken just before somebody clicked at its row is no longer here. */
+export const isHere = (entry) => entries.includes(entry);
+
 export function remove(entry) {
+  if (!isHere(entry)) return;
   entries.splice(entries.indexOf(entry), 1);
   if (find(entry.batch, entry.ref) === entry) newest.delete(`${entry.batch} ${entry.ref}`);
   count(entry, -1);
@@ -53,6 +57,7 @@ export function remove(entry) {
 
 /** Let it be in another state. changes: what else changes of it. */
 export function become(entry, state, changes = {}) {
+  if (!isHere(entry)) return;
   count(entry, -1);
   Object.assign(entry, { state, sentBytes: 0, why: "", code: "" }, changes);
   count(entry, 1);

@@ -10,7 +10,7 @@ import { uploads } from "./uploads.js";
 
 const words = texts.filters;
 const TYPED_MS = 250;
-const STATUSES = ["received", "watermarking", "watermarked", "uploading", "stored", "failed"];
+const STATUSES = ["queued", "watermarking", "watermarked", "uploading", "stored", "failed"];
 let timer = 0;
 
 export function filterBar() {

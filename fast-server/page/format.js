@@ -19,7 +19,8 @@ const ofUnits = new Map(); // making a formatter takes longer than all else in d
 function inUnit(amount, unit, digits) {
   const key = unit + digits;
   if (!ofUnits.has(key)) {
-    ofUnits.set(key, new Intl.NumberFormat(language, { style: "unit", unit, maximumFractionDigits: digits }));
+    const unitDisplay = unit === "byte" ? "long" : "short"; // "506 bytes"; short would be "506 byte"
+    ofUnits.set(key, new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay, maximumFractionDigits: digits }));
   }
   return ofUnits.get(key).format(amount);
 }

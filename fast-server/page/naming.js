@@ -18,7 +18,7 @@ export function refOf(path) {
 }
 
 /** What people read of a ref: the file's name without what could mislead them. */
-export const shownName = (ref) => ref.slice(ref.lastIndexOf("/") + 1).replace(UNSEEN, "");
+export const shownName = (ref) => ref.slice(ref.lastIndexOf("/") + 1).replace(UNSEEN, "") || ref;
 
 /**
  * The same wherever this file is sent to this batch, as in two tabs, or again after a reload:

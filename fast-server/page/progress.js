@@ -19,12 +19,15 @@ let seenOf = "";
 /** Where all stands: the figures, and a sentence of them. */
 export function overall() {
   const counted = totals() ?? { pending: 0, failed: 0, done: 0 };
-  const { toSend, sending } = uploads.totals();
+  const { toSend, sending, expected } = uploads.totals();
   const waiting = toSend + sending;
   const ended = counted.done + counted.failed;
-  const total = Math.max(ended + counted.pending + waiting, interrupted()?.expected ?? 0);
+  const there = ended + counted.pending;
+  // What the server has while its answer is on the way counts once.
+  const total = waiting ? Math.max(expected, address.batch ? there : there + waiting) : Math.max(there, interrupted()?.expected ?? 0);
+  const pending = waiting ? Math.max(0, total - waiting - ended) : counted.pending;
   return {
-    ...counted, waiting, ended, total, isUnderWay: ended < total, sentence: sentenceOf(counted, total),
+    ...counted, pending, waiting, ended, total, isUnderWay: ended < total, sentence: sentenceOf(counted, total),
   };
 }
 

@@ -8,7 +8,7 @@ import { selection } from "./selection.js";
 import { texts } from "./texts.js";
 import { uploadActions, uploadState } from "./upload_view.js";
 
-const SIGNS = { done: "✓", failed: "✕", received: "○", watermarked: "◔", watermarking: "◐", uploading: "◕" };
+const SIGNS = { done: "✓", failed: "✕", queued: "○", watermarked: "◔", watermarking: "◐", uploading: "◕" };
 const KINDS = { done: "good", failed: "bad", watermarking: "work", watermarked: "work", uploading: "work" };
 
 /** The state as a sign and a word: no one needs to see its colour. */

@@ -3,29 +3,38 @@
 import { problemOf, retryAfter, url } from "./api.js";
 
 const STILL_MS = 60_000; // without a byte that goes
-const ANSWER_MS = 300_000; // all was handed to the network, which may still be at it on a slow line
+const SLOW_BYTES_A_MS = 8; // all was handed to the network, which may be at it for so long
+const LONGEST_MS = 300_000;
 
 /**
  * {status, body, problem, retryAfter_s}; status 0: no answer came. body: the answer's JSON, or null.
+ * isStarved: the browser had no connection for it, as when other tabs use them all.
  * moved is told how many bytes of the file have gone.
  */
 export function send(entry, signal, moved) {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
     let timer = 0;
+    let hasBegun = false;
+    let isStarved = false;
+    const giveUp = () => {
+      isStarved = !hasBegun;
+      request.abort();
+    };
     const waitAtMost = (ms) => {
       clearTimeout(timer);
-      timer = setTimeout(() => request.abort(), ms);
+      timer = setTimeout(giveUp, ms);
     };
     request.open("POST", url("media"));
     request.setRequestHeader("Idempotency-Key", `"${entry.key}"`);
     request.upload.onprogress = ({ loaded, total }) => {
-      waitAtMost(loaded < total ? STILL_MS : ANSWER_MS);
+      hasBegun = true;
+      waitAtMost(loaded < total ? STILL_MS : Math.min(STILL_MS + total / SLOW_BYTES_A_MS, LONGEST_MS));
       moved(Math.min(loaded, entry.size));
     };
     request.onloadend = () => {
       clearTimeout(timer);
-      resolve(answerOf(request));
+      resolve({ ...answerOf(request), isStarved });
     };
     signal.addEventListener("abort", () => request.abort());
     waitAtMost(STILL_MS);

@@ -62,7 +62,7 @@ export const texts = {
     clear: "Clear the filters",
   },
   states: {
-    received: "waits", watermarking: "in work", watermarked: "watermarked", uploading: "being stored",
+    queued: "waits", watermarking: "in work", watermarked: "watermarked", uploading: "being stored",
     stored: "done", failed: "failed",
   },
   list: {
@@ -199,7 +199,7 @@ export const texts = {
         broken: "They could not be sent.",
         changed: "They were changed, or are gone, since they were dropped. Drop them again.",
         changed_meanwhile: "They were changed, or moved, while they were sent. Delete those of the arrived images that are damaged, and drop these again.",
-        unreadable: "The browser may not read them. See who may, then drop them again.",
+        unreadable: "The browser cannot read them. See whether it may, and whether their names are usual ones; then drop them again.",
       },
       others: (text) => ` and ${text} others`,
       show: "Show",
@@ -210,7 +210,7 @@ export const texts = {
       empty: "It is empty.",
       tooLarge: (size, most) => `It has ${size}. At most ${most} are taken: send a smaller one.`,
       format: (type, formats) => `It is ${type}. Taken are ${formats}.`,
-      unreadable: "The browser may not read it. See who may, then drop it again.",
+      unreadable: "The browser cannot read it. See whether it may, and whether its name is a usual one; then drop it again.",
       changed: "It was changed, or is gone, since it was dropped. Drop it again.",
       changedMeanwhile: "It was changed, or moved, while it was sent. If the image that has arrived is damaged, delete that and drop this again.",
       proxyLimit: (size) => `It has ${size}: something in front of the server takes none as large. Send a smaller one.`,

@@ -26,5 +26,5 @@ export function uploadActions(entry) {
   const isOver = entry.state === "refused" || entry.state === "unreadable";
   return html`${again()}${isOver
     ? act("✕", words.dismiss, () => uploads.dismiss([entry]))
-    : act("✕", words.cancel, () => uploads.cancel([entry]))}`;
+    : act("✕", words.cancel, () => uploads.cancel(entry))}`;
 }

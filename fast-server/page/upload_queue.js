@@ -13,13 +13,14 @@ import { isReadable, refusalOf } from "./checks.js";
 import { become, entries, moved, putLast, remove, run } from "./entries.js";
 import { size } from "./format.js";
 import * as hold from "./hold.js";
+import { follows } from "./log_reader.js";
 import { newKey } from "./naming.js";
 import { send } from "./send.js";
 import { store } from "./store.js";
 import { texts } from "./texts.js";
 
 const words = texts.uploads.refusals;
-const AT_ONCE = 4; // of the six connections that a browser has to a server
+const AT_ONCE = 4; // of a browser's six connections to a server; to follow the log takes one, too
 const NOT_NOW = [429, 503, 507];
 const TRIES = 5;
 const COUNTING_S = 5;
@@ -36,7 +37,7 @@ export const onAccepted = (listener) => listeners.push(listener);
 /** Send what can be sent now. */
 export function pump() {
   clearTimeout(timer);
-  while (hold.isFree() && !isReading && stops.size < AT_ONCE) {
+  while (hold.isFree() && !isReading && stops.size < AT_ONCE - (follows() ? 1 : 0)) {
     const entry = next();
     if (!entry) return;
     if (isKeyOld(entry)) lookFor(entry);
@@ -144,9 +145,9 @@ function leave(entry, state, code, why) {
   become(entry, state, { code, why });
 }
 
-function broke(entry, { status, problem }) {
+function broke(entry, { status, problem, isStarved }) {
   const why = problem?.detail ?? (status ? words.notTheServer : words.brokeOff);
-  const tries = entry.tries + 1;
+  const tries = entry.tries + (isStarved ? 0 : 1);
   if (tries > TRIES) leave(entry, "refused", "broken", words.gaveUp(why));
   else {
     become(entry, "queued", { why, tries, notBefore_ms: Date.now() + 1000 * 2 ** tries });

@@ -32,35 +32,36 @@ export function uploadCard() {
   return html`${open || uploads.isWalking() ? sendingCard(figures()) : restCard()}${refusedCard()}`;
 }
 
-function sendingCard({ open, openBytes, movedBytes, sending }) {
+function sendingCard({ open, openBytes, movedBytes, paused, sending }) {
   const { sent, sentBytes } = uploads.run;
-  const hold = uploads.totals().hold;
+  const hold = uploads.hold();
+  const isPaused = hold?.by === "user" || (open > 0 && open === paused);
   const [gone, total] = [sentBytes + movedBytes, sentBytes + openBytes];
   return html`<section class="card sending" aria-label=${words.sending.label}>
-    <div class="row"><div><h2>${headline(hold, sent, open)}</h2>
-        <small>${details(gone, total, hold)}</small></div>
-      <span class="row push">${hold?.by === "user"
+    <div class="row"><div><h2>${headline(isPaused, hold, sent, open)}</h2>
+        <small>${details(gone, total, sending)}</small></div>
+      <span class="row push">${isPaused
         ? html`<button class="main" @click=${uploads.resume}>${words.sending.resume}</button>`
         : html`<button @click=${uploads.pause}>${words.sending.pause}</button>`}
         <button @click=${uploads.cancelAll}>${words.sending.cancel}</button></span></div>
     ${bar(sentBytes, gone, total)}
-    <div role="status">${hold && hold.by !== "user" ? holdRow(hold) : nothing}</div></section>`;
+    <div role="status">${hold && !isPaused ? holdRow(hold) : nothing}</div></section>`;
 }
 
-function headline(hold, sent, open) {
+function headline(isPaused, hold, sent, open) {
   const total = count(sent + open);
   if (open === 0) return words.sending.reading;
-  if (hold?.by === "user") return words.sending.paused(count(open), total);
+  if (isPaused) return words.sending.paused(count(open), total);
   return hold ? words.sending.waiting(count(open), total) : words.sending.sent(count(sent), total);
 }
 
-function details(gone, total, hold) {
+function details(gone, total, sending) {
   const left_s = pace.secondsLeft(gone, total - gone);
   return [
     total ? words.sending.bytes(size(gone), size(total)) : "",
-    left_s !== null && !hold ? words.sending.left(span(Math.ceil(left_s))) : "",
+    left_s !== null && sending ? words.sending.left(span(Math.ceil(left_s))) : "",
     uploads.isWalking() ? words.sending.reading : "",
-    hold ? "" : triedAgain(),
+    uploads.hold() ? "" : triedAgain(),
     ...aside(),
   ].filter(Boolean).join(" · ");
 }

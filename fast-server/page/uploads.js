@@ -21,8 +21,8 @@ const walks = new Set(); // of folders that are being read
 
 /** entries: see entries.js; an entry that was taken leaves it. */
 export const uploads = {
-  entries: list.entries, run: list.run, onAccepted, receive, add, totals, isWalking: () => walks.size > 0,
-  pause, resume: hold.resume, lookNow: hold.look, pauseOne, resumeOne, retry,
+  entries: list.entries, run: list.run, onAccepted, receive, totals, hold: hold.current, isWalking: () => walks.size > 0,
+  pause, resume, lookNow: hold.look, pauseOne, resumeOne, retry,
   cancel, cancelAll, dismiss, dismissRun: list.newRun,
 };
 
@@ -55,7 +55,7 @@ function batchForNew() {
 }
 
 /** found: {file, path}, see dropped.js. */
-function add(found, batch = batchForNew()) {
+function add(found, batch) {
   for (const { path, file, isLeftOut } of found) {
     if (isLeftOut) list.run.leftOut += 1;
     else addOne(batch, refOf(path), file);
@@ -93,16 +93,18 @@ function unreadable(batch, ref) {
 
 /** Of the batch that is shown, or of all. */
 function totals() {
-  const { open, sending, refused, unreadable: lost, openBytes, movedBytes } = list.figures(address.batch);
-  return {
-    toSend: open - sending, sending, sent: list.run.sent, refused: refused + lost, skipped: list.run.skipped,
-    expected: open + (arrived.countOf(address.batch) ?? 0), bytesLeft: openBytes - movedBytes, hold: hold.current(),
-  };
+  const { open, sending, refused, unreadable: lost } = list.figures(address.batch);
+  return { toSend: open - sending, sending, refused: refused + lost };
 }
 
 function pause() {
   hold.pause();
   for (const entry of list.entries.filter(({ state }) => state === "sending")) stopSending(entry, "queued");
+}
+
+function resume() {
+  for (const entry of list.entries.filter(({ state }) => state === "paused")) list.become(entry, "queued");
+  hold.resume();
 }
 
 function stopSending(entry, state) {
@@ -127,7 +129,17 @@ function retry(some) {
   pump();
 }
 
-function cancel(some) {
+function cancel(entry) {
+  if (list.isHere(entry)) cancelSome([entry]);
+}
+
+function cancelAll() {
+  walks.clear();
+  cancelSome(list.entries.filter(list.isOpen));
+  hold.resume(); // a pause is over, too
+}
+
+function cancelSome(some) {
   for (const entry of some) {
     abort(entry);
     list.remove(entry);
@@ -142,12 +154,6 @@ function addAgain(some) {
   for (const { batch, ref, file } of some) addOne(batch, ref, file);
   keepExpected();
   pump();
-}
-
-function cancelAll() {
-  walks.clear();
-  cancel(list.entries.filter(list.isOpen));
-  hold.resume(); // a pause is over, too
 }
 
 /** Forget what was refused. */
