@@ -5,7 +5,7 @@ import { answer } from "./api.js";
 import { log } from "./log_lines.js";
 import { redraw } from "./redraw.js";
 
-const LONGEST_WAIT_MS = 30_000;
+const LONGEST_WAIT_MS = 10_000;
 const GATHER_MS = 200; // lines that come together are shown together
 const SILENT_MS = 60_000; // a connection may die without a word: then it is asked for again
 let reading = null; // what aborts it

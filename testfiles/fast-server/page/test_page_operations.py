@@ -74,7 +74,7 @@ def sentence(page: Page) -> Locator:
 
 
 def card(page: Page, name: str) -> Locator:
-    return page.get_by_role("region", name=name)
+    return page.get_by_role("region", name=name, exact=True)
 
 
 def part(page: Page, sign_and_name: str) -> Locator:
@@ -168,8 +168,10 @@ def test_the_last_hour_is_a_picture_for_the_keyboard_and_a_table(page: Page) -> 
     expect(chart.get_by_role("table")).to_have_count(0)
 
 
+@pytest.mark.usefixtures("done_and_failed")
 def test_central_is_killed_and_comes_back(page: Page, faulty: Stack) -> None:
     log = card(page, "worker_activity.log")
+    expect(log).to_contain_text("as of ")
     with killed(faulty, "central"):
         expect(sentence(page)).to_have_text(re.compile(r"^Central does not answer since \S+ UTC$"))
         post(faulty, PHOTO, HOSTILE)
@@ -420,7 +422,7 @@ def test_what_nobody_can_tell_is_not_shown_as_0(browser: Browser, tmp_path: Path
     ):
         expect(figure(page, "Waiting")).to_contain_text("not knownnobody can count just now")
         expect(figure(page, "Done in the last hour")).to_contain_text("not known")
-        expect(card(page, "Images a minute")).to_contain_text("Nobody can tell just now.")
+        expect(card(page, "Images a minute, the last hour")).to_contain_text("Nobody can tell just now.")
         expect(card(page, "Failed, by reason")).to_contain_text("Nobody can tell just now.")
         expect(part(page, "! Index")).to_contain_text("nothing is counted")
         assert_accessible(page)
@@ -429,6 +431,6 @@ def test_what_nobody_can_tell_is_not_shown_as_0(browser: Browser, tmp_path: Path
 
 def test_forced_colours_keep_the_chart_legible(page: Page) -> None:
     page.emulate_media(forced_colors="active")
-    expect(card(page, "Images a minute").get_by_role("img")).to_be_visible()
+    expect(card(page, "Images a minute, the last hour").get_by_role("img")).to_be_visible()
     screenshot(page, "operations-forced-colours")
     page.emulate_media(forced_colors="none")
