@@ -104,7 +104,7 @@ function onKey(event) {
     " ": () => id && (event.shiftKey ? extendTo(id) : toggle(id)),
     Enter: () => id && go({ media: id }),
     Delete: () => selection.size() && remove(selection.ids()),
-    Escape: selectNone,
+    Escape: () => (selection.size() ? selectNone() : go({ media: "" })),
     a: () => (event.ctrlKey || event.metaKey) && selectAll(),
   };
   const act = event.key in MOVES ? () => moveTo(index + MOVES[event.key], event.shiftKey) : acts[event.key];
