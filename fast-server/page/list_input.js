@@ -37,7 +37,7 @@ function actOf(event, rows, index) {
   if (event.key === " " && id) return () => (event.shiftKey ? extendTo(id) : toggle(id));
   if (event.key === "Enter" && id) return () => go({ media: id });
   if (event.key === "Delete" && selection.size()) return () => remove(selection.ids());
-  if (event.key === "Escape") return selectNone;
+  if (event.key === "Escape") return selection.size() ? selectNone : () => go({ media: "" });
   return event.key === "a" && (event.ctrlKey || event.metaKey) ? selectAll : null;
 }
 
