@@ -1,7 +1,7 @@
 // The files that were not taken, by reason.
 
 import { go } from "./address.js";
-import { entries, isOpen } from "./entries.js";
+import { entries, isForGood, isOpen } from "./entries.js";
 import { REFUSED } from "./filters.js";
 import { count } from "./format.js";
 import { texts } from "./texts.js";
@@ -10,7 +10,6 @@ import { html, nothing } from "./vendor/lit-html.js";
 
 const words = texts.uploads.refused;
 const NAMED = 3;
-const FOR_GOOD = ["file_empty", "upload_too_large", "unsupported_format", "changed", "changed_meanwhile", "unreadable"];
 
 export function refusedCard() {
   const groups = Map.groupBy(entries.filter((entry) => !isOpen(entry)), ({ code }) => code);
@@ -27,6 +26,6 @@ function group(some) {
         ? words.others(count(some.length - NAMED)) : ""}</span></span>
     <span class="row push">
       ${some.length > NAMED ? html`<button class="plain" @click=${() => go({ state: REFUSED })}>${words.show}</button>` : nothing}
-      ${FOR_GOOD.includes(code) ? nothing : html`<button @click=${() => uploads.retry(some)}>${words.retry}</button>`}
+      ${isForGood(some[0]) ? nothing : html`<button @click=${() => uploads.retry(some)}>${words.retry}</button>`}
       <button class="plain" @click=${() => uploads.dismiss(some)}>${words.dismiss}</button></span></div>`;
 }

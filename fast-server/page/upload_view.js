@@ -81,10 +81,10 @@ function aside() {
 }
 
 function bar(sent, gone, total) {
-  const width = (bytes) => `width: ${total ? (100 * bytes) / total : 0}%`;
+  const part = (kind, bytes) => (bytes > 0
+    ? html`<i class=${kind} .style=${`width: ${(100 * bytes) / total}%`}></i>` : nothing);
   const said = words.sending.bytes(size(gone), size(total));
-  return html`<div class="bar" role="img" aria-label=${said}>
-    <i class="good" .style=${width(sent)}></i><i class="work" .style=${width(gone - sent)}></i></div>`;
+  return html`<div class="bar" role="img" aria-label=${said}>${part("good", sent)}${part("work", gone - sent)}</div>`;
 }
 
 /** Why all waits. The seconds are not read out. */

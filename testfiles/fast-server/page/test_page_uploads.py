@@ -152,6 +152,7 @@ def test_a_folder_is_walked_to_its_end_and_not_sent_twice(
     expect(said).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_what_was_deleted_is_sent_again(browser: Browser, stack: Stack, folder: Path) -> None:
     fill(folder, 3)
     with window(browser, stack.url) as page:
@@ -241,6 +242,7 @@ def test_names_may_hold_anything(page: Page, line: Line, folder: Path) -> None:
     expect(page.get_by_label("What is sent")).to_contain_text("11 were there already.")
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_doubled_by_kills_and_a_cut_line(
     browser: Browser, tmp_path: Path, folder: Path
 ) -> None:
@@ -298,6 +300,7 @@ def test_a_file_that_changes_while_it_is_sent_is_named(
     assert refs(line.url, page)["Summer/IMG_0002.jpg"] == 1
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_before_it_is_sent_is_not_sent(
     page: Page, line: Line, folder: Path
 ) -> None:
@@ -315,6 +318,7 @@ def test_a_file_that_changed_before_it_is_sent_is_not_sent(
     assert refs(line.url, page) == once(folder)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_waited_for(browser: Browser, tmp_path: Path, folder: Path) -> None:
     fill(folder, 6, 50_000)
     with tiny_disk(tmp_path / "disk") as disk:
@@ -350,6 +354,7 @@ def a_proxys(status: int) -> Answer:
     return lambda route: route.fulfill(status=status, body=page, content_type="text/html")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -373,6 +378,7 @@ def test_all_wait_while_the_server_takes_nothing(
     assert len({post.headers["idempotency-key"] for post in posts}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [
@@ -397,6 +403,7 @@ def test_one_that_breaks_is_tried_again_and_holds_up_no_other(
     assert len(posts) == 3
 
 
+@pytest.mark.slow
 def test_one_that_always_breaks_is_given_up(page: Page, line: Line, folder: Path) -> None:
     fill(folder, 2)
     page.clock.install()
@@ -423,6 +430,7 @@ def test_a_proxy_may_take_less_than_the_server(page: Page, line: Line, folder: P
     assert refs(line.url, page) == once(folder) - Counter(["Summer/IMG_0001.jpg"])
 
 
+@pytest.mark.slow
 def test_a_silent_line_is_given_up_after_a_minute(page: Page, line: Line, folder: Path) -> None:
     fill(folder, 5, 1_500_000)
     page.clock.install()
@@ -442,6 +450,7 @@ def test_a_silent_line_is_given_up_after_a_minute(page: Page, line: Line, folder
     assert refs(line.url, page) == once(folder)
 
 
+@pytest.mark.slow
 def test_a_key_that_the_server_forgot_doubles_nothing(
     page: Page, line: Line, fast: Gateway, folder: Path
 ) -> None:
@@ -491,6 +500,7 @@ def test_after_a_reload_the_rest_is_dropped_again(page: Page, line: Line, folder
     expect(said).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_two_tabs_and_two_drops_send_it_once(page: Page, line: Line, folder: Path) -> None:
     fill(folder, 60)
     drop(page, folder / "IMG_0000.jpg")  # the batch begins
@@ -542,6 +552,7 @@ def test_all_can_be_paused_and_resumed(page: Page, line: Line, folder: Path) -> 
     assert sent == once(folder)
 
 
+@pytest.mark.slow
 def test_all_can_be_cancelled_and_that_be_undone(page: Page, line: Line, folder: Path) -> None:
     fill(folder, 20, 200_000)
     line.bytes_a_second = 500_000
