@@ -9,8 +9,8 @@ import { batchChanged } from "./store.js";
 import { unselect } from "./selection.js";
 import { texts } from "./texts.js";
 
-const UNDO_MS = 8000;
 const AT_ONCE = 2;
+const FEW = 20;
 const undoable = new Set(); // lists of media_ids
 export const MOST_IN_ZIP = 5000; // POST /archive takes no more
 
@@ -29,7 +29,7 @@ export async function retryAll(code = "", batch = address.batch) {
 
 /** Try these again, those of them that have failed. */
 export async function retry(ids) {
-  const failed = await forEach(ids, (id) => ask("POST", `media/${id}/retry`));
+  const failed = await forEach(ids, (id) => ask("POST", `media/${id}/retry`), texts.retrial.progress);
   const done = ids.length - failed.length;
   if (done) notice(texts.retrial.retried(done, count(done)));
   if (failed.length) notice(texts.retrial.refused(failed[0].error.message), { kind: "bad" });
@@ -40,16 +40,13 @@ export function remove(ids) {
   media.hide(ids);
   ids.forEach(unselect);
   undoable.add(ids);
-  const undo = () => {
-    if (undoable.delete(ids)) media.unhide(ids);
-  };
-  setTimeout(() => undoable.delete(ids) && removeNow(ids), UNDO_MS);
-  const action = { label: texts.removal.undo, run: undo };
-  notice(texts.removal.removed(ids.length, count(ids.length)), { action, shown_ms: UNDO_MS });
+  const run = () => undoable.delete(ids) && media.unhide(ids);
+  const onGone = () => undoable.delete(ids) && removeNow(ids);
+  notice(texts.removal.removed(ids.length, count(ids.length)), { action: { label: texts.removal.undo, run }, onGone });
 }
 
 async function removeNow(ids) {
-  const failed = await forEach(ids, (id) => ask("DELETE", `media/${id}`).catch(ignoreGone));
+  const failed = await forEach(ids, (id) => ask("DELETE", `media/${id}`).catch(ignoreGone), texts.removal.progress);
   if (failed.length) {
     media.unhide(failed.map(({ id }) => id));
     const n = failed.length;
@@ -68,10 +65,12 @@ function ignoreGone(error) {
   if (error.status !== 404) throw error;
 }
 
-/** Some at a time, so that the browser's connections are left to others. */
-async function forEach(ids, act) {
+/** Some at a time, so that the browser's connections are left to others. Many are told as they go. */
+async function forEach(ids, act, progress) {
   const failed = [];
   const rest = [...ids];
+  const told = () => progress(count(ids.length - rest.length), count(ids.length));
+  const telling = ids.length > FEW ? notice(told(), { kind: "work" }) : null;
   async function work() {
     for (let id = rest.shift(); id !== undefined; id = rest.shift()) {
       try {
@@ -79,9 +78,11 @@ async function forEach(ids, act) {
       } catch (error) {
         failed.push({ id, error });
       }
+      telling?.say(told());
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work));
+  telling?.dismiss();
   return failed;
 }
 

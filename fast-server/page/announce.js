@@ -13,10 +13,10 @@ let timer = 0;
 let iconPart = null;
 
 export function announce() {
-  const { total, ended, sentence, isUnderWay } = overall();
+  const { total, ended, sentence, isKnown, isUnderWay } = overall();
   document.title = isUnderWay ? texts.titleUnderWay(count(ended), count(total)) : texts.title;
   drawIcon(isUnderWay ? Math.round((20 * ended) / total) / 20 : null);
-  speak(address.view === "images" ? sentence : alarm());
+  speak(address.view === "images" ? isKnown && sentence : alarm());
 }
 
 /** A ring that fills, in 20 steps. */
@@ -40,7 +40,7 @@ function drawIcon(part) {
 /** At most every 5 s, and never the same twice. */
 function speak(sentence) {
   const wait_ms = spokenAt_ms + EVERY_MS - Date.now();
-  if (sentence === spoken || sentence === "") return;
+  if (sentence === spoken || !sentence) return;
   if (wait_ms > 0) {
     timer ||= setTimeout(() => {
       timer = 0;

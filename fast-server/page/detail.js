@@ -6,10 +6,10 @@ import { ask, url } from "./api.js";
 import { compare } from "./compare.js";
 import { copy } from "./copy.js";
 import { count, size } from "./format.js";
-import { focusKey } from "./list.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { afterDrawing, narrow, redraw } from "./redraw.js";
 import { state } from "./row.js";
+import { focusRow } from "./rows.js";
 import { texts } from "./texts.js";
 import { timeline } from "./timeline.js";
 
@@ -72,7 +72,7 @@ const heading = (name) => (narrow.matches ? html`<h1><bdi>${name}</bdi></h1>` : 
 export function close() {
   const id = address.media;
   go({ media: "" });
-  focusKey(id);
+  focusRow(id);
 }
 
 const asItem = (record) => ({

@@ -1,28 +1,23 @@
 // The list: only the rows in view are in the document, however many there are.
 
-import { address, go } from "./address.js";
-import { remove } from "./actions.js";
+import { address } from "./address.js";
 import { REFUSED, TO_SEND } from "./filters.js";
 import { count } from "./format.js";
-import { html, nothing } from "./vendor/lit-html.js";
+import { onClick, onKey } from "./list_input.js";
 import { media } from "./media_list.js";
-import { afterDrawing, redraw } from "./redraw.js";
-import { cells, isUpload, keyOf } from "./row.js";
-import { extendTo, selectAll, selection, selectNone, toggle } from "./selection.js";
+import { drawn } from "./pictures.js";
+import { redraw } from "./redraw.js";
+import { drawRows, inView, isAmong, ROW_PX } from "./rows.js";
 import { texts } from "./texts.js";
 import { uploads } from "./uploads.js";
+import { html, nothing } from "./vendor/lit-html.js";
 
-const ROW_PX = 62;
-const BEYOND = 6; // rows drawn above and below those in view
-const AHEAD = 300; // rows read before they come into view
-const MOVES = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8, Home: -Infinity, End: Infinity };
-let active = null; // key of the row that the keyboard is at
-let local = [];
+const AHEAD = 50; // rows read before they come into view
+let local = []; // what is still in this browser, above the media
 
-const length = () => local.length + media.items.length;
-const rowAt = (index) => local[index] ?? media.items[index - local.length];
+const rows = { length: () => local.length + media.items.length, at: (i) => local[i] ?? media.items[i - local.length] };
+const element = () => document.querySelector(".list");
 
-/** What is still in this browser and belongs to the state that is shown. */
 function localRows() {
   const isRefused = (entry) => ["refused", "unreadable", "cancelled"].includes(entry.state);
   if (address.state === TO_SEND) return uploads.entries.filter((entry) => !isRefused(entry));
@@ -33,36 +28,22 @@ function localRows() {
 
 export function list() {
   local = localRows();
-  const [first, slots] = inView();
-  const rows = Array.from({ length: slots }, (_, slot) => {
-    const index = first + ((slot - first) % slots + slots) % slots; // a row keeps its element
-    return index < length() ? row(index, first) : nothing;
-  });
-  if (first + slots + AHEAD > length()) media.more();
+  media.isHeld = isAmong(element());
   return html`${changesAbove()}
     <div class="card list" role="grid" aria-label=${texts.list.label} aria-multiselectable="true"
-      aria-rowcount=${media.next === null ? length() : -1} aria-busy=${media.isLoading}
-      .style=${`height: ${Math.max(1, length()) * ROW_PX + 2}px`} @keydown=${onKey} @click=${onClick}>${rows}</div>
+      aria-rowcount=${media.next === null ? rows.length() : -1} aria-busy=${media.isLoading}
+      .style=${`height: ${Math.max(1, rows.length()) * ROW_PX + 2}px`}
+      @keydown=${(event) => onKey(event, rows)} @click=${(event) => onClick(event, rows)}></div>
     ${foot()}`;
 }
 
-/** The first row to draw, and how many. */
-function inView() {
-  const element = document.querySelector(".list");
-  const top = element ? element.getBoundingClientRect().top : 0;
-  const slots = Math.ceil(innerHeight / ROW_PX) + 2 * BEYOND;
-  const first = Math.floor(-top / ROW_PX) - BEYOND;
-  media.isHeld = top < -ROW_PX;
-  return [Math.max(0, Math.min(first, length() - slots)), slots];
-}
-
-function row(index, first) {
-  const item = rowAt(index);
-  const key = keyOf(item);
-  const isActive = active === null ? index === Math.max(0, first) : active === key;
-  return html`<div class="item" role="row" aria-rowindex=${index + 1} data-index=${index} data-key=${key}
-    tabindex=${isActive ? 0 : -1} aria-selected=${selection.has(key)}
-    data-open=${address.media === key} .style=${`transform: translateY(${index * ROW_PX}px)`}>${cells(item)}</div>`;
+/** The rows, once the list itself is drawn. */
+export function drawList() {
+  if (!element()) return;
+  const range = inView(element(), rows.length());
+  drawRows(element(), rows.at, range);
+  drawn();
+  if (range[1] + AHEAD > rows.length()) media.more();
 }
 
 function changesAbove() {
@@ -73,7 +54,7 @@ function changesAbove() {
 
 function toTop() {
   media.release();
-  document.querySelector(".list").scrollIntoView({ block: "start" });
+  element().scrollIntoView({ block: "start" });
 }
 
 function foot() {
@@ -83,64 +64,11 @@ function foot() {
   return media.isComplete ? nothing : html`<p class="quiet">${texts.list.incomplete}</p>`;
 }
 
-const indexOf = (event) => Number(event.target.closest("[data-index]")?.dataset.index ?? -1);
-
-function onClick(event) {
-  const item = rowAt(indexOf(event));
-  if (!item || isUpload(item) || event.target.closest("a, button")) return;
-  active = keyOf(item);
-  if (event.shiftKey) extendTo(active);
-  else if (event.target.closest(".choice") || event.ctrlKey || event.metaKey) toggle(active);
-  else go({ media: active });
-  redraw();
-}
-
-function onKey(event) {
-  const index = indexOf(event);
-  const item = rowAt(index);
-  if (!item) return;
-  const id = isUpload(item) ? null : keyOf(item);
-  const acts = {
-    " ": () => id && (event.shiftKey ? extendTo(id) : toggle(id)),
-    Enter: () => id && go({ media: id }),
-    Delete: () => selection.size() && remove(selection.ids()),
-    Escape: selectNone,
-    a: () => (event.ctrlKey || event.metaKey) && selectAll(),
-  };
-  const act = event.key in MOVES ? () => moveTo(index + MOVES[event.key], event.shiftKey) : acts[event.key];
-  if (!act || (event.key === "a" && !event.ctrlKey && !event.metaKey)) return;
-  if (event.target.closest("button") && !(event.key in MOVES)) return;
-  event.preventDefault();
-  act();
-}
-
-function moveTo(index, isRange) {
-  const to = Math.max(0, Math.min(index, length() - 1));
-  active = keyOf(rowAt(to));
-  if (isRange && !isUpload(rowAt(to))) extendTo(active);
-  focusRow(to);
-}
-
-/** Bring the row into view, below the header, and the keyboard to it. */
-function focusRow(index) {
-  const top = document.querySelector(".list").getBoundingClientRect().top + index * ROW_PX;
-  const header = document.querySelector("header").offsetHeight;
-  const over = Math.max(0, top + 2 * ROW_PX - innerHeight);
-  scrollBy(0, top < header + 8 ? top - header - 8 : over);
-  const focus = () => document.querySelector(`[data-index="${index}"]`)?.focus({ preventScroll: true });
-  focus(); // the next key may come before the next frame
-  afterDrawing(focus);
-}
-
-/** Bring the keyboard back to a row, as when its detail was closed. */
-export function focusKey(key) {
-  active = key;
-  afterDrawing(() => document.querySelector(`[data-key="${key}"]`)?.focus());
-}
-
-function onScroll() {
-  if (media.isHeld && (document.querySelector(".list")?.getBoundingClientRect().top ?? 0) >= -ROW_PX) media.release();
-  redraw();
-}
-addEventListener("scroll", onScroll, { passive: true });
+addEventListener("scroll", () => {
+  if (!element()) return;
+  const { isHeld } = media;
+  if (isHeld && !isAmong(element())) media.release();
+  if (isHeld !== isAmong(element())) redraw();
+  drawList(); // in this frame, and nothing else
+}, { passive: true });
 addEventListener("resize", redraw);

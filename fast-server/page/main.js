@@ -6,10 +6,11 @@ import { follow as followDetail } from "./detail.js";
 import { FILTERS } from "./filters.js";
 import { health } from "./health.js";
 import { images } from "./images.js";
+import { drawList } from "./list.js";
 import { media } from "./media_list.js";
 import { noticeArea } from "./notices.js";
 import { operations } from "./operations.js";
-import { drawn, keepFile } from "./pictures.js";
+import { keepFile } from "./pictures.js";
 import { drawnBy, redraw } from "./redraw.js";
 import { forgetBatch, taken } from "./store.js";
 import * as stream from "./stream.js";
@@ -26,8 +27,8 @@ function draw() {
   render(VIEWS.map(link), document.querySelector("nav"));
   render(health(), document.querySelector(".health"));
   render(address.view === "images" ? images() : operations(), document.querySelector("main"));
+  drawList();
   render(noticeArea(), document.querySelector("#notices"));
-  drawn();
   announce();
 }
 

@@ -72,7 +72,7 @@ function drop(key) {
   pictures.delete(key);
 }
 
-/** After each drawing: what is out of view is no longer asked for. */
+/** After each drawing of rows: what is out of view is no longer asked for. */
 export function drawn() {
   wanted = drawing;
   drawing = new Map();

@@ -18,6 +18,7 @@ let seenOf = "";
 
 /** Where all stands: the figures, and a sentence of them. */
 export function overall() {
+  const isKnown = totals() !== null;
   const counted = totals() ?? { pending: 0, failed: 0, done: 0 };
   const { toSend, sending, expected } = uploads.totals();
   const waiting = toSend + sending;
@@ -27,7 +28,7 @@ export function overall() {
   const total = waiting ? Math.max(expected, address.batch ? there : there + waiting) : Math.max(there, interrupted()?.expected ?? 0);
   const pending = waiting ? Math.max(0, total - waiting - ended) : counted.pending;
   return {
-    ...counted, pending, waiting, ended, total, isUnderWay: ended < total, sentence: sentenceOf(counted, total),
+    ...counted, isKnown, pending, waiting, ended, total, isUnderWay: ended < total, sentence: sentenceOf(counted, total),
   };
 }
 

@@ -93,9 +93,11 @@ export const texts = {
   removal: {
     removed: (n, text) => `${images(n, text)} deleted`,
     undo: "Undo",
+    progress: (done, of) => `${done} of ${of} deleted`,
     refused: (n, text, why) => `${images(n, text)} could not be deleted: ${why}`,
   },
   retrial: {
+    progress: (done, of) => `${done} of ${of} to be tried again`,
     retried: (n, text) => `${images(n, text)} ${n === 1 ? "is" : "are"} tried again`,
     skipped: (text) => `${text} were not: they are busy or no longer failed`,
     refused: (why) => `Not tried again: ${why}`,
