@@ -422,7 +422,9 @@ def test_what_nobody_can_tell_is_not_shown_as_0(browser: Browser, tmp_path: Path
     ):
         expect(figure(page, "Waiting")).to_contain_text("not knownnobody can count just now")
         expect(figure(page, "Done in the last hour")).to_contain_text("not known")
-        expect(card(page, "Images a minute, the last hour")).to_contain_text("Nobody can tell just now.")
+        expect(card(page, "Images a minute, the last hour")).to_contain_text(
+            "Nobody can tell just now."
+        )
         expect(card(page, "Failed, by reason")).to_contain_text("Nobody can tell just now.")
         expect(part(page, "! Index")).to_contain_text("nothing is counted")
         assert_accessible(page)
