@@ -94,7 +94,8 @@ function unreadable(batch, ref) {
 /** Of the batch that is shown, or of all. */
 function totals() {
   const { open, sending, refused, unreadable: lost } = list.figures(address.batch);
-  return { toSend: open - sending, sending, refused: refused + lost };
+  const expected = open + (arrived.countOf(address.batch) ?? 0);
+  return { toSend: open - sending, sending, refused: refused + lost, expected };
 }
 
 function pause() {
