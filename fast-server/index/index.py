@@ -45,12 +45,13 @@ class Index:
         """What this gateway has done itself. From any thread; returns at once."""
         self._writer.note(change)
 
-    async def complete(self, changes: Sequence[Change]) -> list[Change]:
+    async def complete(self, changes: Sequence[Change], *, are_old: bool = False) -> list[Change]:
         """Take in what events tell, in their order. Returns it with all fields of each media.
 
         One that is in no folder comes back as removed; one whose folder cannot be read does not.
+        are_old: what has happened may have been counted before.
         """
-        return await asyncio.wrap_future(self._writer.complete(changes))
+        return await asyncio.wrap_future(self._writer.complete(changes, are_old=are_old))
 
     def rescan(self) -> None:
         """Events were missed: read the folders again."""

@@ -71,8 +71,8 @@ class Writer:
     def note(self, change: Item | Change) -> None:
         self._inbox.append(partial(self._apply, change))
 
-    def complete(self, events: Sequence[Change]) -> Future[list[Change]]:
-        return self._ask(partial(self._complete, events))
+    def complete(self, events: Sequence[Change], *, are_old: bool) -> Future[list[Change]]:
+        return self._ask(partial(self._complete_old if are_old else self._complete, events))
 
     def read(self, read: "Read[Result]") -> "Future[Result]":
         """Read once all is written that was noted before. Its exception may be Unavailable."""
@@ -197,14 +197,25 @@ class Writer:
                 completed.append(self._apply(event))
         _answer(answer, completed)
 
+    def _complete_old(self, events: Sequence[Change], answer: Future[list[Change]]) -> None:
+        """Of each media only what differs from what was known is counted: the rest was before."""
+        known = {event["media_id"]: self._known(event["media_id"]) for event in events}
+        counted, self._minutes = self._minutes, Minutes()
+        self._complete(events, answer)
+        self._minutes = counted
+        for media_id, old in known.items():
+            if new := self._changed.get(media_id):
+                self._count(old, new)
+
+    def _count(self, old: Item | None, new: Item) -> None:
+        self._minutes.add(new["media_id"], old and old["state"], new["state"], new["changed_at"])
+
     def _apply(self, change: Item | Change) -> Change:
         """Returns it with all fields of what it leads to. Raises OSError."""
         known = self._known(change["media_id"])
         item = self._after(change, known)
         if item is not None:
-            self._minutes.add(
-                item["media_id"], known and known["state"], item["state"], item["changed_at"]
-            )
+            self._count(known, item)
         if item != known:  # else it is this gateway's own, which was noted
             self._changed[change["media_id"]] = item
         if item is not None:

@@ -87,7 +87,7 @@ class EventReader:
         newest = await self._redis.xrevrange(
             EVENTS_KEY, max=str(until.entry_id), count=_MOST_REMEMBERED
         )
-        self._hub.remember(await self._completed(newest[::-1]))
+        self._hub.remember(await self._completed(newest[::-1], are_old=True))
 
     async def _read(self, at: _Position) -> _Position:
         """Wait for the next entries, and tell of them together."""
@@ -126,12 +126,15 @@ class EventReader:
             return _Position(BEFORE_ALL, 0)
         return _Position(EntryId.of(info["last-generated-id"]), info.get("entries-added"))
 
-    async def _completed(self, entries: list[Entry]) -> list[tuple[EntryId, Change]]:
+    async def _completed(
+        self, entries: list[Entry], *, are_old: bool = False
+    ) -> list[tuple[EntryId, Change]]:
         """The last change of each media, oldest first. The index hears of all of them."""
         decoded = [(EntryId.of(entry[0]), events.decoded(*entry)) for entry in entries]
         changes = [change for _, change in decoded if change]
         ids = {change["media_id"]: entry_id for entry_id, change in decoded if change}
-        whole = {change["media_id"]: change for change in await self._index.complete(changes)}
+        completed = await self._index.complete(changes, are_old=are_old)
+        whole = {change["media_id"]: change for change in completed}
         return sorted(((ids[media_id], whole[media_id]) for media_id in whole), key=itemgetter(0))
 
     async def _lose(self, error: Exception) -> None:

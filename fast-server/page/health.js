@@ -20,6 +20,7 @@ function state() {
   if (stats.paused) return ["warn", texts.health.paused];
   if (!stats.workers?.length) return ["warn", texts.health.noWorkers];
   if (stats.workers.some((worker) => worker.unhealthy)) return ["warn", texts.health.unhealthy];
+  if (!stats.healthy) return ["warn", texts.health.trouble];
   const rate = stats.workers.reduce((sum, worker) => sum + worker.stored_last_minute, 0);
   return ["good", texts.health.good(stats.workers.length, count(stats.workers.length), rate, count(rate))];
 }

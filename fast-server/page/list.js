@@ -41,7 +41,7 @@ export function list() {
 export function drawList() {
   if (!element()) return;
   const range = inView(element(), rows.length());
-  drawRows(element(), rows.at, range);
+  drawRows(element(), rows, range);
   drawn();
   if (range[1] + AHEAD > rows.length()) media.more();
 }

@@ -9,7 +9,7 @@ const SIGNS = { good: "✓", bad: "✕", warn: "!", idle: "?" };
 
 /** {kind, name, said, since, todo} of each; kind is "idle" where nobody can tell. */
 export function parts(stats) {
-  const all = [redis, central, disk, index, workers].map((part) => part(stats)).filter(Boolean);
+  const all = [redis, disk, workers, central, index].map((part) => part(stats)).filter(Boolean);
   return [...all.filter(isWrong), ...all.filter((part) => !isWrong(part))];
 }
 

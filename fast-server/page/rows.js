@@ -27,17 +27,29 @@ export function inView(element, length) {
 /** Whether the reader has scrolled down into the list. */
 export const isAmong = (element) => element !== null && element.getBoundingClientRect().top < -ROW_PX;
 
-/** Draw the rows [first, end) into the list's element. */
-export function drawRows(element, rowAt, [first, end]) {
+/** Draw the rows [first, end) into the list's element. rows: {length(), at(index)}. */
+export function drawRows(element, rows, [first, end]) {
   if (host !== element) elements = new Map();
   host = element;
-  const wanted = Array.from({ length: end - first }, (_, nth) => rowAt(first + nth));
+  const wanted = Array.from({ length: end - first }, (_, nth) => rows.at(first + nth));
   const keys = new Set(wanted.map(keyOf));
-  const free = [...elements].filter(([key, one]) => !keys.has(key) && one !== document.activeElement);
+  const left = [...elements].filter(([key]) => !keys.has(key));
+  const focused = left.find(([, one]) => one === document.activeElement);
+  const free = left.filter((one) => one !== focused);
   const tabbed = keys.has(active) ? active : wanted.length && keyOf(wanted[0]);
   wanted.forEach((row, nth) => draw(elementOf(keyOf(row), free), row, first + nth, tabbed));
   for (const [key, one] of free) forget(key, one);
+  if (focused) passOn(focused, rows);
   ordering ||= setTimeout(order, ORDER_MS);
+}
+
+/** The focus stays with a row that is out of view. Of one that is gone the next has it. */
+function passOn([key, one], rows) {
+  const index = Number(one.dataset.index);
+  const next = rows.at(Math.min(index, rows.length() - 1));
+  if (next && keyOf(next) === key) return;
+  forget(key, one);
+  if (next) focusRow(keyOf(next), { preventScroll: true });
 }
 
 function order() {

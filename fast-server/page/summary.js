@@ -46,7 +46,7 @@ export function summaryCard() {
   const { isAlarm, title, more } = told();
   const isFresh = store.stats !== null && oldSince_ms() === null;
   return html`<section class="card summary ${isAlarm ? "alarm" : ""}" aria-labelledby="summary">
-    <div class="row"><div class="said"><h1 id="summary">${title}</h1>${more ? html`<p>${more}</p>` : nothing}</div>
+    <div class="row"><div class="sentence"><h1 id="summary">${title}</h1>${more ? html`<p>${more}</p>` : nothing}</div>
       ${isFresh && store.stats.paused ? html`<span class="push">${resumeButton("main")}</span>` : nothing}</div>
     ${isFresh ? partsList(store.stats) : nothing}</section>`;
 }

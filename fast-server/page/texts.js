@@ -20,6 +20,7 @@ export const texts = {
     paused: "the workers pause",
     noWorkers: "no worker runs",
     unhealthy: "a worker needs help",
+    trouble: "something is wrong",
     good: (n, workers, rate, images) =>
       `${n === 1 ? "1 worker" : `${workers} workers`}, ${rate === 1 ? "1 image" : `${images} images`} a minute`,
   },

@@ -92,6 +92,7 @@ def test_the_gateway_is_killed_twice_and_the_line_is_cut(
         until(lambda: sent(page) >= 35)
         page.context.set_offline(True)
         expect(held(page, "This computer is offline")).to_be_visible(timeout=LONG_MS)
+        expect(page.locator("h1")).to_have_text(re.compile(rf"\d+ of {PHOTOS} are done"))
         screenshot(page, "offline")
         page.context.set_offline(False)
         expect(page.locator("h1")).to_have_text(DONE, timeout=LONG_MS)

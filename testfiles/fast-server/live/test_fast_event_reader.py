@@ -5,16 +5,19 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from ulid import ULID
 
 from live.openapi import ChangedMedia
-from shared.contract import DONE, PENDING, Stage, Status, job_id
+from shared import clock
+from shared.contract import DONE, PENDING, Stage, Status, job_id, timestamp
 from shared.redis import events
 from shared.redis.events import EVENTS_KEY, MOST_EVENTS, Event, Item
 from support import images
 from support.fast import EventSource, Gateway, RedisServer, gateway, redis_server
-from support.services import running, until
+from support.services import Server, running, until
+from support.worker import add_media
 
 PHOTO = images.jpeg(size=(64, 64))
 LIVE, LIVE_NOT = "live events: Redis answers again", "no live events, Redis says"
@@ -222,6 +225,27 @@ def test_a_client_goes_on_where_it_was_also_at_a_gateway_that_has_just_started(
             header = {"Last-Event-ID": had}
             with EventSource(server, "?last_event_id=1-0", **header) as source:
                 assert source.next_changes() == missed
+
+
+def test_a_gateway_that_starts_again_counts_nothing_twice(tmp_path: Path) -> None:
+    """Redis has the events of before, from the reception on."""
+    with redis_server(tmp_path) as redis:
+        env = {"REDIS_URL": redis.url, "UPLOAD_DIR": str(tmp_path / "uploads")}
+        media_id = add_media(tmp_path / "uploads", state="done", status="stored")
+        with running("fast-server", tmp_path, env) as server:
+            until(lambda: counted(server) == 1)  # that the folders show
+            for status in (Status.QUEUED, Status.STORED):
+                add(redis, {**media(media_id, status), "changed_at": timestamp(clock.now())})
+            until(lambda: counted(server) == 2)
+        with running("fast-server", tmp_path, env) as server:
+            until(lambda: counted(server) is not None)
+            assert counted(server) == 2
+
+
+def counted(server: Server) -> int | None:
+    """How many were stored in the last hour; None while they are counted."""
+    stats = httpx.get(f"{server.url}/stats", trust_env=False).json()
+    return sum(minute["stored"] for minute in stats["per_minute"]) if stats["complete"] else None
 
 
 @pytest.mark.parametrize("had", ["1-0", "99999999999999-0", "none"])

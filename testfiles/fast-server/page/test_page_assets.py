@@ -25,6 +25,10 @@ POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types lit-html"
 )
+# The names of what came over the network, and not out of the browser's cache.
+TRANSFERRED = """performance.getEntriesByType("resource")
+    .filter((entry) => entry.name.includes("/page/") && entry.transferSize > 0)
+    .map((entry) => entry.name.split("/").at(-1))"""
 # In a file's text: no browser asks for these.
 NAMES_OF_HOSTS = {"www.w3.org"}
 HOST = re.compile(rb"""(?:https?:|["'(=])//([a-z0-9][a-z0-9.-]+)""", re.IGNORECASE)
@@ -59,6 +63,15 @@ def test_a_first_visit_is_small(fast: Gateway, paths: list[str]) -> None:
             total += sum(map(len, answer.iter_raw()))
             total += sum(len(name) + len(value) + 4 for name, value in answer.headers.raw)
     assert total <= MOST_BYTES
+
+
+def test_a_browser_loads_each_file_once_and_keeps_it(fast: Gateway, browser: Browser) -> None:
+    with window(browser, fast.server.url) as page:
+        expect(page.locator("h1")).to_be_visible()
+        assert sorted(page.evaluate(TRANSFERRED)) == ["icon.svg", "main.js", "style.css"]
+        page.goto(fast.server.url)
+        expect(page.locator("h1")).to_be_visible()
+        assert page.evaluate(TRANSFERRED) == []
 
 
 def test_every_file_is_sent_plain_too(fast: Gateway, paths: list[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, expect
+from redis import Redis
 
 from local_stack.stack import ROOT, Stack
 from support import images
@@ -115,6 +116,8 @@ def shots(page: Page, name: str) -> None:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert fits(page), width
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": width, "height": height})
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             screenshot(page, f"operations-{name}-{width}-{scheme}")
@@ -202,6 +205,19 @@ def test_redis_is_killed_and_comes_back(page: Page, faulty: Stack) -> None:
         shots(page, "redis")
     expect(part(page, "✓ Redis")).to_be_visible()
     expect(card(page, "Workers")).to_contain_text("worker-2")
+
+
+def test_a_redis_that_takes_no_job_is_told_with_what_to_do(page: Page, faulty: Stack) -> None:
+    expect(page.locator(".health")).to_contain_text("2 workers")
+    with Redis.from_url(faulty.redis_url) as redis:
+        redis.config_set("maxmemory", 1)
+        try:
+            expect(sentence(page)).to_have_text(re.compile("^Redis takes no job since "))
+            expect(part(page, "✕ Redis")).to_contain_text("raise its maxmemory")
+            expect(page.locator(".health")).to_contain_text("something is wrong")
+        finally:
+            redis.config_set("maxmemory", 0)
+    expect(page.locator(".health")).to_contain_text("2 workers")
 
 
 def test_workers_are_killed_until_none_is_left(page: Page, faulty: Stack) -> None:
@@ -422,7 +438,9 @@ def test_what_nobody_can_tell_is_not_shown_as_0(browser: Browser, tmp_path: Path
     ):
         expect(figure(page, "Waiting")).to_contain_text("not knownnobody can count just now")
         expect(figure(page, "Done in the last hour")).to_contain_text("not known")
-        expect(card(page, "Images a minute, the last hour")).to_contain_text("Nobody can tell just now.")
+        expect(card(page, "Images a minute, the last hour")).to_contain_text(
+            "Nobody can tell just now."
+        )
         expect(card(page, "Failed, by reason")).to_contain_text("Nobody can tell just now.")
         expect(part(page, "! Index")).to_contain_text("nothing is counted")
         assert_accessible(page)
