@@ -14,7 +14,7 @@ const NAMED = 3;
 export function refusedCard() {
   const groups = Map.groupBy(entries.filter((entry) => !isOpen(entry)), ({ code }) => code);
   if (!groups.size) return nothing;
-  return html`<section class="card groups" aria-label=${words.label}>${[...groups.values()].map(group)}</section>`;
+  return html`<section class="card groups refused" aria-label=${words.label}>${[...groups.values()].map(group)}</section>`;
 }
 
 function group(some) {

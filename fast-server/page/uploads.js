@@ -1,6 +1,7 @@
 // What the page knows of its uploads, and can do with them.
 
 import { address, go } from "./address.js";
+import { ask } from "./api.js";
 import * as arrived from "./arrived.js";
 import { refusalOf } from "./checks.js";
 import * as list from "./entries.js";
@@ -10,12 +11,13 @@ import * as hold from "./hold.js";
 import { keyOf, refOf, shownName } from "./naming.js";
 import { notice } from "./notices.js";
 import { redraw } from "./redraw.js";
-import { store } from "./store.js";
+import { store, takeStats } from "./store.js";
 import { texts } from "./texts.js";
 import { newUlid } from "./ulid.js";
 import { abort, onAccepted, pump } from "./upload_queue.js";
 
 const CLEAR = { view: "images", state: "", status: "", code: "", name: "", since: "", until: "", media: "" };
+const LIMITS_MS = 3000;
 const words = texts.uploads;
 const walks = new Set(); // of folders that are being read
 
@@ -32,6 +34,7 @@ async function receive(slices) {
   const walk = {};
   walks.add(walk);
   redraw();
+  if (!store.stats) await readLimits();
   let batch = "";
   for await (const slice of slices) {
     if (!walks.has(walk)) return; // all was cancelled
@@ -42,6 +45,9 @@ async function receive(slices) {
   list.run.isEmpty = !batch;
   redraw();
 }
+
+/** So that nothing is sent in vain. Without an answer the server looks at each itself. */
+const readLimits = () => ask("GET", "stats", { signal: AbortSignal.timeout(LIMITS_MS) }).then(takeStats, () => {});
 
 const isBusy = () => walks.size > 0 || list.figures().open > 0;
 
