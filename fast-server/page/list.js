@@ -1,7 +1,7 @@
 // The list: only the rows in view are in the document, however many there are.
 
 import { address } from "./address.js";
-import { REFUSED, TO_SEND } from "./filters.js";
+import { FILTERS, REFUSED, TO_SEND } from "./filters.js";
 import { count } from "./format.js";
 import { onClick, onKey } from "./list_input.js";
 import { media } from "./media_list.js";
@@ -29,12 +29,18 @@ function localRows() {
 export function list() {
   local = localRows();
   media.isHeld = isAmong(element());
+  if (!rows.length()) return html`${media.isLoading || media.error ? nothing : empty()}${foot()}`;
   return html`${changesAbove()}
     <div class="card list" role="grid" aria-label=${texts.list.label} aria-multiselectable="true"
       aria-rowcount=${media.next === null ? rows.length() : -1} aria-busy=${media.isLoading}
       .style=${`height: ${Math.max(1, rows.length()) * ROW_PX + 2}px`}
       @keydown=${(event) => onKey(event, rows)} @click=${(event) => onClick(event, rows)}></div>
     ${foot()}`;
+}
+
+function empty() {
+  const isFiltered = FILTERS.some((name) => name !== "batch" && name !== "order" && address[name]);
+  return html`<p class="card empty">${isFiltered ? texts.list.empty : texts.list.emptyAll}</p>`;
 }
 
 /** The rows, once the list itself is drawn. */
