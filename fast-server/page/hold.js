@@ -26,8 +26,8 @@ export const onRelease = (next) => (goOn = next);
 
 export const isFree = () => !isPaused && !trouble && !isLooking;
 
-/** null, or {by: "user", "offline", "line" or "server", reason, until_ms}. */
-export const current = () => (isPaused ? { by: "user", reason: words.paused, until_ms: null } : trouble);
+/** null, or {by: "user"}, or {by: "offline", "line" or "server", reason, until_ms}. */
+export const current = () => (isPaused ? { by: "user" } : trouble);
 
 export function pause() {
   isPaused = true;
@@ -101,6 +101,7 @@ function tick() {
 
 function release() {
   trouble = null;
+  clearTimeout(timer);
   clearInterval(clock);
   clock = 0;
   redraw();
