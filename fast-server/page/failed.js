@@ -54,13 +54,14 @@ const allButton = (n) => button(ALL, words.retryAll(n, count(n)), words.retryAll
 
 function button(code, label, longLabel, kind) {
   const isBusy = retrying.has(code) || retrying.has(ALL);
-  return html`<button class=${kind} aria-label=${isBusy ? label : longLabel} aria-disabled=${isBusy} @click=${() => retry(code)}>
+  return html`<button class=${kind} aria-label=${isBusy ? label : longLabel} aria-disabled=${isBusy}
+    @click=${(event) => retry(code, event.detail)}>
     ${retrying.has(code) ? words.retrying : label}</button>`;
 }
 
-/** Pressed twice, it is asked once. */
-async function retry(code) {
-  if (retrying.has(code) || retrying.has(ALL)) return;
+/** A double click is one: another reason may have moved there by then. */
+async function retry(code, clicks) {
+  if (retrying.has(code) || retrying.has(ALL) || clicks > 1) return;
   retrying.add(code);
   redraw();
   await retryAll(code, EVERY_BATCH);

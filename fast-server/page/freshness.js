@@ -1,9 +1,11 @@
 // How old the figures are. The server tells only what has changed, so a quiet minute is asked about.
 
 import { address } from "./address.js";
+import { ask } from "./api.js";
 import { redraw } from "./redraw.js";
-import { askStats, store } from "./store.js";
+import { store, takeStats } from "./store.js";
 
+const ANSWER_MS = 10_000; // a connection may die without a word
 const ASK_AFTER_MS = 8000;
 const OLD_MS = 15_000;
 const EVERY_MS = 1000;
@@ -28,7 +30,7 @@ async function tick() {
   redraw();
   if (isAsking || age_ms() < ASK_AFTER_MS) return;
   isAsking = true;
-  await askStats().catch(() => {});
+  await ask("GET", "stats", { signal: AbortSignal.timeout(ANSWER_MS) }).then(takeStats, () => {});
   isAsking = false;
 }
 
