@@ -65,9 +65,11 @@ function details(gone, total, sending, open) {
   ].filter(Boolean).join(" · ");
 }
 
+/** Why it seems to stand still, where all that is left was tried before. */
 function triedAgain() {
-  const broken = uploads.entries.filter(({ state, tries }) => state === "queued" && tries > 0);
-  return broken.length ? words.sending.again(broken.length, count(broken.length), broken[0].why) : "";
+  const left = uploads.entries.filter(({ state }) => state === "queued");
+  if (!left.length || left.some(({ tries }) => tries === 0)) return "";
+  return words.sending.again(left.length, count(left.length), left[0].why);
 }
 
 /** What of the drop was not to be sent. */

@@ -13,7 +13,7 @@ import { notice } from "./notices.js";
 import { redraw } from "./redraw.js";
 import { store, takeStats } from "./store.js";
 import { texts } from "./texts.js";
-import { newUlid } from "./ulid.js";
+import { isUlid, newUlid } from "./ulid.js";
 import { abort, onAccepted, pump } from "./upload_queue.js";
 
 const CLEAR = { view: "images", state: "", status: "", code: "", name: "", since: "", until: "", media: "" };
@@ -53,8 +53,9 @@ const isBusy = () => walks.size > 0 || list.figures().open > 0;
 
 /** The batch that is shown, else a new one. What the shown one has is read before anything is sent. */
 function batchForNew() {
-  const batch = address.batch || newUlid();
-  if (address.batch) arrived.forget(batch);
+  const isShown = isUlid(address.batch);
+  const batch = isShown ? address.batch : newUlid();
+  if (isShown) arrived.forget(batch);
   else arrived.begin(batch);
   go({ ...CLEAR, batch });
   return batch;
