@@ -2,7 +2,8 @@
 //
 //   taken        the server has it
 //   not now      503, 507, 429: all wait, for as long as the server says
-//   broken       no answer, a proxy's, 408, 500: it is tried again, behind the others, 5 times
+//   broken       no answer, a proxy's, 408, 500: it is tried again, behind the others, 5 times,
+//                not counting those in which the server could not be reached
 //   unreadable   the file was changed, or is gone
 //   refused      it stays in the list with the server's reason
 //
@@ -85,7 +86,7 @@ function skipArrived(batch) {
   for (const entry of [...entries]) {
     if (entry.batch !== batch || entry.state !== "queued" || !arrived.has(entry)) continue;
     remove(entry);
-    run[entry.tries ? "sent" : "skipped"] += 1; // of a repeat only the answer was lost
+    run[entry.firstSent_ms || entry.tries ? "sent" : "skipped"] += 1; // of a repeat only the answer was lost
   }
 }
 
@@ -148,7 +149,7 @@ function leave(entry, state, code, why) {
   become(entry, state, { code, why });
 }
 
-function broke(entry, { status, problem, isStarved }) {
+async function broke(entry, { status, problem, isStarved }) {
   const why = problem?.detail ?? (status ? words.notTheServer : words.brokeOff);
   const tries = entry.tries + (isStarved ? 0 : 1);
   if (tries > TRIES) leave(entry, "refused", "broken", words.gaveUp(why));
@@ -156,7 +157,7 @@ function broke(entry, { status, problem, isStarved }) {
     become(entry, "queued", { why, tries, notBefore_ms: Date.now() + 1000 * 2 ** tries });
     putLast(entry);
   }
-  hold.look();
+  if (await hold.look()) entry.tries = 0; // it was no fault of this file
 }
 
 hold.onRelease(pump);

@@ -49,7 +49,7 @@ function sendingCard({ open, openBytes, movedBytes, paused, sending }) {
 
 function headline(isPaused, hold, sent, open) {
   const total = count(sent + open);
-  if (open === 0) return words.sending.readingOnly;
+  if (open === 0) return words.sending.reading;
   if (isPaused) return words.sending.paused(count(open), total);
   return hold ? words.sending.waiting(count(open), total) : words.sending.sent(count(sent), total);
 }
@@ -59,7 +59,7 @@ function details(gone, total, sending, open) {
   return [
     total ? words.sending.bytes(size(gone), size(total)) : "",
     left_s !== null && sending ? words.sending.left(span(Math.ceil(left_s))) : "",
-    open && uploads.isWalking() ? words.sending.reading : "",
+    open && uploads.isWalking() ? words.sending.alsoReading : "",
     uploads.hold() ? "" : triedAgain(),
     ...aside(),
   ].filter(Boolean).join(" · ");

@@ -421,6 +421,24 @@ def test_one_that_always_breaks_is_given_up(page: Page, line: Line, folder: Path
     assert refs(line.url, page) == once(folder)
 
 
+def test_a_line_that_breaks_again_and_again_costs_no_file(
+    page: Page, line: Line, folder: Path
+) -> None:
+    fill(folder, 1, 300_000)
+    line.bytes_a_second = 100_000
+    drop(page, folder)
+    for _ in range(7):
+        expect(page.locator(".item").filter(has_text="%")).to_have_count(1)
+        line.cut()
+        expect(sending(page)).to_contain_text("The server cannot be reached.")
+        line.mend()
+        button(page, "Try now").click()
+    line.bytes_a_second = 0
+    wait_until_sent(page)
+    expect(refused(page)).to_have_count(0)
+    assert refs(line.url, page) == once(folder)
+
+
 def test_a_proxy_may_take_less_than_the_server(page: Page, line: Line, folder: Path) -> None:
     fill(folder, 3)
     instead(a_proxys(413), 1, page, "IMG_0001.jpg")
