@@ -450,7 +450,7 @@ def test_a_proxy_may_take_less_than_the_server(page: Page, line: Line, folder: P
 
 @pytest.mark.slow
 def test_a_silent_line_is_given_up_after_a_minute(page: Page, line: Line, folder: Path) -> None:
-    fill(folder, 5, 1_500_000)
+    fill(folder, 5, 12_000_000)  # more than the system takes at once
     page.clock.install()
     line.bytes_a_second = 200_000
     drop(page, folder)
