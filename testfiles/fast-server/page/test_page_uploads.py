@@ -13,11 +13,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
+from faults.line import Line
 from local_stack.stack import Stack
 from support.browser import assert_accessible, chromium, drop, screenshot, window
 from support.fast import Gateway, gateway, tiny_disk
 from support.images import jpeg
-from support.line import Line
 from support.services import until
 
 expect.set_options(timeout=30_000)
