@@ -3,6 +3,8 @@
 /** The service's address: this module lies at <root>page/<version>/api.js. */
 export const root = new URL("../../", import.meta.url).href;
 
+const LONGEST_MS = 60_000;
+
 export const url = (path) => root + path;
 
 /** An answer that is no success. detail is a sentence for people. */
@@ -51,9 +53,10 @@ export async function answer(method, path, options = {}) {
   throw new Refused(response.status, problem, retryAfter(response.headers.get("Retry-After")));
 }
 
-/** The answer's JSON; null for an empty one. */
-export async function ask(method, path, options = {}) {
-  const response = await answer(method, path, options);
+/** The answer's JSON; null for an empty one. One that never comes is not waited for for ever. */
+export async function ask(method, path, { signal, ...options } = {}) {
+  const signals = [AbortSignal.timeout(LONGEST_MS), signal].filter(Boolean);
+  const response = await answer(method, path, { ...options, signal: AbortSignal.any(signals) });
   if (response.status === 204) return null;
   try {
     return await response.json();

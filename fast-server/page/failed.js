@@ -53,10 +53,10 @@ const when = (first, last) => (first === last ? words.at(moment(last)) : words.b
 const allButton = (n) => button(ALL, words.retryAll(n, count(n)), words.retryAll(n, count(n)), "");
 
 function button(code, label, longLabel, kind) {
-  const isBusy = retrying.has(code) || retrying.has(ALL);
-  return html`<button class=${kind} aria-label=${isBusy ? label : longLabel} aria-disabled=${isBusy}
-    @click=${(event) => retry(code, event.detail)}>
-    ${retrying.has(code) ? words.retrying : label}</button>`;
+  const isAsked = retrying.has(code);
+  return html`<button class=${kind} aria-label=${isAsked ? words.retrying : longLabel}
+    aria-disabled=${isAsked || retrying.has(ALL)} @click=${(event) => retry(code, event.detail)}>
+    ${isAsked ? words.retrying : label}</button>`;
 }
 
 /** A double click is one: another reason may have moved there by then. */

@@ -23,7 +23,7 @@ function group(some) {
   return html`<div class="row"><b>${count(some.length)} ×</b>
     <span class="why">${some.length > 1 ? words.reasons[code] ?? why : why}
       <span class="quiet">${names.map((name, at) => html`${at ? ", " : ""}${name}`)}${some.length > NAMED
-        ? words.others(count(some.length - NAMED)) : ""}</span></span>
+        ? words.others(some.length - NAMED, count(some.length - NAMED)) : ""}</span></span>
     <span class="row push">
       ${some.length > NAMED ? html`<button class="plain" @click=${() => go({ state: REFUSED })}>${words.show}</button>` : nothing}
       ${isForGood(some[0]) ? nothing : html`<button @click=${() => uploads.retry(some)}>${words.retry}</button>`}

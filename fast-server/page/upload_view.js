@@ -28,8 +28,8 @@ export function dropCard() {
 }
 
 export function uploadCard() {
-  const { open } = figures();
-  return html`${open || uploads.isWalking() ? sendingCard(figures()) : restCard()}${refusedCard()}`;
+  const all = figures();
+  return html`${all.open || uploads.isWalking() ? sendingCard(all) : restCard()}${refusedCard()}`;
 }
 
 function sendingCard({ open, openBytes, movedBytes, paused, sending }) {
@@ -39,10 +39,9 @@ function sendingCard({ open, openBytes, movedBytes, paused, sending }) {
   const [gone, total] = [sentBytes + movedBytes, sentBytes + openBytes];
   return html`<section class="card sending" aria-label=${words.sending.label}>
     <div class="row"><div><h2>${headline(isPaused, hold, sent, open)}</h2>
-        <small>${details(gone, total, sending)}</small></div>
-      <span class="row push">${isPaused
-        ? html`<button class="main" @click=${uploads.resume}>${words.sending.resume}</button>`
-        : html`<button @click=${uploads.pause}>${words.sending.pause}</button>`}
+        <small>${details(gone, total, sending, open)}</small></div>
+      <span class="row push"><button class=${isPaused ? "main" : ""} @click=${isPaused ? uploads.resume : uploads.pause}>
+          ${isPaused ? words.sending.resume : words.sending.pause}</button>
         <button @click=${uploads.cancelAll}>${words.sending.cancel}</button></span></div>
     ${bar(sentBytes, gone, total)}
     <div role="status">${hold && !isPaused ? holdRow(hold) : nothing}</div></section>`;
@@ -55,12 +54,12 @@ function headline(isPaused, hold, sent, open) {
   return hold ? words.sending.waiting(count(open), total) : words.sending.sent(count(sent), total);
 }
 
-function details(gone, total, sending) {
+function details(gone, total, sending, open) {
   const left_s = pace.secondsLeft(gone, total - gone);
   return [
     total ? words.sending.bytes(size(gone), size(total)) : "",
     left_s !== null && sending ? words.sending.left(span(Math.ceil(left_s))) : "",
-    uploads.isWalking() ? words.sending.reading : "",
+    open && uploads.isWalking() ? words.sending.alsoReading : "",
     uploads.hold() ? "" : triedAgain(),
     ...aside(),
   ].filter(Boolean).join(" · ");

@@ -48,13 +48,15 @@ function pauseOne(entry) {
 }
 
 function resumeOne(entry) {
+  if (entry.state !== "paused") return; // pressed twice
   list.become(entry, "queued", { notBefore_ms: 0 });
   pump();
 }
 
 /** Send what was refused once more, as when its reason is gone. */
 function retry(some) {
-  for (const entry of some) list.become(entry, "queued", { tries: 0, notBefore_ms: 0 });
+  const left = some.filter((entry) => !list.isOpen(entry)); // all, unless it is pressed twice
+  for (const entry of left) list.become(entry, "queued", { tries: 0, notBefore_ms: 0 });
   keepExpected();
   pump();
 }

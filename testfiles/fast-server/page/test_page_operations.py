@@ -276,6 +276,22 @@ def test_minutes_that_nobody_knows_are_gaps(page: Page, faulty: Stack) -> None:
         expect(page.get_by_text(re.compile("^Nothing was heard since .* is 3 min"))).to_be_visible()
 
 
+def test_figures_that_grew_old_on_the_other_view_are_no_alarm(
+    browser: Browser, faulty: Stack
+) -> None:
+    """The server tells what has changed, and the view Images asks for no more."""
+    with window(browser, faulty.url) as page:
+        expect(page.locator(".health")).to_contain_text("2 workers")
+        page.clock.install()
+        page.route("**/stats", lambda route: None)  # its answer is late
+        page.clock.fast_forward(60_000)
+        page.get_by_role("link", name="Operations").click()
+        expect(sentence(page)).to_have_text("Asking what goes on now")
+        page.clock.fast_forward(10_000)
+        expect(sentence(page)).to_have_text("The server does not answer")
+        page.unroute("**/stats")
+
+
 def test_a_page_that_never_heard_anything_says_so(browser: Browser, faulty: Stack) -> None:
     """As behind a proxy that has the page's files alone."""
     answers = re.compile(r"/(stats|events|activity|media)(\?|$)")

@@ -423,6 +423,24 @@ def test_one_that_always_breaks_is_given_up(page: Page, line: Line, folder: Path
     assert refs(line.url, page) == once(folder)
 
 
+def test_a_line_that_breaks_again_and_again_costs_no_file(
+    page: Page, line: Line, folder: Path
+) -> None:
+    fill(folder, 1, 300_000)
+    line.bytes_a_second = 100_000
+    drop(page, folder)
+    for _ in range(7):
+        expect(page.locator(".item").filter(has_text="%")).to_have_count(1)
+        line.cut()
+        expect(sending(page)).to_contain_text("The server cannot be reached.")
+        line.mend()
+        button(page, "Try now").click()
+    line.bytes_a_second = 0
+    wait_until_sent(page)
+    expect(refused(page)).to_have_count(0)
+    assert refs(line.url, page) == once(folder)
+
+
 def test_a_proxy_may_take_less_than_the_server(page: Page, line: Line, folder: Path) -> None:
     fill(folder, 3)
     instead(a_proxys(413), 1, page, "IMG_0001.jpg")
@@ -657,6 +675,67 @@ def test_it_works_on_plain_http_by_an_address(
         expect(page.locator(".item")).to_have_count(3)
         wait_until_sent(page)
         assert refs(line.url, page) == once(folder)
+
+
+def test_a_list_that_never_comes_is_not_waited_for_for_ever(
+    page: Page, line: Line, folder: Path
+) -> None:
+    fill(folder, 3)
+    drop(page, folder / "IMG_0000.jpg")
+    wait_until_sent(page)
+    page.evaluate(
+        "const real = AbortSignal.timeout.bind(AbortSignal);"
+        "AbortSignal.timeout = (ms) => real(ms / 20);"  # a faster clock
+    )
+    asked: list[Route] = []
+    page.route(
+        "**/media?batch=*&limit=500", lambda route: asked.append(route)
+    )  # before anything is sent
+    drop(page, folder)
+    expect(sending(page)).to_contain_text("The server cannot be reached.")
+    assert asked
+    page.unroute("**/media?batch=*&limit=500")
+    wait_until_sent(page)
+    assert refs(line.url, page) == once(folder) + Counter(["IMG_0000.jpg"])
+
+
+def test_uploads_go_on_without_an_index(browser: Browser, tmp_path: Path, folder: Path) -> None:
+    """The server cannot tell what a batch has. The keys see to it that all comes once."""
+    fill(folder, 3)
+    (tmp_path / "no_folder").touch()
+    with (
+        gateway(tmp_path, INDEX_DIR=str(tmp_path / "no_folder")) as fast,
+        window(browser, fast.server.url) as page,
+    ):
+        drop(page, folder / "IMG_0000.jpg")
+        wait_until_sent(page)
+        for _ in range(2):
+            drop(page, folder)
+            wait_until_sent(page)
+        assert len(fast.folders("pending")) == 1 + 3
+
+
+def test_the_keyboard_stays_at_the_button_that_pauses(page: Page, line: Line, folder: Path) -> None:
+    fill(folder, 3, 1_000_000)
+    line.bytes_a_second = 100_000
+    drop(page, folder)
+    button(page, "Pause").focus()
+    page.keyboard.press("Enter")
+    expect(button(page, "Resume")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(button(page, "Pause")).to_be_focused()
+
+
+def test_what_is_pressed_twice_is_sent_once(page: Page, line: Line, folder: Path) -> None:
+    fill(folder, 1)
+    posts = instead(problem(422, "bad_ref"), 1, page, "IMG_0000.jpg")
+    drop(page, folder)
+    again = button(page, "Try IMG_0000.jpg again")
+    expect(again).to_be_visible()
+    again.evaluate("button => { button.click(); button.click(); }")  # before it is drawn again
+    wait_until_sent(page)
+    assert refs(line.url, page) == once(folder)
+    assert len(posts) == 2
 
 
 @pytest.mark.slow
