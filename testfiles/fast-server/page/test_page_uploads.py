@@ -13,11 +13,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
+from faults.line import Line
 from local_stack.stack import Stack
 from support.browser import assert_accessible, chromium, drop, screenshot, window
 from support.fast import Gateway, gateway, tiny_disk
 from support.images import jpeg
-from support.line import Line
 from support.services import until
 
 expect.set_options(timeout=30_000)
@@ -25,6 +25,7 @@ Answer = Callable[[Route], None]
 SMALL = jpeg(size=(64, 48))
 DAY_MS = 86_400_000
 TAKEN_S = 1_750_000_000
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,7 @@ def button(page: Page, name: str) -> Locator:
 
 
 def wait_until_sent(page: Page) -> None:
+    page.evaluate(TWO_FRAMES)  # what was just dropped is drawn
     expect(sending(page)).to_have_count(0, timeout=120_000)
 
 
@@ -619,12 +621,14 @@ def test_files_and_folders_can_be_chosen(page: Page, line: Line, folder: Path) -
         button(page, "Choose folder").click()
     chosen.value.set_files(folder)
     expect(page.locator(".item")).to_have_count(3)
+    wait_until_sent(page)
     assert refs(line.url, page) == once(folder)
     with page.expect_file_chooser() as chosen:
         button(page, "Choose files").click()
     assert chosen.value.is_multiple()
     chosen.value.set_files(sorted((folder / "day 1").iterdir())[:2])
     expect(page.locator(".item")).to_have_count(5)
+    wait_until_sent(page)
     assert set(refs(line.url, page)) - set(once(folder)) == {"IMG_0000.jpg", "IMG_0001.jpg"}
 
 
