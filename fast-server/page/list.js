@@ -18,12 +18,13 @@ let local = []; // what is still in this browser, above the media
 const rows = { length: () => local.length + media.items.length, at: (i) => local[i] ?? media.items[i - local.length] };
 const element = () => document.querySelector(".list");
 
+const isFiltered = () => ["state", "status", "code", "name", "since", "until"].some((name) => address[name]);
+
 function localRows() {
-  const isRefused = (entry) => ["refused", "unreadable", "cancelled"].includes(entry.state);
+  const isRefused = (entry) => entry.state === "refused" || entry.state === "unreadable";
   if (address.state === TO_SEND) return uploads.entries.filter((entry) => !isRefused(entry));
   if (address.state === REFUSED) return uploads.entries.filter(isRefused);
-  const isFiltered = ["state", "status", "code", "name", "since", "until"].some((name) => address[name]);
-  return isFiltered ? [] : uploads.entries.filter((entry) => entry.state === "sending" || isRefused(entry));
+  return isFiltered() ? [] : uploads.entries.filter((entry) => entry.state === "sending" || isRefused(entry));
 }
 
 export function list() {
@@ -61,7 +62,8 @@ function foot() {
   const again = html`<button @click=${() => media.reload(true)}>${texts.list.again}</button>`;
   if (media.error) return html`<p class="row quiet">${texts.list.error(media.error.message)} ${again}</p>`;
   if (media.isLoading) return html`<p class="quiet">${texts.list.loading}</p>`;
-  return media.isComplete ? nothing : html`<p class="quiet">${texts.list.incomplete}</p>`;
+  if (!media.isComplete) return html`<p class="quiet">${texts.list.incomplete}</p>`;
+  return rows.length() ? nothing : html`<p class="quiet">${isFiltered() ? texts.list.empty : texts.list.emptyAll}</p>`;
 }
 
 addEventListener("scroll", () => {
