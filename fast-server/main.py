@@ -40,7 +40,7 @@ from shared.web.application import Application
 from shared.web.refusals import too_large
 from shared.web.request_body import open_form
 from shared.web.schemas import MEDIA_ID_PARAMETER
-from upload_api import admission, openapi, queues, refusals
+from upload_api import admission, compression, openapi, queues, refusals
 from upload_api.answers import Accepted, Media, MediaList, Ready, Retried
 from upload_api.queues import Queues
 from upload_api.settings import Settings
@@ -160,7 +160,8 @@ async def list_media(request: Request) -> Response:
     """
     page = await request.app.state.index.page(query.of_request(request))
     media = [status.listed(request, item) for item in page.media]
-    return JSONResponse({"media": media, "next": page.next, "complete": page.is_complete})
+    answer = {"media": media, "next": page.next, "complete": page.is_complete}
+    return await compression.json_answer(request, answer)
 
 
 @app.get(

@@ -1,4 +1,4 @@
 """The page that people see: its files, which a browser runs, and how they are served.
 
-Imports nothing.
+Imports upload_api.
 """

@@ -34,17 +34,17 @@ export async function read(batch) {
       after = page.next;
     } while (after);
     batches.set(batch, found);
-    for (const entry of meanwhile) if (entry.batch === batch && !has(entry)) take(found, entry);
+    [...meanwhile].forEach(note);
     return true;
   } finally {
     meanwhile = null;
   }
 }
 
-/** This one was just taken. */
+/** This one was just taken. The list may have it already. */
 export function note(entry) {
   meanwhile?.push(entry);
-  if (isKnown(entry.batch)) take(batches.get(entry.batch), entry);
+  if (isKnown(entry.batch) && !has(entry)) take(batches.get(entry.batch), entry);
 }
 
 function take(found, { ref, size }) {

@@ -9,6 +9,7 @@ import { redraw } from "./redraw.js";
 export const entries = [];
 
 const OPEN = ["queued", "sending", "paused"];
+const FOR_GOOD = ["file_empty", "upload_too_large", "unsupported_format", "changed", "changed_meanwhile", "unreadable"];
 const newest = new Map(); // batch and ref -> entry
 const counts = new Map(); // batch -> {state: how many}
 const bytes = { open: 0, moved: 0 }; // of all open files, and what has gone of those being sent
@@ -23,6 +24,9 @@ export function newRun() {
 newRun();
 
 export const isOpen = ({ state }) => OPEN.includes(state);
+
+/** Whether to send the same file once more may help. */
+export const isForGood = ({ code }) => FOR_GOOD.includes(code);
 
 export const batches = () => [...counts.keys()];
 

@@ -3,6 +3,7 @@
 
 import { countOf } from "./arrived.js";
 import { batches, figures } from "./entries.js";
+import { redraw } from "./redraw.js";
 
 const KEY = "media-processor-uploads";
 const KEPT = 20; // batches
@@ -36,6 +37,7 @@ export function expectedOf(batch) {
 export function forget(batch) {
   const { [batch]: known, ...others } = read();
   if (known) write(others);
+  redraw();
 }
 
 function remember(batch, expected, at_ms) {

@@ -53,14 +53,15 @@ const when = (first, last) => (first === last ? words.at(moment(last)) : words.b
 const allButton = (n) => button(ALL, words.retryAll(n, count(n)), words.retryAll(n, count(n)), "");
 
 function button(code, label, longLabel, kind) {
-  const isBusy = retrying.has(code) || retrying.has(ALL);
-  return html`<button class=${kind} aria-label=${isBusy ? label : longLabel} aria-disabled=${isBusy} @click=${() => retry(code)}>
-    ${retrying.has(code) ? words.retrying : label}</button>`;
+  const isAsked = retrying.has(code);
+  return html`<button class=${kind} aria-label=${isAsked ? words.retrying : longLabel}
+    aria-disabled=${isAsked || retrying.has(ALL)} @click=${(event) => retry(code, event.detail)}>
+    ${isAsked ? words.retrying : label}</button>`;
 }
 
-/** Pressed twice, it is asked once. */
-async function retry(code) {
-  if (retrying.has(code) || retrying.has(ALL)) return;
+/** A double click is one: another reason may have moved there by then. */
+async function retry(code, clicks) {
+  if (retrying.has(code) || retrying.has(ALL) || clicks > 1) return;
   retrying.add(code);
   redraw();
   await retryAll(code, EVERY_BATCH);

@@ -2,7 +2,6 @@
 
 const language = navigator.languages?.length ? [...navigator.languages] : undefined;
 const numbers = new Intl.NumberFormat(language);
-const shortNumbers = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
 const percents = new Intl.NumberFormat(language, { style: "percent" });
 const clocks = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
 const minutes = new Intl.DateTimeFormat(language, { timeStyle: "short" });
@@ -60,5 +59,3 @@ export function span(seconds) {
         : seconds < 36 * 3600 ? [seconds / 3600, "hour"] : [seconds / 86400, "day"];
   return inUnit(amount, unit, amount < 10 && (unit === "second" || unit === "hour") ? 1 : 0);
 }
-
-export const decimal = (n) => shortNumbers.format(n);

@@ -1,9 +1,11 @@
 // How old the figures are. The server tells only what has changed, so a quiet minute is asked about.
 
-import { address } from "./address.js";
+import { address, onChange } from "./address.js";
+import { ask } from "./api.js";
 import { redraw } from "./redraw.js";
-import { askStats, store } from "./store.js";
+import { store, takeStats } from "./store.js";
 
+const ANSWER_MS = 10_000; // a connection may die without a word
 const ASK_AFTER_MS = 8000;
 const OLD_MS = 15_000;
 const EVERY_MS = 1000;
@@ -14,7 +16,7 @@ let seenSince_ms = Date.now();
 export const oldSince_ms = () =>
   store.stats !== null && age_ms() > OLD_MS ? store.statsAt_ms : null;
 
-/** The tab was just opened again: an answer is on its way, so nothing is wrong yet. */
+/** The view was just opened, or its tab: an answer is on its way, so nothing is wrong yet. */
 export const isBack = () => Date.now() - seenSince_ms < OLD_MS - ASK_AFTER_MS;
 
 /** The time to which the figures belong: work does not go on in old ones. */
@@ -28,13 +30,15 @@ async function tick() {
   redraw();
   if (isAsking || age_ms() < ASK_AFTER_MS) return;
   isAsking = true;
-  await askStats().catch(() => {});
+  await ask("GET", "stats", { signal: AbortSignal.timeout(ANSWER_MS) }).then(takeStats, () => {});
   isAsking = false;
 }
 
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
+function seen() {
   seenSince_ms = Date.now();
   tick();
-});
+}
+
+onChange((before) => before.view === address.view || seen());
+document.addEventListener("visibilitychange", () => document.hidden || seen());
 setInterval(tick, EVERY_MS);

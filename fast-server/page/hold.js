@@ -14,7 +14,7 @@ const SIGN_IN = [401, 407];
 
 let isPaused = false;
 let trouble = null; // {by, reason, until_ms}
-let isLooking = false;
+let looking = null; // a promise
 let misses = 0; // since an upload was taken
 let timer = 0;
 let clock = 0;
@@ -24,10 +24,10 @@ let goOn = () => {};
 /** Name what goes on once nothing stops it. */
 export const onRelease = (next) => (goOn = next);
 
-export const isFree = () => !isPaused && !trouble && !isLooking;
+export const isFree = () => !isPaused && !trouble && !looking;
 
-/** null, or {by: "user", "offline", "line" or "server", reason, until_ms}. */
-export const current = () => (isPaused ? { by: "user", reason: words.paused, until_ms: null } : trouble);
+/** null, or {by: "user"}, or {by: "offline", "line" or "server", reason, until_ms}. */
+export const current = () => (isPaused ? { by: "user" } : trouble);
 
 export function pause() {
   isPaused = true;
@@ -47,15 +47,16 @@ export function stop(reason, retryAfter_s) {
   if (!trouble) wait({ by: "server", reason, retryAfter_s });
 }
 
-/** Something went wrong: see whether it is more than one file's. */
-export async function look() {
-  if (isLooking) return;
-  isLooking = true;
+/** Something went wrong: see whether it is more than one file's. Returns a promise of that. */
+export const look = () => (looking ??= askWhetherReady());
+
+async function askWhetherReady() {
   clearTimeout(timer);
   const found = await ask("GET", "ready", { signal: AbortSignal.timeout(LOOK_MS) }).then(() => null, troubleOf);
-  isLooking = false;
+  looking = null;
   if (found) wait(found);
   else release();
+  return Boolean(found);
 }
 
 /** An upload was taken: the next trouble is a new one. */
@@ -101,6 +102,7 @@ function tick() {
 
 function release() {
   trouble = null;
+  clearTimeout(timer);
   clearInterval(clock);
   clock = 0;
   redraw();

@@ -3,7 +3,6 @@
 import { address } from "./address.js";
 import { figures } from "./entries.js";
 import { expectedOf, forget } from "./expected.js";
-import { redraw } from "./redraw.js";
 import { totals } from "./store.js";
 
 /** {arrived, expected, forget} of the batch that is shown; null if nothing of it is missing. */
@@ -14,5 +13,5 @@ export function interrupted() {
   const expected = expectedOf(batch);
   const arrived = counted.pending + counted.failed + counted.done;
   if (arrived >= expected) return null;
-  return { arrived, expected, forget: () => { forget(batch); redraw(); } };
+  return { arrived, expected, forget: () => forget(batch) };
 }

@@ -1,7 +1,7 @@
 // The list: only the rows in view are in the document, however many there are.
 
 import { address } from "./address.js";
-import { REFUSED, TO_SEND } from "./filters.js";
+import { FILTERS, REFUSED, TO_SEND } from "./filters.js";
 import { count } from "./format.js";
 import { onClick, onKey } from "./list_input.js";
 import { media } from "./media_list.js";
@@ -18,7 +18,7 @@ let local = []; // what is still in this browser, above the media
 const rows = { length: () => local.length + media.items.length, at: (i) => local[i] ?? media.items[i - local.length] };
 const element = () => document.querySelector(".list");
 
-const isFiltered = () => ["state", "status", "code", "name", "since", "until"].some((name) => address[name]);
+const isFiltered = () => FILTERS.some((name) => name !== "batch" && name !== "order" && address[name]);
 
 function localRows() {
   const isRefused = (entry) => entry.state === "refused" || entry.state === "unreadable";
@@ -30,6 +30,7 @@ function localRows() {
 export function list() {
   local = localRows();
   media.isHeld = isAmong(element());
+  if (!rows.length()) return html`${media.isLoading || media.error ? nothing : empty()}${foot()}`;
   return html`${changesAbove()}
     <div class="card list" role="grid" aria-label=${texts.list.label} aria-multiselectable="true"
       aria-rowcount=${media.next === null ? rows.length() : -1} aria-busy=${media.isLoading}
@@ -37,6 +38,8 @@ export function list() {
       @keydown=${(event) => onKey(event, rows)} @click=${(event) => onClick(event, rows)}></div>
     ${foot()}`;
 }
+
+const empty = () => html`<p class="card empty">${isFiltered() ? texts.list.empty : texts.list.emptyAll}</p>`;
 
 /** The rows, once the list itself is drawn. */
 export function drawList() {
@@ -62,8 +65,7 @@ function foot() {
   const again = html`<button @click=${() => media.reload(true)}>${texts.list.again}</button>`;
   if (media.error) return html`<p class="row quiet">${texts.list.error(media.error.message)} ${again}</p>`;
   if (media.isLoading) return html`<p class="quiet">${texts.list.loading}</p>`;
-  if (!media.isComplete) return html`<p class="quiet">${texts.list.incomplete}</p>`;
-  return rows.length() ? nothing : html`<p class="quiet">${isFiltered() ? texts.list.empty : texts.list.emptyAll}</p>`;
+  return media.isComplete ? nothing : html`<p class="quiet">${texts.list.incomplete}</p>`;
 }
 
 addEventListener("scroll", () => {

@@ -33,8 +33,9 @@ export async function read() {
     reader.phase = reader.isFollowed ? "following" : "loading";
     wait_ms = 1000;
     await show(response, mine);
-    if (!reader.isFollowed) ended();
-    else if (mine === reading) broken(null); // central or the gateway was ended
+    if (mine !== reading) return;
+    if (reader.isFollowed) broken(null); // central or the gateway was ended
+    else ended();
   } catch (error) {
     if (mine === reading) broken(error);
   }

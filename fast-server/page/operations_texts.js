@@ -3,18 +3,14 @@
 const images = (n, text) => (n === 1 ? "1 image" : `${text} images`);
 
 export const operations = {
-  title: "Operations",
   unknown: "not known",
   summary: {
     loading: "Asking what goes on",
-    loadingMore: "The server has not answered yet.",
     gone: "The server does not answer",
     goneSince: (time, span) => `Nothing was heard since ${time}: all below is ${span} old. The page keeps asking.`,
     goneEver: "The page keeps asking. See whether fast-server runs, and this machine's network.",
     asking: "Asking what goes on now",
     old: (span) => `All below is ${span} old.`,
-    well: "What it needs",
-    trouble: "What is wrong",
     since: (time, span) => `since ${time}, for ${span}`,
   },
   parts: {
@@ -59,7 +55,6 @@ export const operations = {
     soFar: (time) => `${time} so far`,
     notKnown: "not known",
     all: (figures) => `The last hour: ${figures}`, inAll: "In all",
-    quiet: "Nothing came in the last hour.",
     unknown: "Nobody can tell just now.",
     partly: "Some are not counted yet.",
     pick: "A minute of the last hour",
@@ -103,7 +98,7 @@ export const operations = {
     cutOff: "The log broke off.", toEnd: "To the end",
   },
   pause: {
-    pause: "Pause the workers", resume: "Let the workers go on", working: "Asking",
+    pause: "Pause the workers", resume: "Let the workers go on",
     about: "They finish what they have. Uploads are taken meanwhile; nothing is lost.",
     paused: (time) => `Paused since ${time}. Uploads are taken meanwhile; nothing is lost.`,
     pausedUnknown: "Paused. Uploads are taken meanwhile; nothing is lost.",

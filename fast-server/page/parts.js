@@ -13,7 +13,7 @@ export function parts(stats) {
   return [...all.filter(isWrong), ...all.filter((part) => !isWrong(part))];
 }
 
-export const isWrong = ({ kind }) => kind === "bad" || kind === "warn";
+const isWrong = ({ kind }) => kind === "bad" || kind === "warn";
 
 const redis = (stats) => reached(words.redis, stats.redis);
 const central = (stats) => reached(words.central, stats.central);

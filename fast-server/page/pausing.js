@@ -8,17 +8,18 @@ import { askStats, store } from "./store.js";
 import { texts } from "./texts.js";
 
 const words = texts.operations.pause;
+const ANSWER_MS = 15_000;
 let isAsking = false;
 let refusal = "";
 
-/** path: "pause" or "resume". Pressed twice, it is asked once. */
-async function change(path) {
-  if (isAsking) return;
+/** path: "pause" or "resume". A double click is one: the other button stands there by then. */
+async function change(path, clicks) {
+  if (isAsking || clicks > 1) return;
   isAsking = true;
   refusal = "";
   redraw();
   try {
-    const { paused, since } = await ask("POST", path);
+    const { paused, since } = await ask("POST", path, { signal: AbortSignal.timeout(ANSWER_MS) });
     if (store.stats) store.stats.paused = paused ? { since } : null;
     await askStats().catch(() => {}); // its sentence; else an event brings it
   } catch (error) {
@@ -29,7 +30,7 @@ async function change(path) {
 }
 
 const button = (path, label, kind) => html`<button class=${kind} aria-disabled=${isAsking}
-  @click=${() => change(path)}>${label}</button>`;
+  @click=${(event) => change(path, event.detail)}>${label}</button>`;
 
 export const resumeButton = (kind = "") => button("resume", words.resume, kind);
 

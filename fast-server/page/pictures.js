@@ -5,6 +5,7 @@ import { redraw } from "./redraw.js";
 
 const AT_ONCE = 2; // of the browser's six connections; uploads and the event stream have theirs
 const SETTLED_MS = 120; // rows that fly past want no picture
+const FILE_PX = 112; // a file of megabytes is shown small
 const KEPT = 300;
 const AGAIN_MS = 60_000; // a preview that cannot be made may be later
 
@@ -13,6 +14,9 @@ const files = new Map(); // media_id -> File, as dropped into this page
 const notBefore = new Map(); // key -> when to ask again
 let wanted = new Map(); // key -> media_id, of the rows drawn last
 let drawing = new Map();
+let filesInView = new Map(); // key -> File
+let drawingFiles = new Map();
+let isShrinking = false;
 let loading = new Map(); // key -> AbortController
 let timer = 0;
 let settled = true;
@@ -34,10 +38,33 @@ export function picture(item) {
   return used(key) ?? used(`${id}/original`) ?? used(`${id}/file`) ?? ofFile(`${id}/file`, files.get(id));
 }
 
-/** The browser's own picture of a file, or null if it is none for long. */
+/** The browser's own picture of a file, or null. It is made while its row is in view. */
 export function ofFile(key, file) {
-  if (!file || notBefore.has(key)) return null;
-  return used(key) ?? keep(key, URL.createObjectURL(file));
+  if (file && !notBefore.has(key)) drawingFiles.set(key, file);
+  return used(key);
+}
+
+/** One at a time: each is read and decoded as a whole, and a row may be gone before. */
+async function shrinkNext() {
+  const next = [...filesInView].find(([key]) => !pictures.has(key) && !notBefore.has(key));
+  if (!next || isShrinking) return;
+  const [key, file] = next;
+  isShrinking = true;
+  try {
+    keep(key, URL.createObjectURL(await shrunk(file)));
+  } catch {
+    notBefore.set(key, Infinity); // the browser cannot show it, as most cannot show HEIC
+  }
+  isShrinking = false;
+  redraw();
+}
+
+async function shrunk(file) {
+  const bitmap = await createImageBitmap(file, { resizeWidth: FILE_PX });
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return canvas.convertToBlob();
 }
 
 /** The browser could not show it, as most cannot show HEIC. */
@@ -74,6 +101,8 @@ function drop(key) {
 
 /** After each drawing of rows: what is out of view is no longer asked for. */
 export function drawn() {
+  [filesInView, drawingFiles] = [drawingFiles, new Map()];
+  shrinkNext();
   const isSame = drawing.size === wanted.size && [...drawing.keys()].every((key) => wanted.has(key));
   wanted = drawing;
   drawing = new Map();

@@ -1,11 +1,10 @@
 """GET / and the files that the page loads."""
 
-import re
-
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
 from page.assets import Asset, Page
+from upload_api.compression import takes_gzip
 
 # Trusted Types: text becomes markup only in lit-html, and there only that of its templates.
 _POLICY = (
@@ -20,7 +19,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _FOR_EVER, _REVALIDATED = "public, max-age=31536000, immutable", "no-cache"
-_GZIP = re.compile(r"(?:^|,)\s*(?:gzip|\*)\s*(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))", re.IGNORECASE)
 router = APIRouter(include_in_schema=False)
 
 
@@ -41,7 +39,7 @@ async def get_asset(request: Request, version: str, name: str) -> Response:
 
 
 def _answer(request: Request, asset: Asset, cache: str) -> Response:
-    is_compressed = bool(_GZIP.search(request.headers.get("Accept-Encoding", "")))
+    is_compressed = takes_gzip(request)
     body = asset.compressed if is_compressed else asset.plain
     headers = {**_HEADERS, "Cache-Control": cache, "ETag": body.etag}
     if is_compressed:

@@ -2,7 +2,8 @@
 //
 //   taken        the server has it
 //   not now      503, 507, 429: all wait, for as long as the server says
-//   broken       no answer, a proxy's, 408, 500: it is tried again, behind the others, 5 times
+//   broken       no answer, a proxy's, 408, 500: it is tried again, behind the others, 5 times,
+//                not counting those in which the server could not be reached
 //   unreadable   the file was changed, or is gone
 //   refused      it stays in the list with the server's reason
 //
@@ -18,6 +19,7 @@ import { newKey } from "./naming.js";
 import { send } from "./send.js";
 import { store } from "./store.js";
 import { texts } from "./texts.js";
+import { receivedAt_ms } from "./ulid.js";
 
 const words = texts.uploads.refusals;
 const AT_ONCE = 4; // of a browser's six connections to a server; to follow the log takes one, too
@@ -72,7 +74,9 @@ async function readArrived(batch) {
     if (await arrived.read(batch)) skipArrived(batch);
     else hold.stop(texts.uploads.holds.counting, COUNTING_S);
   } catch (error) {
-    if (!hold.stopFor(error)) arrived.begin(batch); // nobody tells: the keys see to it
+    // Without an index nobody can tell, but uploads go on: a key of each is known then.
+    const isSafe = error.code === "index_unavailable" && Date.now() - receivedAt_ms(batch) < KEY_HOLDS_MS;
+    if (isSafe || !hold.stopFor(error)) arrived.begin(batch);
   }
   isReading = false;
   pump();
@@ -82,7 +86,7 @@ function skipArrived(batch) {
   for (const entry of [...entries]) {
     if (entry.batch !== batch || entry.state !== "queued" || !arrived.has(entry)) continue;
     remove(entry);
-    run[entry.tries ? "sent" : "skipped"] += 1; // of a repeat only the answer was lost
+    run[entry.firstSent_ms || entry.tries ? "sent" : "skipped"] += 1; // of a repeat only the answer was lost
   }
 }
 
@@ -145,7 +149,7 @@ function leave(entry, state, code, why) {
   become(entry, state, { code, why });
 }
 
-function broke(entry, { status, problem, isStarved }) {
+async function broke(entry, { status, problem, isStarved }) {
   const why = problem?.detail ?? (status ? words.notTheServer : words.brokeOff);
   const tries = entry.tries + (isStarved ? 0 : 1);
   if (tries > TRIES) leave(entry, "refused", "broken", words.gaveUp(why));
@@ -153,7 +157,7 @@ function broke(entry, { status, problem, isStarved }) {
     become(entry, "queued", { why, tries, notBefore_ms: Date.now() + 1000 * 2 ** tries });
     putLast(entry);
   }
-  hold.look();
+  if (await hold.look()) entry.tries = 0; // it was no fault of this file
 }
 
 hold.onRelease(pump);

@@ -28,8 +28,8 @@ export function dropCard() {
 }
 
 export function uploadCard() {
-  const { open } = figures();
-  return html`${open || uploads.isWalking() ? sendingCard(figures()) : restCard()}${refusedCard()}`;
+  const all = figures();
+  return html`${all.open || uploads.isWalking() ? sendingCard(all) : restCard()}${refusedCard()}`;
 }
 
 function sendingCard({ open, openBytes, movedBytes, paused, sending }) {
@@ -39,10 +39,9 @@ function sendingCard({ open, openBytes, movedBytes, paused, sending }) {
   const [gone, total] = [sentBytes + movedBytes, sentBytes + openBytes];
   return html`<section class="card sending" aria-label=${words.sending.label}>
     <div class="row"><div><h2>${headline(isPaused, hold, sent, open)}</h2>
-        <small>${details(gone, total, sending)}</small></div>
-      <span class="row push">${isPaused
-        ? html`<button class="main" @click=${uploads.resume}>${words.sending.resume}</button>`
-        : html`<button @click=${uploads.pause}>${words.sending.pause}</button>`}
+        <small>${details(gone, total, sending, open)}</small></div>
+      <span class="row push"><button class=${isPaused ? "main" : ""} @click=${isPaused ? uploads.resume : uploads.pause}>
+          ${isPaused ? words.sending.resume : words.sending.pause}</button>
         <button @click=${uploads.cancelAll}>${words.sending.cancel}</button></span></div>
     ${bar(sentBytes, gone, total)}
     <div role="status">${hold && !isPaused ? holdRow(hold) : nothing}</div></section>`;
@@ -55,20 +54,22 @@ function headline(isPaused, hold, sent, open) {
   return hold ? words.sending.waiting(count(open), total) : words.sending.sent(count(sent), total);
 }
 
-function details(gone, total, sending) {
+function details(gone, total, sending, open) {
   const left_s = pace.secondsLeft(gone, total - gone);
   return [
     total ? words.sending.bytes(size(gone), size(total)) : "",
     left_s !== null && sending ? words.sending.left(span(Math.ceil(left_s))) : "",
-    uploads.isWalking() ? words.sending.reading : "",
+    open && uploads.isWalking() ? words.sending.alsoReading : "",
     uploads.hold() ? "" : triedAgain(),
     ...aside(),
   ].filter(Boolean).join(" · ");
 }
 
+/** Why it seems to stand still, where all that is left was tried before. */
 function triedAgain() {
-  const broken = uploads.entries.filter(({ state, tries }) => state === "queued" && tries > 0);
-  return broken.length ? words.sending.again(broken.length, count(broken.length), broken[0].why) : "";
+  const left = uploads.entries.filter(({ state }) => state === "queued");
+  if (!left.length || left.some(({ tries }) => tries === 0)) return "";
+  return words.sending.again(left.length, count(left.length), left[0].why);
 }
 
 /** What of the drop was not to be sent. */
@@ -81,10 +82,10 @@ function aside() {
 }
 
 function bar(sent, gone, total) {
-  const width = (bytes) => `width: ${total ? (100 * bytes) / total : 0}%`;
+  const part = (kind, bytes) => (bytes > 0
+    ? html`<i class=${kind} .style=${`width: ${(100 * bytes) / total}%`}></i>` : nothing);
   const said = words.sending.bytes(size(gone), size(total));
-  return html`<div class="bar" role="img" aria-label=${said}>
-    <i class="good" .style=${width(sent)}></i><i class="work" .style=${width(gone - sent)}></i></div>`;
+  return html`<div class="bar" role="img" aria-label=${said}>${part("good", sent)}${part("work", gone - sent)}</div>`;
 }
 
 /** Why all waits. The seconds are not read out. */

@@ -13,13 +13,12 @@ from typing import Self
 
 from redis import Redis, RedisError
 
-from faults import wrong_clock
+from faults import power_cut, wrong_clock
 from faults.deployment import FaultMissed
 from faults.evidence import Evidence
+from faults.power_cut import Disk
 from faults.wrong_clock import WrongClock
 from local_stack.stack import ROOT, Stack
-from support import power_cut
-from support.power_cut import Disk
 
 DISK_MB = 4096  # a sparse file: it takes what is written
 REDIS_ANSWER_S = 1  # a frozen Redis must not stop the run

@@ -14,9 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
+from faults import power_cut
+from faults.power_cut import Disk
 from local_stack.stack import ROOT, Stack
-from support import images, power_cut
-from support.power_cut import Disk
+from support import images
 from support.services import until
 from support.stack_client import described
 

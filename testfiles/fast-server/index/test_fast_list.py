@@ -323,3 +323,18 @@ def test_it_lies_where_index_dir_says(tmp_path: Path) -> None:
         assert ids(fast) == [media_id]
         assert (tmp_path / "own" / "index" / "0.sqlite3").exists()
         assert not (fast.uploads / ".index").exists()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip, br", "gzip"), ("identity", None), ("gzip;q=0", None), ("*", "gzip")],
+)
+def test_a_long_list_is_compressed_for_who_takes_it(
+    fast: Gateway, accepted: str, encoding: str | None
+) -> None:
+    while len(listed(fast, limit=5)["media"]) < 5:
+        post(fast)
+    answer = fast.http.get("/media", params={"limit": 5}, headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("Content-Encoding") == encoding
+    assert "Accept-Encoding" in answer.headers["Vary"]
+    assert answer.json() == listed(fast, limit=5)

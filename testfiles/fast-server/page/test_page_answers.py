@@ -9,11 +9,11 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 from ulid import ULID
 
+from faults.line import Line
 from local_stack.service import wait_until
 from local_stack.stack import Stack
 from support.browser import chromium, window
 from support.images import jpeg
-from support.line import Line
 
 expect.set_options(timeout=30_000)
 MANY = 102  # more than the first page has

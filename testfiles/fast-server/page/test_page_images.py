@@ -12,19 +12,12 @@ from ulid import ULID
 
 from local_stack.service import wait_until
 from local_stack.stack import Stack
-from support.browser import assert_accessible, chromium, screenshot, window
+from support.browser import assert_accessible, screenshot, window
 from support.images import heic, jpeg, png
 from support.stack_client import described
 
-expect.set_options(timeout=20_000)
 DAMAGED = png()[:-3000]
 HOSTILE = "<img src=x onerror=alert(1)>‮gpj.exe"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -265,6 +265,33 @@ def test_old_figures_are_never_shown_as_fresh(page: Page, faulty: Stack) -> None
     expect(figures).not_to_have_class(re.compile("old"))
 
 
+def test_minutes_that_nobody_knows_are_gaps(page: Page, faulty: Stack) -> None:
+    minute = card(page, "Images a minute, the last hour").get_by_role("slider")
+    page.clock.install()
+    expect(minute).to_have_attribute("aria-valuetext", re.compile("so far"))
+    with killed(faulty, "gateway"):
+        page.clock.fast_forward("03:00")
+        expect(minute).to_have_attribute("aria-valuetext", re.compile(r"^\d\d:\d\d: not known$"))
+        expect(page.locator(".area .gap")).to_have_count(3)
+        expect(page.get_by_text(re.compile("^Nothing was heard since .* is 3 min"))).to_be_visible()
+
+
+def test_figures_that_grew_old_on_the_other_view_are_no_alarm(
+    browser: Browser, faulty: Stack
+) -> None:
+    """The server tells what has changed, and the view Images asks for no more."""
+    with window(browser, faulty.url) as page:
+        expect(page.locator(".health")).to_contain_text("2 workers")
+        page.clock.install()
+        page.route("**/stats", lambda route: None)  # its answer is late
+        page.clock.fast_forward(60_000)
+        page.get_by_role("link", name="Operations").click()
+        expect(sentence(page)).to_have_text("Asking what goes on now")
+        page.clock.fast_forward(10_000)
+        expect(sentence(page)).to_have_text("The server does not answer")
+        page.unroute("**/stats")
+
+
 def test_a_page_that_never_heard_anything_says_so(browser: Browser, faulty: Stack) -> None:
     """As behind a proxy that has the page's files alone."""
     answers = re.compile(r"/(stats|events|activity|media)(\?|$)")
@@ -279,14 +306,14 @@ def test_a_page_that_never_heard_anything_says_so(browser: Browser, faulty: Stac
 
 
 def test_a_pause_is_asked_for_once_and_ends_where_it_is_told(page: Page) -> None:
-    requests = asked(page, "/pause")
-    page.get_by_role("button", name="Pause the workers").dblclick()
-    expect(sentence(page)).to_have_text(
-        re.compile(r"^Paused since \d\d:\d\d UTC, uploads are taken")
-    )
+    requests = asked(page, "/pause"), asked(page, "/resume")
+    page.get_by_role("button", name="Pause the workers").click()
+    expect(sentence(page)).to_have_text(re.compile(r"^Paused since \S+ UTC, uploads are taken"))
+    page.mouse.down(click_count=2)  # of a double click, when the other button is there
+    page.mouse.up(click_count=2)
     expect(page.get_by_text(re.compile(r"^Paused since \d\d:\d\d:\d\d\. Uploads"))).to_be_visible()
     expect(card(page, "Workers")).to_contain_text("pauses")
-    assert requests == ["POST pause"]
+    assert requests == (["POST pause"], [])
     assert_accessible(page)
     shots(page, "paused")
     page.get_by_role("button", name="Let the workers go on").first.click()

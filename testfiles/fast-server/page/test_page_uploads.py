@@ -13,11 +13,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
+from faults.line import Line
 from local_stack.stack import Stack
 from support.browser import assert_accessible, chromium, drop, screenshot, window
 from support.fast import Gateway, gateway, tiny_disk
 from support.images import jpeg
-from support.line import Line
 from support.services import until
 
 expect.set_options(timeout=30_000)
@@ -152,6 +152,7 @@ def test_a_folder_is_walked_to_its_end_and_not_sent_twice(
     expect(said).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_what_was_deleted_is_sent_again(browser: Browser, stack: Stack, folder: Path) -> None:
     fill(folder, 3)
     with window(browser, stack.url) as page:
@@ -241,6 +242,7 @@ def test_names_may_hold_anything(page: Page, line: Line, folder: Path) -> None:
     expect(page.get_by_label("What is sent")).to_contain_text("11 were there already.")
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_doubled_by_kills_and_a_cut_line(
     browser: Browser, tmp_path: Path, folder: Path
 ) -> None:
@@ -298,6 +300,7 @@ def test_a_file_that_changes_while_it_is_sent_is_named(
     assert refs(line.url, page)["Summer/IMG_0002.jpg"] == 1
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_before_it_is_sent_is_not_sent(
     page: Page, line: Line, folder: Path
 ) -> None:
@@ -315,6 +318,7 @@ def test_a_file_that_changed_before_it_is_sent_is_not_sent(
     assert refs(line.url, page) == once(folder)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_waited_for(browser: Browser, tmp_path: Path, folder: Path) -> None:
     fill(folder, 6, 50_000)
     with tiny_disk(tmp_path / "disk") as disk:
@@ -350,6 +354,7 @@ def a_proxys(status: int) -> Answer:
     return lambda route: route.fulfill(status=status, body=page, content_type="text/html")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
@@ -373,6 +378,7 @@ def test_all_wait_while_the_server_takes_nothing(
     assert len({post.headers["idempotency-key"] for post in posts}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [
@@ -397,6 +403,7 @@ def test_one_that_breaks_is_tried_again_and_holds_up_no_other(
     assert len(posts) == 3
 
 
+@pytest.mark.slow
 def test_one_that_always_breaks_is_given_up(page: Page, line: Line, folder: Path) -> None:
     fill(folder, 2)
     page.clock.install()
@@ -414,6 +421,24 @@ def test_one_that_always_breaks_is_given_up(page: Page, line: Line, folder: Path
     assert refs(line.url, page) == once(folder)
 
 
+def test_a_line_that_breaks_again_and_again_costs_no_file(
+    page: Page, line: Line, folder: Path
+) -> None:
+    fill(folder, 1, 300_000)
+    line.bytes_a_second = 100_000
+    drop(page, folder)
+    for _ in range(7):
+        expect(page.locator(".item").filter(has_text="%")).to_have_count(1)
+        line.cut()
+        expect(sending(page)).to_contain_text("The server cannot be reached.")
+        line.mend()
+        button(page, "Try now").click()
+    line.bytes_a_second = 0
+    wait_until_sent(page)
+    expect(refused(page)).to_have_count(0)
+    assert refs(line.url, page) == once(folder)
+
+
 def test_a_proxy_may_take_less_than_the_server(page: Page, line: Line, folder: Path) -> None:
     fill(folder, 3)
     instead(a_proxys(413), 1, page, "IMG_0001.jpg")
@@ -423,6 +448,7 @@ def test_a_proxy_may_take_less_than_the_server(page: Page, line: Line, folder: P
     assert refs(line.url, page) == once(folder) - Counter(["Summer/IMG_0001.jpg"])
 
 
+@pytest.mark.slow
 def test_a_silent_line_is_given_up_after_a_minute(page: Page, line: Line, folder: Path) -> None:
     fill(folder, 5, 1_500_000)
     page.clock.install()
@@ -442,6 +468,7 @@ def test_a_silent_line_is_given_up_after_a_minute(page: Page, line: Line, folder
     assert refs(line.url, page) == once(folder)
 
 
+@pytest.mark.slow
 def test_a_key_that_the_server_forgot_doubles_nothing(
     page: Page, line: Line, fast: Gateway, folder: Path
 ) -> None:
@@ -491,6 +518,7 @@ def test_after_a_reload_the_rest_is_dropped_again(page: Page, line: Line, folder
     expect(said).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_two_tabs_and_two_drops_send_it_once(page: Page, line: Line, folder: Path) -> None:
     fill(folder, 60)
     drop(page, folder / "IMG_0000.jpg")  # the batch begins
@@ -542,6 +570,7 @@ def test_all_can_be_paused_and_resumed(page: Page, line: Line, folder: Path) -> 
     assert sent == once(folder)
 
 
+@pytest.mark.slow
 def test_all_can_be_cancelled_and_that_be_undone(page: Page, line: Line, folder: Path) -> None:
     fill(folder, 20, 200_000)
     line.bytes_a_second = 500_000
@@ -590,12 +619,14 @@ def test_files_and_folders_can_be_chosen(page: Page, line: Line, folder: Path) -
         button(page, "Choose folder").click()
     chosen.value.set_files(folder)
     expect(page.locator(".item")).to_have_count(3)
+    wait_until_sent(page)
     assert refs(line.url, page) == once(folder)
     with page.expect_file_chooser() as chosen:
         button(page, "Choose files").click()
     assert chosen.value.is_multiple()
     chosen.value.set_files(sorted((folder / "day 1").iterdir())[:2])
     expect(page.locator(".item")).to_have_count(5)
+    wait_until_sent(page)
     assert set(refs(line.url, page)) - set(once(folder)) == {"IMG_0000.jpg", "IMG_0001.jpg"}
 
 
@@ -642,6 +673,67 @@ def test_it_works_on_plain_http_by_an_address(
         expect(page.locator(".item")).to_have_count(3)
         wait_until_sent(page)
         assert refs(line.url, page) == once(folder)
+
+
+def test_a_list_that_never_comes_is_not_waited_for_for_ever(
+    page: Page, line: Line, folder: Path
+) -> None:
+    fill(folder, 3)
+    drop(page, folder / "IMG_0000.jpg")
+    wait_until_sent(page)
+    page.evaluate(
+        "const real = AbortSignal.timeout.bind(AbortSignal);"
+        "AbortSignal.timeout = (ms) => real(ms / 20);"  # a faster clock
+    )
+    asked: list[Route] = []
+    page.route(
+        "**/media?batch=*&limit=500", lambda route: asked.append(route)
+    )  # before anything is sent
+    drop(page, folder)
+    expect(sending(page)).to_contain_text("The server cannot be reached.")
+    assert asked
+    page.unroute("**/media?batch=*&limit=500")
+    wait_until_sent(page)
+    assert refs(line.url, page) == once(folder) + Counter(["IMG_0000.jpg"])
+
+
+def test_uploads_go_on_without_an_index(browser: Browser, tmp_path: Path, folder: Path) -> None:
+    """The server cannot tell what a batch has. The keys see to it that all comes once."""
+    fill(folder, 3)
+    (tmp_path / "no_folder").touch()
+    with (
+        gateway(tmp_path, INDEX_DIR=str(tmp_path / "no_folder")) as fast,
+        window(browser, fast.server.url) as page,
+    ):
+        drop(page, folder / "IMG_0000.jpg")
+        wait_until_sent(page)
+        for _ in range(2):
+            drop(page, folder)
+            wait_until_sent(page)
+        assert len(fast.folders("pending")) == 1 + 3
+
+
+def test_the_keyboard_stays_at_the_button_that_pauses(page: Page, line: Line, folder: Path) -> None:
+    fill(folder, 3, 1_000_000)
+    line.bytes_a_second = 100_000
+    drop(page, folder)
+    button(page, "Pause").focus()
+    page.keyboard.press("Enter")
+    expect(button(page, "Resume")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(button(page, "Pause")).to_be_focused()
+
+
+def test_what_is_pressed_twice_is_sent_once(page: Page, line: Line, folder: Path) -> None:
+    fill(folder, 1)
+    posts = instead(problem(422, "bad_ref"), 1, page, "IMG_0000.jpg")
+    drop(page, folder)
+    again = button(page, "Try IMG_0000.jpg again")
+    expect(again).to_be_visible()
+    again.evaluate("button => { button.click(); button.click(); }")  # before it is drawn again
+    wait_until_sent(page)
+    assert refs(line.url, page) == once(folder)
+    assert len(posts) == 2
 
 
 @pytest.mark.slow
