@@ -25,6 +25,7 @@ Answer = Callable[[Route], None]
 SMALL = jpeg(size=(64, 48))
 DAY_MS = 86_400_000
 TAKEN_S = 1_750_000_000
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,7 @@ def button(page: Page, name: str) -> Locator:
 
 
 def wait_until_sent(page: Page) -> None:
+    page.evaluate(TWO_FRAMES)  # what was just dropped is drawn
     expect(sending(page)).to_have_count(0, timeout=120_000)
 
 
