@@ -1,9 +1,11 @@
 // Requests to the service, below whatever path prefix it has.
 
-/** The service's address: this module lies at <root>page/<version>/api.js. */
-export const root = new URL("../../", import.meta.url).href;
+import { texts } from "./texts.js";
 
 const LONGEST_MS = 60_000;
+
+/** The service's address: this module lies at <root>page/<version>/api.js. */
+export const root = new URL("../../", import.meta.url).href;
 
 export const url = (path) => root + path;
 
@@ -19,7 +21,11 @@ export class Refused extends Error {
 }
 
 /** No answer came: the network, the proxy or the service is gone. */
-export class Unreachable extends Error {}
+export class Unreachable extends Error {
+  constructor() {
+    super(texts.api.unreachable);
+  }
+}
 
 /** What is wrong, out of an answer's body. A proxy's own page is no JSON. */
 export function problemOf(status, text) {
@@ -29,7 +35,7 @@ export function problemOf(status, text) {
   } catch {
     // said below
   }
-  return { code: `http_${status}`, detail: `The server answered ${status} without a reason.` };
+  return { code: `http_${status}`, detail: texts.api.noReason(status) };
 }
 
 /** A Retry-After header in seconds, or null. It may be a date (RFC 9110, 10.2.3). */
@@ -46,22 +52,25 @@ export async function answer(method, path, options = {}) {
     response = await fetch(url(path), { method, cache: "no-cache", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Unreachable(error.message);
+    throw new Unreachable();
   }
   if (response.ok) return response;
   const problem = problemOf(response.status, await response.text().catch(() => ""));
   throw new Refused(response.status, problem, retryAfter(response.headers.get("Retry-After")));
 }
 
-/** The answer's JSON; null for an empty one. One that never comes is not waited for for ever. */
-export async function ask(method, path, { signal, ...options } = {}) {
-  const signals = [AbortSignal.timeout(LONGEST_MS), signal].filter(Boolean);
-  const response = await answer(method, path, { ...options, signal: AbortSignal.any(signals) });
+/** On a dead line a browser waits for many minutes. A POST may take long: it changes many media. */
+export const impatient = (signal) => AbortSignal.any([AbortSignal.timeout(LONGEST_MS), ...(signal ? [signal] : [])]);
+
+/** The answer's JSON; null for an empty one. */
+export async function ask(method, path, options = {}) {
+  const signal = method === "POST" ? options.signal : impatient(options.signal);
+  const response = await answer(method, path, { ...options, signal });
   if (response.status === 204) return null;
   try {
     return await response.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Unreachable(error.message); // it broke off in the middle
+    throw new Unreachable(); // it broke off in the middle
   }
 }

@@ -1,24 +1,23 @@
 // Before and after, one over the other: a slider says how much of each is seen.
 
-import { answer, url } from "./api.js";
+import { address } from "./address.js";
+import { answer, impatient, url } from "./api.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { afterDrawing, redraw } from "./redraw.js";
 import { texts } from "./texts.js";
 
 const words = texts.compare;
 const SHOWABLE = ["image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp"];
-const MOST_TRIES = 60;
 let shown = { id: "" }; // and of each of both: object URL, or why there is none
 let part = 50;
 let isFullSize = false;
 
 export function compare(record) {
-  const isStored = record.status === "stored";
   if (shown.id !== record.media_id) begin(record.media_id);
   load("original");
-  if (isStored) load("watermarked");
+  if (record.status === "stored") load("watermarked");
   const { original, watermarked } = shown;
-  if (!watermarked?.source) return alone(original, isStored);
+  if (!watermarked?.source) return alone(original);
   const after = isFullSize && showable(record) ? url(`media/${shown.id}/image`) : watermarked.source;
   const before = isFullSize && showable(record) ? url(`media/${shown.id}/original`) : original?.source;
   return html`<div class="compare ${isFullSize ? "full" : ""}" tabindex=${isFullSize ? 0 : -1} role="group" aria-label=${words.label}>
@@ -32,10 +31,9 @@ export function compare(record) {
 }
 
 /** Only one of both is there. */
-function alone(original, isStored) {
-  const why = original?.why ?? (isStored || !original?.source ? words.waiting : "");
-  return html`<div class="compare"><div class="pair">${original?.source
-    ? html`<img src=${original.source} alt=${words.before}>` : html`<p class="quiet">${why}</p>`}</div></div>`;
+function alone({ source, why }) {
+  return html`<div class="compare"><div class="pair">${source
+    ? html`<img src=${source} alt=${words.before}>` : html`<p class="quiet">${why ?? words.waiting}</p>`}</div></div>`;
 }
 
 const showable = (record) => SHOWABLE.includes(record.content_type)
@@ -75,17 +73,22 @@ async function load(of) {
   if (shown[of]) return;
   const one = (shown[of] = { source: null, why: null });
   const { id } = shown;
-  for (let tries = 0; tries < MOST_TRIES && shown.id === id && !one.source && !one.why; tries += 1) {
-    try {
-      const preview = await answer("GET", `media/${id}/preview?of=${of}&size=1600`);
-      one.source = URL.createObjectURL(await preview.blob());
-    } catch (error) {
-      if (error.status === 503 || error.status === undefined) await pause(error.retryAfter_s ?? 2);
-      else one.why = error.message;
-    }
+  while (shown[of] === one && !one.source && !one.why) {
+    if (address.media !== id) delete shown[of]; // the details are closed
+    else await loadOnce(id, of, one);
   }
-  if (shown.id !== id && one.source) URL.revokeObjectURL(one.source);
+  if (shown[of] !== one && one.source) URL.revokeObjectURL(one.source);
   redraw();
+}
+
+async function loadOnce(id, of, one) {
+  try {
+    const preview = await answer("GET", `media/${id}/preview?of=${of}&size=1600`, { signal: impatient() });
+    one.source = URL.createObjectURL(await preview.blob());
+  } catch (error) {
+    if (error.status === 503 || error.status === undefined) await pause(error.retryAfter_s ?? 2);
+    else one.why = error.message;
+  }
 }
 
 const pause = (seconds) => new Promise((goOn) => { setTimeout(goOn, 1000 * seconds); });

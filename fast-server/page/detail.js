@@ -18,14 +18,24 @@ const AGAIN_MS = 4000;
 const SOON_MS = 300;
 let shown = { id: "", record: null, error: null };
 let timer = 0;
+let listAt_px = 0; // how far the list is scrolled, while the details are in its place
 
 /** Ask for the record of the media that the address names, unless it is there. */
 export function follow() {
-  if (address.media === shown.id) return;
+  const { id: before } = shown;
+  if (address.media === before) return;
   shown = { id: address.media, record: null, error: null };
-  if (!shown.id) return;
   load();
-  if (narrow.matches) afterDrawing(() => document.querySelector(".detail .close")?.focus({ preventScroll: true }));
+  if (narrow.matches) changePlaces(before);
+}
+
+function changePlaces(before) {
+  if (!before) listAt_px = scrollY;
+  afterDrawing(() => {
+    scrollTo(0, shown.id ? 0 : listAt_px);
+    if (shown.id) document.querySelector(".detail .close")?.focus();
+    else focusRow(before, { preventScroll: true });
+  });
 }
 
 /** An event tells of some media. */
@@ -59,7 +69,7 @@ export function detail() {
   if (!address.media) return nothing;
   const { record, error } = shown;
   return html`<section class="card detail" aria-label=${words.label} @keydown=${(e) => e.key === "Escape" && close()}>
-    <div class="row top">${heading(record?.filename ?? (error ? words.gone : words.loading))}
+    <div class="row top">${heading(record ? record.filename || texts.list.noName : error?.status === 404 ? words.gone : words.loading)}
       ${record ? state(asItem(record)) : nothing}
       <button class="plain push close" aria-label=${words.close} title=${words.close} @click=${close}>✕</button></div>
     ${error ? html`<p>${error.status === 404 ? words.notThere : words.error(error.message)}</p>` : nothing}

@@ -18,12 +18,13 @@ let local = []; // what is still in this browser, above the media
 const rows = { length: () => local.length + media.items.length, at: (i) => local[i] ?? media.items[i - local.length] };
 const element = () => document.querySelector(".list");
 
+const isFiltered = () => FILTERS.some((name) => name !== "batch" && name !== "order" && address[name]);
+
 function localRows() {
-  const isRefused = (entry) => ["refused", "unreadable", "cancelled"].includes(entry.state);
+  const isRefused = (entry) => entry.state === "refused" || entry.state === "unreadable";
   if (address.state === TO_SEND) return uploads.entries.filter((entry) => !isRefused(entry));
   if (address.state === REFUSED) return uploads.entries.filter(isRefused);
-  const isFiltered = ["state", "status", "code", "name", "since", "until"].some((name) => address[name]);
-  return isFiltered ? [] : uploads.entries.filter((entry) => entry.state === "sending" || isRefused(entry));
+  return isFiltered() ? [] : uploads.entries.filter((entry) => entry.state === "sending" || isRefused(entry));
 }
 
 export function list() {
@@ -38,10 +39,7 @@ export function list() {
     ${foot()}`;
 }
 
-function empty() {
-  const isFiltered = FILTERS.some((name) => name !== "batch" && name !== "order" && address[name]);
-  return html`<p class="card empty">${isFiltered ? texts.list.empty : texts.list.emptyAll}</p>`;
-}
+const empty = () => html`<p class="card empty">${isFiltered() ? texts.list.empty : texts.list.emptyAll}</p>`;
 
 /** The rows, once the list itself is drawn. */
 export function drawList() {

@@ -36,9 +36,15 @@ function actOf(event, rows, index) {
   const id = isUpload(row) ? null : keyOf(row);
   if (event.key === " " && id) return () => (event.shiftKey ? extendTo(id) : toggle(id));
   if (event.key === "Enter" && id) return () => go({ media: id });
-  if (event.key === "Delete" && selection.size()) return () => remove(selection.ids());
+  if (event.key === "Delete") return removeSelected;
   if (event.key === "Escape") return selection.size() ? selectNone : () => go({ media: "" });
   return event.key === "a" && (event.ctrlKey || event.metaKey) ? selectAll : null;
+}
+
+/** Those under way cannot be deleted. */
+function removeSelected() {
+  const ended = [...selection.idsOf("done"), ...selection.idsOf("failed")];
+  if (ended.length) remove(ended);
 }
 
 function moveTo(index, isRange, rows) {

@@ -12,6 +12,7 @@ import { noticeArea } from "./notices.js";
 import { operations } from "./operations.js";
 import { keepFile } from "./pictures.js";
 import { drawnBy, redraw } from "./redraw.js";
+import { selectNone } from "./selection.js";
 import { forgetBatch, taken } from "./store.js";
 import * as stream from "./stream.js";
 import { texts } from "./texts.js";
@@ -35,6 +36,7 @@ function draw() {
 onChange((before) => {
   followDetail();
   const isOther = (name) => before[name] !== address[name];
+  if (FILTERS.some(isOther)) selectNone();
   if (isOther("batch")) {
     forgetBatch();
     stream.restart(); // it reads the list, too

@@ -1,27 +1,38 @@
 // The media that match the address' filters, as far as they have been scrolled to, kept up to date.
 
-import { address } from "./address.js";
 import { ask } from "./api.js";
 import { isLocal, matches, queryOf } from "./filters.js";
+import { comesBefore, listed } from "./listed.js";
 import { redraw } from "./redraw.js";
 
-const KEPT = ["media_id", "state", "status", "code", "filename", "ref", "batch", "size", "changed_at"];
-const known = new Map(); // media_id -> item
+const AGAIN_MS = 5000;
+const COUNTING_MS = 2000;
 const waiting = new Map(); // media_id -> a change that moves rows, while rows must not move
 const hidden = new Map(); // media_id -> item, or null: about to be deleted
-let heard = new Set(); // what events told while a page was asked for: it is newer than the page
+const heard = new Map(); // media_id -> what an event told while a page was asked for: it is newer than the page
 let asking = null;
+let reading = Promise.resolve();
 
 /** items: in the list's order. isHeld: rows stay where they are, the reader is among them. */
 export const media = {
-  items: [], next: null, isLoading: false, error: null, isComplete: true, isHeld: false,
-  reload, more, apply, release, hide, unhide, item: (id) => known.get(id), waiting: () => waiting.size,
+  get items() { return listed.items; },
+  next: null, isLoading: true, error: null, isComplete: true, isHeld: false,
+  reload, more, apply, release, hide, unhide, item: listed.get, waiting: () => waiting.size,
 };
 
-/** Read the list from its beginning, as far as it was read. What is shown stays until then. */
-async function reload(isSame = false) {
-  heard = new Set();
-  const least = isSame ? media.items.length : 0;
+/** Read the list from its beginning; isSame: as far as it was read. What is shown stays until then. */
+function reload(isSame = false) {
+  reading = readFirst(isSame ? media.items.length : 0);
+}
+
+/** Read the next page, if there is one. Resolves once what is being read has come. */
+function more() {
+  if (!media.isLoading && !media.error && media.next !== null) reading = readNext();
+  return reading;
+}
+
+async function readFirst(least) {
+  heard.clear();
   const found = [];
   let page = { next: null };
   do {
@@ -29,21 +40,14 @@ async function reload(isSame = false) {
     if (!page) return;
     found.push(...page.media);
   } while (page.next !== null && found.length < least);
-  // What events told meanwhile is newer than the pages.
-  const told = [...heard].map((id) => known.get(id)).filter(Boolean);
-  const late = [...waiting.values()].filter((change) => heard.has(change.media_id));
-  known.clear();
+  listed.clear();
   waiting.clear();
-  media.items = [];
   take({ ...page, media: found });
-  for (const item of told) if (!isBeyondEnd(item)) move(item, true);
-  apply(late);
+  heard.forEach(putIn);
 }
 
-/** Read the next page, if there is one. */
-async function more() {
-  if (media.isLoading || media.next === null) return;
-  heard = new Set();
+async function readNext() {
+  heard.clear();
   const page = await read(media.next);
   if (page) take(page);
 }
@@ -58,7 +62,7 @@ async function read(after) {
     if (isLocal()) return { media: [], next: null, complete: true };
     return await ask("GET", `media?${queryOf(after)}`, { signal: asked.signal });
   } catch (error) {
-    if (asked === asking) media.error = error;
+    if (asked === asking) failed(error);
     return null;
   } finally {
     if (asked === asking) media.isLoading = false;
@@ -66,45 +70,58 @@ async function read(after) {
   }
 }
 
+/** It is read again by itself, unless the question was wrong. */
+function failed(error) {
+  media.error = error;
+  if (!(error.status < 500)) setTimeout(() => media.error === error && reload(true), AGAIN_MS);
+}
+
 function take(page) {
   for (const item of page.media) {
-    if (heard.has(item.media_id) || known.has(item.media_id) || hidden.has(item.media_id)) continue;
-    known.set(item.media_id, kept(item));
-    media.items.push(known.get(item.media_id));
+    const id = item.media_id;
+    const told = heard.get(id);
+    if (hidden.has(id)) hidden.set(id, item);
+    else if (!listed.has(id) && (!told || belongs(told))) listed.push(told ?? item);
   }
   media.next = page.next;
   media.isComplete = page.complete;
   redraw();
   // After a start, or when its index was removed, the server may not know all of them yet.
-  if (!page.complete) setTimeout(() => media.isLoading || reload(true), 2000);
+  if (!page.complete) setTimeout(() => media.isLoading || reload(true), COUNTING_MS);
 }
 
-function kept(item) {
-  return Object.fromEntries(KEPT.map((name) => [name, item[name]]));
-}
-
-/** Take what an event tells. */
+/** Take what events tell. */
 function apply(changes) {
-  for (const change of changes) {
-    if (hidden.has(change.media_id)) continue;
-    heard.add(change.media_id);
-    const item = known.get(change.media_id);
-    const belongs = change.event !== "removed" && matches(change);
-    if (item && change.event !== "removed") Object.assign(item, kept(change));
-    if (Boolean(item) === belongs || (!item && isBeyondEnd(change))) waiting.delete(change.media_id);
-    else if (media.isHeld) waiting.set(change.media_id, change);
-    else move(change, belongs);
-  }
+  changes.forEach(applyOne);
   redraw();
+}
+
+function applyOne(change) {
+  const id = change.media_id;
+  if (hidden.has(id)) {
+    hidden.set(id, change);
+    return;
+  }
+  if (media.isLoading) heard.set(id, change);
+  if (listed.has(id) && change.event !== "removed") listed.update(change);
+  if (listed.has(id) === belongs(change) || (!listed.has(id) && isBeyondEnd(change))) waiting.delete(id);
+  else if (media.isHeld) waiting.set(id, change);
+  else move(change);
+}
+
+function move(change) {
+  if (belongs(change)) putIn(change);
+  else if (listed.has(change.media_id)) listed.remove(change.media_id);
+}
+
+function putIn(item) {
+  if (belongs(item) && !listed.has(item.media_id) && !isBeyondEnd(item)) listed.insert(item);
 }
 
 /** Let what has waited come and go. */
 function release() {
   media.isHeld = false;
-  for (const change of waiting.values()) {
-    const belongs = change.event !== "removed" && matches(change);
-    if (Boolean(known.get(change.media_id)) !== belongs) move(change, belongs);
-  }
+  waiting.forEach(move);
   waiting.clear();
   redraw();
 }
@@ -112,8 +129,9 @@ function release() {
 /** Take rows away that are about to be deleted. */
 function hide(ids) {
   for (const id of ids) {
-    hidden.set(id, known.get(id) ?? null);
-    if (known.has(id)) move(known.get(id), false);
+    hidden.set(id, listed.get(id) ?? null);
+    waiting.delete(id);
+    if (listed.has(id)) listed.remove(id);
   }
   redraw();
 }
@@ -123,33 +141,11 @@ function unhide(ids) {
   for (const id of ids) {
     const item = hidden.get(id);
     hidden.delete(id);
-    if (item && !known.has(id)) move(item, true);
+    if (item) putIn(item);
   }
   redraw();
 }
 
-function move(change, belongs) {
-  const at = place(change.media_id);
-  if (belongs) {
-    known.set(change.media_id, kept(change));
-    media.items.splice(at, 0, known.get(change.media_id));
-  } else {
-    known.delete(change.media_id);
-    media.items.splice(at, 1);
-  }
-}
-
-/** Where it stands, or would: media_ids grow with time. */
-function place(id) {
-  let [low, high] = [0, media.items.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (comesBefore(media.items[middle].media_id, id)) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-const comesBefore = (a, b) => (address.order === "oldest" ? a < b : a > b);
+const belongs = (change) => change.event !== "removed" && matches(change);
 
 const isBeyondEnd = (item) => media.next !== null && comesBefore(media.next, item.media_id);

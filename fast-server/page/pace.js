@@ -11,8 +11,9 @@ export class Pace {
   /** null while nobody can tell. */
   secondsLeft(done, left) {
     const now = Date.now();
-    if (done < (this.#seen.at(-1)?.[1] ?? 0)) this.#seen = []; // begun anew
-    if (!this.#seen.length || now - this.#seen.at(-1)[0] > EVERY_MS) this.#seen.push([now, done]);
+    const [at, was] = this.#seen.at(-1) ?? [-Infinity, 0];
+    if (done < was || now - at > OVER_MS) this.#seen = []; // begun anew, or after a rest
+    if (!this.#seen.length || now - at > EVERY_MS) this.#seen.push([now, done]);
     while (this.#seen.length > 2 && now - this.#seen[1][0] > OVER_MS) this.#seen.shift();
     const [since, before] = this.#seen[0];
     if (done === before || now - since < LEAST_MS) return null;

@@ -1,6 +1,6 @@
 // Small pictures of the rows in view: the service's previews, and until then the dropped file itself.
 
-import { answer, Refused } from "./api.js";
+import { answer, impatient, Refused } from "./api.js";
 import { redraw } from "./redraw.js";
 
 const AT_ONCE = 2; // of the browser's six connections; uploads and the event stream have theirs
@@ -101,14 +101,16 @@ function drop(key) {
 
 /** After each drawing of rows: what is out of view is no longer asked for. */
 export function drawn() {
+  [filesInView, drawingFiles] = [drawingFiles, new Map()];
+  shrinkNext();
+  const isSame = drawing.size === wanted.size && [...drawing.keys()].every((key) => wanted.has(key));
   wanted = drawing;
   drawing = new Map();
+  if (isSame) return; // drawn again all the time, as while files are sent, it would never settle
   for (const [key, asked] of loading) if (!wanted.has(key)) asked.abort();
   clearTimeout(timer);
   timer = setTimeout(loadSome, SETTLED_MS);
   settled = false;
-  [filesInView, drawingFiles] = [drawingFiles, new Map()];
-  shrinkNext();
 }
 
 function loadSome() {
@@ -129,7 +131,7 @@ async function load(key, id) {
   loading.set(key, asked);
   const of = key.split("/")[1];
   try {
-    const options = { signal: asked.signal, cache: "default", priority: "low" };
+    const options = { signal: impatient(asked.signal), cache: "default", priority: "low" };
     const preview = await answer("GET", `media/${id}/preview?of=${of}`, options);
     keep(key, URL.createObjectURL(await preview.blob()));
     files.delete(of === "watermarked" ? id : "");

@@ -6,15 +6,15 @@ import { batchButtons } from "./batch_buttons.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { interrupted } from "./interrupted.js";
 import { media } from "./media_list.js";
+import { Pace } from "./pace.js";
 import { store, totals } from "./store.js";
 import { texts } from "./texts.js";
 import { receivedAt_ms } from "./ulid.js";
 import { uploads } from "./uploads.js";
 
 const words = texts.progress;
-const RATE_OVER_MS = 20_000;
-let seen = []; // [when, how many had ended], for the rate
-let seenOf = "";
+let pace = new Pace();
+let paceOf = "";
 
 /** Where all stands: the figures, and a sentence of them. */
 export function overall() {
@@ -66,16 +66,10 @@ function batchName() {
   return first && first === last ? first : words.batchOf(day(receivedAt_ms(address.batch)));
 }
 
-/** At the rate of the last 20 s; null where nothing has ended in them. */
 function secondsLeft({ ended, total, isUnderWay }) {
-  if (seenOf !== address.batch || (seen.length && ended < seen.at(-1)[1])) seen = [];
-  seenOf = address.batch;
-  const now = Date.now();
-  if (!seen.length || now - seen.at(-1)[0] > 500) seen.push([now, ended]);
-  while (seen.length > 2 && now - seen[1][0] > RATE_OVER_MS) seen.shift();
-  const [since, before] = seen[0];
-  if (!isUnderWay || ended === before || now - since < 3000) return null;
-  return ((total - ended) * (now - since)) / (ended - before) / 1000;
+  if (paceOf !== address.batch) [pace, paceOf] = [new Pace(), address.batch];
+  const left_s = pace.secondsLeft(ended, total - ended);
+  return isUnderWay ? left_s : null;
 }
 
 function bar({ done, failed, pending, waiting, total }) {

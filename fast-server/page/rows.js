@@ -34,7 +34,7 @@ export function drawRows(element, rows, [first, end]) {
   const wanted = Array.from({ length: end - first }, (_, nth) => rows.at(first + nth));
   const keys = new Set(wanted.map(keyOf));
   const left = [...elements].filter(([key]) => !keys.has(key));
-  const focused = left.find(([, one]) => one === document.activeElement);
+  const focused = left.find(([, one]) => one.contains(document.activeElement));
   const free = left.filter((one) => one !== focused);
   const tabbed = keys.has(active) ? active : wanted.length && keyOf(wanted[0]);
   wanted.forEach((row, nth) => draw(elementOf(keyOf(row), free), row, first + nth, tabbed));
@@ -58,7 +58,7 @@ function order() {
   let at = host.firstElementChild;
   for (const one of inOrder) {
     if (one === at) at = at.nextElementSibling;
-    else if (one !== document.activeElement) host.insertBefore(one, at); // moved, it would lose the focus
+    else if (!one.contains(document.activeElement)) host.insertBefore(one, at); // moved, it would lose the focus
   }
 }
 

@@ -8,11 +8,13 @@ let anchor = null; // where a range begins
 
 export const selection = {
   has: (id) => chosen.has(id),
-  size: () => chosen.size,
-  ids: () => [...chosen],
-  items: () => [...chosen].map(media.item).filter(Boolean),
+  size: () => items().length,
+  idsOf: (state) => items().filter((item) => item.state === state).map((item) => item.media_id),
   isLoading: false,
 };
+
+/** Without those that somebody else has deleted, or that no longer match the filters. */
+const items = () => [...chosen].map(media.item).filter(Boolean);
 
 export function toggle(id) {
   if (!chosen.delete(id)) chosen.add(id);

@@ -12,9 +12,8 @@ const words = texts.selection;
 export function selectionBar() {
   const n = selection.size();
   if (!n && !selection.isLoading) return nothing;
-  const items = selection.items();
-  const idsOf = (state) => items.filter((item) => item.state === state).map((item) => item.media_id);
-  const [done, failed] = [idsOf("done"), idsOf("failed")];
+  const [done, failed] = [selection.idsOf("done"), selection.idsOf("failed")];
+  const ended = [...done, ...failed];
   const isTooMany = done.length > MOST_IN_ZIP;
   return html`<section class="card selection row" aria-label=${words.label}>
     <b>${selection.isLoading ? words.loading(count(media.items.length)) : words.selected(n, count(n))}</b>
@@ -23,7 +22,7 @@ export function selectionBar() {
     ${isTooMany ? html`<small>${words.tooMany(count(MOST_IN_ZIP))}</small>` : nothing}
     <span class="row push">
       ${failed.length ? html`<button @click=${() => retry(failed)}>${words.retry(count(failed.length))}</button>` : nothing}
-      ${done.length + failed.length ? html`<button @click=${() => remove([...done, ...failed])}>${words.remove(count(done.length + failed.length))}</button>` : nothing}
+      ${ended.length ? html`<button @click=${() => remove(ended)}>${words.remove(count(ended.length))}</button>` : nothing}
       ${done.length ? html`<button class="main" ?disabled=${isTooMany} @click=${() => downloadZip(done)}>${words.zip(count(done.length))}</button>` : nothing}
     </span></section>`;
 }

@@ -14,7 +14,9 @@ export const store = {
 };
 
 const BATCH_EVERY_MS = 1000;
-let isCounting = false; // or was, less than a second ago
+const AGAIN_MS = 5000;
+let asking = null; // for the stats
+let counting = null; // the last count, until another one may begin
 let isBatchStale = false;
 let uncounted = 0; // taken from this page since the batch was counted
 
@@ -25,14 +27,15 @@ export function takeStats(stats) {
 }
 
 /** Ask what goes on, as when no stream tells it. */
-export async function askStats() {
-  takeStats(await ask("GET", "stats"));
+export function askStats() {
+  asking ??= ask("GET", "stats").then(takeStats).finally(() => { asking = null; });
+  return asking;
 }
 
 export function forgetBatch() {
   store.batch = null;
   store.isBatchKnown = false;
-  uncounted = 0;
+  [uncounted, counting] = [0, null];
 }
 
 /** An image of the batch was taken: it waits, whether or not it was counted. */
@@ -45,25 +48,24 @@ export function taken(batch) {
 /** Count the batch again: now, or a second after the last count. */
 export function batchChanged() {
   isBatchStale = true;
-  if (address.batch && !isCounting) countBatch();
+  if (address.batch && !counting) countBatch();
 }
 
 async function countBatch() {
-  const asked = address.batch;
-  [isCounting, isBatchStale] = [true, false];
-  let batch = store.batch;
+  const own = (counting = {});
   const before = uncounted;
-  try {
-    batch = await ask("GET", `batches/${asked}`);
-    if (asked === address.batch) uncounted -= before;
-  } catch (error) {
-    if (error.status === 404) batch = null;
-  }
-  if (asked === address.batch) Object.assign(store, { batch, isBatchKnown: true });
+  isBatchStale = false;
+  const [batch, isLost] = await ask("GET", `batches/${address.batch}`)
+    .then((found) => [found, false], (error) => [null, !(error.status < 500)]);
+  if (own !== counting) return; // another batch is shown
+  if (batch) uncounted -= before;
+  if (isLost) isBatchStale = true;
+  else Object.assign(store, { batch, isBatchKnown: true });
   setTimeout(() => {
-    isCounting = false;
+    if (own !== counting) return;
+    counting = null;
     if (isBatchStale) batchChanged();
-  }, asked === address.batch ? BATCH_EVERY_MS : 0);
+  }, isLost ? AGAIN_MS : BATCH_EVERY_MS);
   redraw();
 }
 

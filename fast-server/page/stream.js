@@ -21,15 +21,17 @@ let wait_ms = 1000;
 /** Open it, for the batch that is shown. */
 export function open() {
   close();
+  sleepIfHidden();
   const query = new URLSearchParams();
   if (address.batch) query.set("batch", address.batch);
   if (lastId) query.set("last_event_id", lastId);
   source = new EventSource(url(`events?${query}`));
-  const isNew = lastId === "";
+  let isNew = lastId === "";
   source.onopen = () => {
     wait_ms = 1000;
     setConnection("live");
     if (isNew) readLists();
+    isNew = false; // when the browser opens it again, it is told what it has missed
   };
   // The lists are read once events come, so that nothing is missed in between, or without them.
   if (isNew) listTimer = setTimeout(readLists, PATIENCE_MS);
@@ -86,12 +88,16 @@ export function restart() {
   open();
 }
 
-document.addEventListener("visibilitychange", () => {
+function sleepIfHidden() {
   clearTimeout(hiddenTimer);
   if (document.hidden) hiddenTimer = setTimeout(close, HIDDEN_MS);
-  else if (source === null) open();
+}
+
+document.addEventListener("visibilitychange", () => {
+  sleepIfHidden();
+  if (!document.hidden && source === null) open();
 });
-addEventListener("online", () => source?.readyState !== EventSource.OPEN && open());
+addEventListener("online", () => document.hidden || source?.readyState === EventSource.OPEN || open());
 
 // Where a proxy lets no stream through, the figures come all the same.
 setInterval(() => {

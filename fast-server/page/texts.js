@@ -10,6 +10,10 @@ export const texts = {
   operations,
   title: "Media processor",
   titleUnderWay: (ended, total) => `${ended} of ${total} · Media processor`,
+  api: {
+    noReason: (status) => `The server answered ${status} without a reason.`,
+    unreachable: "The server cannot be reached.",
+  },
   views: { images: "Images", operations: "Operations" },
   health: {
     opening: "connecting",
@@ -68,7 +72,6 @@ export const texts = {
   },
   list: {
     label: "Images",
-    columns: ["Selected", "Picture", "Name", "State", "Time"],
     select: (name) => `Select ${name}`,
     noName: "(its name was lost)",
     empty: "No image matches.",
@@ -230,5 +233,5 @@ export const texts = {
       dismiss: (name) => `Leave out ${name}`,
     },
   },
-  notice: { dismiss: "Close", label: "Notices" },
+  notice: { dismiss: "Close" },
 };
