@@ -14,7 +14,8 @@ let iconPart = null;
 
 export function announce() {
   const { total, ended, sentence, isKnown, isUnderWay } = overall();
-  document.title = isUnderWay ? texts.titleUnderWay(count(ended), count(total)) : texts.title;
+  document.title = isUnderWay ? texts.titleUnderWay(count(ended), count(total))
+    : address.batch && total ? texts.titleOf(sentence) : texts.title;
   drawIcon(isUnderWay ? Math.round((20 * ended) / total) / 20 : null);
   speak(address.view === "images" ? isKnown && sentence : alarm());
 }

@@ -1,5 +1,6 @@
 // Requests to the service, below whatever path prefix it has.
 
+import { learn } from "./clock.js";
 import { texts } from "./texts.js";
 
 const LONGEST_MS = 60_000;
@@ -54,6 +55,7 @@ export async function answer(method, path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Unreachable();
   }
+  learn(response.headers.get("Date"));
   if (response.ok) return response;
   const problem = problemOf(response.status, await response.text().catch(() => ""));
   throw new Refused(response.status, problem, retryAfter(response.headers.get("Retry-After")));

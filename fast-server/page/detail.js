@@ -95,9 +95,9 @@ function whole(record) {
 }
 
 function failure({ media_id: id, error }) {
-  const { todo = "" } = texts.failures[error.code] ?? {};
+  const { todo = "", retryHelps = true } = texts.failures[error.code] ?? {};
   return html`<div class="failure"><p><b>${error.detail}</b></p><p class="quiet">${todo}</p>
-    <button class="main" @click=${() => retry([id])}>${words.retry}</button></div>`;
+    <button class=${retryHelps ? "main" : ""} @click=${() => retry([id])}>${words.retry}</button></div>`;
 }
 
 function buttons({ media_id: id, status }) {

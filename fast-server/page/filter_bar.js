@@ -11,28 +11,27 @@ import { uploads } from "./uploads.js";
 const words = texts.filters;
 const TYPED_MS = 250;
 const STATUSES = ["queued", "watermarking", "watermarked", "uploading", "stored", "failed"];
+const OTHERS = ["status", "code", "name", "since", "until"]; // the counts are not of these
 let timer = 0;
 
 export function filterBar() {
   const all = overall();
   const { refused } = uploads.totals();
+  const isCounted = all.isKnown && !OTHERS.some((name) => address[name]);
+  const chip = (state, label, n) => html`<button aria-pressed=${address.state === state}
+    @click=${() => go({ state, code: "", status: "" })}>${label} ${isCounted ? html`<span class="n">${count(n)}</span>` : nothing}</button>`;
   return html`<section class="filters" aria-label=${words.label}>
     <div class="row"><div class="chips">
-      ${chip("", words.all, all.total)}
+      ${chip("", words.all, all.total + refused)}
       ${all.waiting || address.state === TO_SEND ? chip(TO_SEND, words.toSend, all.waiting) : nothing}
       ${refused || address.state === REFUSED ? chip(REFUSED, words.refused, refused) : nothing}
       ${chip("pending", words.pending, all.pending)}
       ${chip("done", words.done, all.done)}
       ${chip("failed", words.failed, all.failed)}
     </div>
-    <input class="push" type="search" aria-label=${words.name} placeholder=${words.name} title=${words.nameHint}
+    <input class="push" type="search" aria-label=${words.name} placeholder=${words.name}
       .value=${address.name} @input=${typed}></div>
     ${more()}</section>`;
-}
-
-function chip(state, label, n) {
-  return html`<button aria-pressed=${address.state === state}
-    @click=${() => go({ state, code: "", status: "" })}>${label} <span class="n">${count(n)}</span></button>`;
 }
 
 /** A pause in typing, not each letter, is a step. */
@@ -42,8 +41,9 @@ function typed(event) {
 }
 
 function more() {
-  const isFiltered = FILTERS.some((name) => name !== "batch" && name !== "state" && address[name]);
-  return html`<details class="more" ?open=${isFiltered}><summary>${words.more}</summary><div class="row">
+  const isFiltered = [...OTHERS, "order"].some((name) => address[name]);
+  const isOpen = isFiltered && !address.name;
+  return html`<details class="more" ?open=${isOpen}><summary>${words.more}</summary><div class="row">
     <label>${words.status} <select @change=${(e) => go({ status: e.target.value })}>
       ${["", ...STATUSES].map((s) => option(s, s ? texts.states[s] : words.any, address.status))}</select></label>
     <label>${words.since} ${time("since")}</label>

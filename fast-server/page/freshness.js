@@ -2,6 +2,7 @@
 
 import { address, onChange } from "./address.js";
 import { ask } from "./api.js";
+import { serverNow_ms } from "./clock.js";
 import { redraw } from "./redraw.js";
 import { store, takeStats } from "./store.js";
 
@@ -19,8 +20,8 @@ export const oldSince_ms = () =>
 /** The view was just opened, or its tab: an answer is on its way, so nothing is wrong yet. */
 export const isBack = () => Date.now() - seenSince_ms < OLD_MS - ASK_AFTER_MS;
 
-/** The time to which the figures belong: work does not go on in old ones. */
-export const asOf_ms = () => oldSince_ms() ?? Date.now();
+/** The time at the server to which the figures belong: work does not go on in old ones. */
+export const asOf_ms = () => serverNow_ms() - (oldSince_ms() === null ? 0 : age_ms());
 
 export const age_ms = () => Date.now() - store.statsAt_ms;
 

@@ -43,8 +43,8 @@ export function resume() {
 }
 
 /** The server takes nothing now, and says why. */
-export function stop(reason, retryAfter_s) {
-  if (!trouble) wait({ by: "server", reason, retryAfter_s });
+export function stop({ code, detail }, retryAfter_s) {
+  if (!trouble) wait({ by: "server", reason: words[code] ?? detail, retryAfter_s });
 }
 
 /** Something went wrong: see whether it is more than one file's. Returns a promise of that. */
@@ -76,7 +76,7 @@ function troubleOf(error) {
   const { status, detail, retryAfter_s } = error;
   if (SIGN_IN.includes(status)) return { by: "server", reason: words.signIn };
   const isForAll = status >= 500 || status === 429;
-  return isForAll ? { by: "server", reason: detail, retryAfter_s } : null;
+  return isForAll ? { by: "server", reason: words[error.code] ?? detail, retryAfter_s } : null;
 }
 
 function wait({ by, reason, retryAfter_s = null }) {

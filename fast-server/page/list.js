@@ -12,6 +12,7 @@ import { texts } from "./texts.js";
 import { uploads } from "./uploads.js";
 import { html, nothing } from "./vendor/lit-html.js";
 
+const NEXT = 8; // of what waits to be sent: what is done shall be seen, too
 const AHEAD = 50; // rows read before they come into view
 let local = []; // what is still in this browser, above the media
 
@@ -20,16 +21,21 @@ const element = () => document.querySelector(".list");
 
 const isFiltered = () => FILTERS.some((name) => name !== "batch" && name !== "order" && address[name]);
 
+/** The row that the keyboard is at must not move away. */
+const isAtKeyboard = () => Boolean(element()?.querySelector(".item:focus-visible"));
+
 function localRows() {
   const isRefused = (entry) => entry.state === "refused" || entry.state === "unreadable";
   if (address.state === TO_SEND) return uploads.entries.filter((entry) => !isRefused(entry));
   if (address.state === REFUSED) return uploads.entries.filter(isRefused);
-  return isFiltered() ? [] : uploads.entries.filter((entry) => entry.state === "sending" || isRefused(entry));
+  if (isFiltered()) return [];
+  const next = uploads.entries.filter((entry) => !isRefused(entry) && entry.state !== "sending").slice(0, NEXT);
+  return [...uploads.entries.filter(({ state }) => state === "sending"), ...next, ...uploads.entries.filter(isRefused)];
 }
 
 export function list() {
   local = localRows();
-  media.isHeld = isAmong(element());
+  media.isHeld = isAmong(element()) || isAtKeyboard();
   if (!rows.length()) return html`${media.isLoading || media.error ? nothing : empty()}${foot()}`;
   return html`${changesAbove()}
     <div class="card list" role="grid" aria-label=${texts.list.label} aria-multiselectable="true"
@@ -71,8 +77,9 @@ function foot() {
 addEventListener("scroll", () => {
   if (!element()) return;
   const { isHeld } = media;
-  if (isHeld && !isAmong(element())) media.release();
-  if (isHeld !== isAmong(element())) redraw();
+  const isNow = isAmong(element()) || isAtKeyboard();
+  if (isHeld && !isNow) media.release();
+  if (isHeld !== isNow) redraw();
   drawList(); // in this frame, and nothing else
 }, { passive: true });
 addEventListener("resize", redraw);

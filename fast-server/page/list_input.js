@@ -2,11 +2,12 @@
 
 import { remove } from "./actions.js";
 import { go } from "./address.js";
+import { media } from "./media_list.js";
 import { isUpload, keyOf } from "./row.js";
 import { activate, focusRow, ROW_PX } from "./rows.js";
 import { extendTo, selectAll, selection, selectNone, toggle } from "./selection.js";
 
-const MOVES = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8, Home: -Infinity, End: Infinity };
+const MOVES = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8, Home: -Infinity };
 const GAP_PX = 8;
 
 const indexOf = (event) => Number(event.target.closest("[data-index]")?.dataset.index ?? -1);
@@ -30,21 +31,29 @@ export function onKey(event, rows) {
 }
 
 function actOf(event, rows, index) {
+  if (event.key === "End") return () => moveToEnd(event.shiftKey, rows);
   if (event.key in MOVES) return () => moveTo(index + MOVES[event.key], event.shiftKey, rows);
   if (event.target.closest("button")) return null; // of an upload: the keys are its own
   const row = rows.at(index);
   const id = isUpload(row) ? null : keyOf(row);
   if (event.key === " " && id) return () => (event.shiftKey ? extendTo(id) : toggle(id));
   if (event.key === "Enter" && id) return () => go({ media: id });
-  if (event.key === "Delete") return removeSelected;
+  if (event.key === "Delete") return () => removeEnded(selection.size() ? null : row);
   if (event.key === "Escape") return selection.size() ? selectNone : () => go({ media: "" });
   return event.key === "a" && (event.ctrlKey || event.metaKey) ? selectAll : null;
 }
 
-/** Those under way cannot be deleted. */
-function removeSelected() {
-  const ended = [...selection.idsOf("done"), ...selection.idsOf("failed")];
-  if (ended.length) remove(ended);
+/** What is selected, else the row itself. Those under way cannot be deleted. */
+function removeEnded(row) {
+  const selected = [...selection.idsOf("done"), ...selection.idsOf("failed")];
+  const own = row && ["done", "failed"].includes(row.state) ? [keyOf(row)] : [];
+  if (selected.length + own.length) remove([...selected, ...own]);
+}
+
+/** All of the list is read first. */
+async function moveToEnd(isRange, rows) {
+  while (media.next !== null && !media.error) await media.more();
+  moveTo(Infinity, isRange, rows);
 }
 
 function moveTo(index, isRange, rows) {

@@ -1,5 +1,6 @@
 // What the service is made of, and how each part is: what is wrong stands first, with what to do.
 
+import { serverNow_ms } from "./clock.js";
 import { count, moment, size, span } from "./format.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { texts } from "./texts.js";
@@ -62,6 +63,6 @@ const mark = ({ kind, name, said }) => html`<li class="state ${kind}">
   <span aria-hidden="true">${SIGNS[kind]}</span> ${name} <span class="quiet">${said}</span></li>`;
 
 function sinceWhen(iso) {
-  const seconds = Math.max(0, (Date.now() - Date.parse(iso)) / 1000);
+  const seconds = Math.max(0, (serverNow_ms() - Date.parse(iso)) / 1000);
   return texts.operations.summary.since(moment(iso), span(seconds));
 }

@@ -35,7 +35,7 @@ export function overall() {
 function sentenceOf({ done, failed }, total) {
   if (totals() === null) return words.loading;
   if (total === 0) return address.batch ? words.nothingOfBatch : words.nothing;
-  if (done === total) return words.allDone(total, count(total));
+  if (done === total && !uploads.totals().toSend) return words.allDone(total, count(total));
   if (done + failed === total) return words.ended(count(done), failed, count(failed));
   return words.done(count(done), count(total));
 }
@@ -52,11 +52,11 @@ export function progressCard() {
 function detailsOf(all) {
   const parts = [address.batch ? batchName() : words.everything];
   if (all.waiting) parts.push(words.toSend(count(all.waiting)));
-  if (all.pending) parts.push(words.pending(count(all.pending)));
+  if (all.pending) parts.push(words.pending(all.pending, count(all.pending)));
   if (all.failed) parts.push(words.failed(count(all.failed)));
   const left_s = secondsLeft(all);
   if (all.isUnderWay && store.stats?.paused) parts.push(words.paused);
-  else if (left_s !== null && !all.waiting) parts.push(words.left(span(left_s))); // else sending says it
+  else if (left_s !== null && !all.waiting) parts.push(words.left(span(Math.ceil(left_s)))); // else sending says it
   return parts.filter(Boolean).join(" · ");
 }
 

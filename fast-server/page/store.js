@@ -7,7 +7,8 @@ import { redraw } from "./redraw.js";
 /**
  * stats: the last GET /stats, null before the first. statsAt_ms: when it came.
  * batch: the last GET /batches/{id}, null if there is none or nothing of it has come.
- * connection: "opening", "live", "degraded" (the server hears nothing of its workers), "lost".
+ * connection: "opening", "live", "degraded" (the server hears nothing of its workers), "lost",
+ * "asked" (no stream comes through, but answers do).
  */
 export const store = {
   stats: null, statsAt_ms: 0, batch: null, isBatchKnown: false, connection: "opening",

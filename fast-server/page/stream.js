@@ -10,13 +10,18 @@ import { askStats, batchChanged, store, takeStats } from "./store.js";
 const HIDDEN_MS = 10_000;
 const LONGEST_WAIT_MS = 30_000;
 const ASK_MS = 5000;
+const HIDDEN_ASK_MS = 30_000;
+const SILENT_MS = 45_000; // a connection may die without a word
 const PATIENCE_MS = 1000;
+const FEW = 500;
 let source = null;
 let lastId = "";
 let hiddenTimer = 0;
 let openTimer = 0;
 let listTimer = 0;
 let wait_ms = 1000;
+let heardAt_ms = 0;
+let askedAt_ms = 0;
 
 /** Open it, for the batch that is shown. */
 export function open() {
@@ -29,6 +34,7 @@ export function open() {
   let isNew = lastId === "";
   source.onopen = () => {
     wait_ms = 1000;
+    heardAt_ms = Date.now();
     setConnection("live");
     if (isNew) readLists();
     isNew = false; // when the browser opens it again, it is told what it has missed
@@ -52,6 +58,7 @@ export function open() {
 function on(name, take) {
   source.addEventListener(name, (event) => {
     if (event.lastEventId) lastId = event.lastEventId;
+    heardAt_ms = Date.now();
     take(JSON.parse(event.data));
   });
 }
@@ -76,7 +83,7 @@ function setConnection(connection) {
 
 /** The browser tries again by itself, but not after a refusal, such as a proxy's 502. */
 function lost() {
-  setConnection("lost");
+  if (store.connection !== "asked") setConnection("lost");
   if (source.readyState !== EventSource.CLOSED) return;
   openTimer = setTimeout(open, wait_ms);
   wait_ms = Math.min(2 * wait_ms, LONGEST_WAIT_MS);
@@ -99,8 +106,25 @@ document.addEventListener("visibilitychange", () => {
 });
 addEventListener("online", () => document.hidden || source?.readyState === EventSource.OPEN || open());
 
-// Where a proxy lets no stream through, the figures come all the same.
+/** Where no stream comes through, or the tab is hidden, what goes on is asked for now and then. */
+async function ask() {
+  askedAt_ms = Date.now();
+  const isStreaming = source?.readyState === EventSource.OPEN;
+  try {
+    await askStats();
+  } catch {
+    if (!isStreaming) setConnection("lost");
+    return;
+  }
+  if (!isStreaming && !document.hidden) setConnection("asked");
+  batchChanged();
+  if (!document.hidden && media.items.length <= FEW) media.reload(true);
+}
+
 setInterval(() => {
-  if (document.hidden || store.connection === "live") return;
-  askStats().catch(() => {});
+  const now = Date.now();
+  if (document.hidden) {
+    if (source === null && now - askedAt_ms >= HIDDEN_ASK_MS) ask(); // its title tells of it
+  } else if (store.connection !== "live") ask();
+  else if (now - heardAt_ms > SILENT_MS) open();
 }, ASK_MS);

@@ -16,6 +16,13 @@ function sentences(summary) {
   return [capital(first), rest.length ? `${capital(rest.join("; "))}.` : ""];
 }
 
+/** The server's times are UTC, and it names requests that buttons of this page make. */
+const forPage = (summary) => summary
+  .replace(/(\d{4}-\d\d-\d\d )?(\d\d:\d\d) UTC/g, (_, day, time) => moment(`${(day ?? today()).trim()}T${time}:00Z`))
+  .replace(/[;:] (GET|POST) \/[^;]*/g, "");
+
+const today = () => new Date(store.statsAt_ms).toISOString().slice(0, 10);
+
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** {isAlarm, title, more} */
@@ -27,7 +34,7 @@ function told() {
   }
   const since = oldSince_ms();
   if (since === null) {
-    const [title, more] = sentences(stats.summary);
+    const [title, more] = sentences(forPage(stats.summary));
     return { isAlarm: !stats.healthy, title, more };
   }
   const age = span(age_ms() / 1000);

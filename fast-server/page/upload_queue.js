@@ -72,7 +72,7 @@ async function readArrived(batch) {
   isReading = true;
   try {
     if (await arrived.read(batch)) skipArrived(batch);
-    else hold.stop(texts.uploads.holds.counting, COUNTING_S);
+    else hold.stop({ detail: texts.uploads.holds.counting }, COUNTING_S);
   } catch (error) {
     // Without an index nobody can tell, but uploads go on: a key of each is known then.
     const isSafe = error.code === "index_unavailable" && Date.now() - receivedAt_ms(batch) < KEY_HOLDS_MS;
@@ -122,7 +122,7 @@ function settle(entry, answer, isWhole) {
   else if (NOT_NOW.includes(status)) {
     become(entry, "queued");
     putLast(entry); // it may be this file's trouble only
-    hold.stop(problem.detail, retryAfter_s);
+    hold.stop(problem, retryAfter_s);
   } else if (problem?.code === "idempotency_key_reused") {
     become(entry, "queued", { key: newKey(entry.batch) }); // other bytes had it, so these are not there
   } else if (isRefusal(answer)) {

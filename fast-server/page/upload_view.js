@@ -1,5 +1,7 @@
 // Where files are dropped, and how far their sending is. It is there while something is not sent.
 
+import { address, follow, linkTo } from "./address.js";
+import { isKnown } from "./arrived.js";
 import { namesOf } from "./checks.js";
 import { figures } from "./entries.js";
 import { canChooseFolder, choose } from "./drop_target.js";
@@ -15,13 +17,15 @@ import { html, nothing } from "./vendor/lit-html.js";
 export { uploadActions, uploadState } from "./upload_cells.js";
 
 const words = texts.uploads;
+const NEW = { batch: "", state: "", status: "", code: "", name: "", since: "", until: "", media: "" };
 const pace = new Pace();
 
 export function dropCard() {
   const limits = store.stats?.limits;
   return html`<section class="card drop" aria-label=${words.drop.label}>
     <p><strong>${words.drop.invitation}</strong><br>
-      ${limits ? words.drop.limits(namesOf(limits), size(limits.max_upload_bytes)) : nothing}</p>
+      ${limits ? words.drop.limits(namesOf(limits), size(limits.max_upload_bytes)) : "\u00a0"}
+      ${address.batch ? html`<br>${words.drop.adds} <a href=${linkTo(NEW)} @click=${(event) => follow(event, NEW)}>${words.drop.newBatch}</a>` : nothing}</p>
     <div class="row"><button @click=${() => choose(false)}>${words.drop.files}</button>
       ${canChooseFolder ? html`<button @click=${() => choose(true)}>${words.drop.folder}</button>` : nothing}</div>
   </section>`;
@@ -40,12 +44,15 @@ function sendingCard({ open, openBytes, movedBytes, paused, sending }) {
   return html`<section class="card sending" aria-label=${words.sending.label}>
     <div class="row"><div><h2>${headline(isPaused, hold, sent, open)}</h2>
         <small>${details(gone, total, sending, open)}</small></div>
-      <span class="row push"><button class=${isPaused ? "main" : ""} @click=${isPaused ? uploads.resume : uploads.pause}>
+      <span class="row push"><button class=${isPaused ? "main" : ""} @click=${(event) => once(event, isPaused ? uploads.resume : uploads.pause)}>
           ${isPaused ? words.sending.resume : words.sending.pause}</button>
         <button @click=${uploads.cancelAll}>${words.sending.cancel}</button></span></div>
     ${bar(sentBytes, gone, total)}
     <div role="status">${hold && !isPaused ? holdRow(hold) : nothing}</div></section>`;
 }
+
+/** The second click of a double one meant the button that stood there before. */
+const once = (event, act) => event.detail < 2 && act();
 
 function headline(isPaused, hold, sent, open) {
   const total = count(sent + open);
@@ -59,6 +66,7 @@ function details(gone, total, sending, open) {
   return [
     total ? words.sending.bytes(size(gone), size(total)) : "",
     left_s !== null && sending ? words.sending.left(span(Math.ceil(left_s))) : "",
+    open && !sending && !isKnown(address.batch) ? words.sending.looking : "",
     open && uploads.isWalking() ? words.sending.alsoReading : "",
     uploads.hold() ? "" : triedAgain(),
     ...aside(),

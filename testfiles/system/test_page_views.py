@@ -263,7 +263,7 @@ def test_it_works_on_plain_http_by_an_ip_address(
         send(page, photos)
         page.get_by_role("button", name="Copy link").click()
         expect(page.get_by_text("The link is copied")).to_be_visible()
-        pasted = page.get_by_role("searchbox", name="Find a name")
+        pasted = page.get_by_role("searchbox", name="Name begins with")
         pasted.press("Control+v")
         expect(pasted).to_have_value(re.compile(rf"^{re.escape(url)}/\?batch="))
         open_details(page, "Meer.jpg")

@@ -192,5 +192,5 @@ def test_on_a_narrow_screen_the_details_begin_at_the_top_and_the_list_where_it_w
 
 def test_a_search_without_a_match_says_so(page: Page, batch: str) -> None:
     show(page, batch)
-    page.get_by_label("Find a name").fill("nothing")
+    page.get_by_label("Name begins with").fill("nothing")
     expect(page.get_by_text("No image matches.")).to_be_visible()

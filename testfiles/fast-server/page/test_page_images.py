@@ -64,7 +64,7 @@ def is_ordered(page: Page) -> bool:
 def test_an_image_comes_into_the_list_and_gets_done_while_it_is_watched(
     page: Page, stack: Stack, batch: str
 ) -> None:
-    expect(page.get_by_role("heading", level=1)).to_have_text("No image of this batch has come yet")
+    expect(page.get_by_role("heading", level=1)).to_have_text("No image is in this batch")
     post(stack, batch, "beach.jpg", jpeg())
     expect(row(page, "beach.jpg")).to_contain_text("done")
     expect(row(page, "beach.jpg")).to_contain_text("trip")
@@ -96,11 +96,11 @@ def test_filters_are_those_of_the_api_and_stand_in_the_address(
     expect(page.locator(".item")).to_have_count(1)
     assert "state=failed" in page.url
     page.get_by_role("button", name="All 3").click()
-    page.get_by_label("Find a name").fill("goo")
+    page.get_by_label("Name begins with").fill("goo")
     expect(page.locator(".item")).to_have_count(2)
     page.reload()
     expect(page.locator(".item")).to_have_count(2)
-    expect(page.get_by_label("Find a name")).to_have_value("goo")
+    expect(page.get_by_label("Name begins with")).to_have_value("goo")
     page.get_by_role("button", name="Clear the filters").click()
     expect(page.locator(".item")).to_have_count(3)
     page.get_by_text("More filters").click()

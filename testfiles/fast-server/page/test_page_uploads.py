@@ -642,7 +642,7 @@ def test_an_image_can_be_pasted_and_a_text_is_left_to_the_field(page: Page, line
         document.activeElement.dispatchEvent(event);
         return event.defaultPrevented;
     }"""
-    page.get_by_label("Find a name").focus()
+    page.get_by_label("Name begins with").focus()
     assert not page.evaluate(paste, ["IMG", None])
     assert "batch" not in page.url
     assert page.evaluate(paste, ["image.jpg", list(SMALL)])
