@@ -28,6 +28,8 @@ export function filterBar() {
       ${chip("pending", words.pending, all.pending)}
       ${chip("done", words.done, all.done)}
       ${chip("failed", words.failed, all.failed)}
+      ${FILTERS.some((name) => name !== "batch" && address[name])
+    ? html`<button class="plain" @click=${clear}>${words.clear}</button>` : nothing}
     </div>
     <input class="push" type="search" aria-label=${words.name} placeholder=${words.name}
       .value=${address.name} @input=${typed}></div>
@@ -41,8 +43,7 @@ function typed(event) {
 }
 
 function more() {
-  const isFiltered = [...OTHERS, "order"].some((name) => address[name]);
-  const isOpen = isFiltered && !address.name;
+  const isOpen = [...OTHERS, "order"].some((name) => name !== "name" && address[name]);
   return html`<details class="more" ?open=${isOpen}><summary>${words.more}</summary><div class="row">
     <label>${words.status} <select @change=${(e) => go({ status: e.target.value })}>
       ${["", ...STATUSES].map((s) => option(s, s ? texts.states[s] : words.any, address.status))}</select></label>
@@ -51,7 +52,6 @@ function more() {
     <label>${words.order} <select @change=${(e) => go({ order: e.target.value })}>
       ${option("", words.newest, address.order)}${option("oldest", words.oldest, address.order)}</select></label>
     ${address.code ? html`<span>${words.onlyCode(texts.failures[address.code]?.what ?? address.code)}</span>` : nothing}
-    ${isFiltered || address.state ? html`<button class="plain" @click=${clear}>${words.clear}</button>` : nothing}
   </div></details>`;
 }
 

@@ -16,6 +16,7 @@ from playwright.sync_api import (
     Page,
     Request,
     Response,
+    expect,
     sync_playwright,
 )
 
@@ -23,6 +24,7 @@ from local_stack.stack import ROOT
 
 CHROMIUM = shutil.which("chromium")
 SCREENSHOTS = ROOT / ".screenshots"
+expect.set_options(timeout=30_000)  # a worker is gone 15 s after its last report
 _OPTIONS = ["--no-sandbox", "--disable-background-networking"]
 _FROM_THE_NETWORK = "Failed to load resource: "  # a service that is down, or says no
 _IN_THE_PAGE = {"x": 300, "y": 300}

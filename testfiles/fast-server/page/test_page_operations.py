@@ -20,7 +20,6 @@ from support.stack_client import post
 from support.worker import add_media, state_of
 
 pytestmark = pytest.mark.slow
-expect.set_options(timeout=30_000)  # a worker is gone 15 s after its last report
 
 PHOTO = images.jpeg(size=(64, 48))
 DAMAGED = images.png()[:-3000]

@@ -20,7 +20,6 @@ from support.fast import Gateway, gateway, tiny_disk
 from support.images import jpeg
 from support.services import until
 
-expect.set_options(timeout=30_000)
 Answer = Callable[[Route], None]
 SMALL = jpeg(size=(64, 48))
 DAY_MS = 86_400_000
