@@ -15,7 +15,6 @@ from local_stack.stack import Stack
 from support.browser import chromium, window
 from support.images import jpeg
 
-expect.set_options(timeout=30_000)
 MANY = 102  # more than the first page has
 LIST = re.compile(r"/media\?")
 NEXT_PAGE = re.compile(r"/media\?.*after=")
