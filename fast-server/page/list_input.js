@@ -3,6 +3,7 @@
 import { remove } from "./actions.js";
 import { go } from "./address.js";
 import { media } from "./media_list.js";
+import { afterDrawing } from "./redraw.js";
 import { isUpload, keyOf } from "./row.js";
 import { activate, focusRow, ROW_PX } from "./rows.js";
 import { extendTo, selectAll, selection, selectNone, toggle } from "./selection.js";
@@ -53,7 +54,7 @@ function removeEnded(row) {
 /** All of the list is read first. */
 async function moveToEnd(isRange, rows) {
   while (media.next !== null && !media.error) await media.more();
-  moveTo(Infinity, isRange, rows);
+  afterDrawing(() => moveTo(Infinity, isRange, rows)); // the list has its new height then
 }
 
 function moveTo(index, isRange, rows) {

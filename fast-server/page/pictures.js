@@ -67,15 +67,6 @@ async function shrunk(file) {
   return canvas.convertToBlob();
 }
 
-/** The browser could not show it, as most cannot show HEIC. */
-export function broken(key) {
-  drop(key);
-  notBefore.set(key, Infinity);
-  redraw();
-}
-
-export const brokenFile = (mediaId) => broken(`${mediaId}/file`);
-
 function used(key) {
   const address = pictures.get(key);
   if (!address) return null;

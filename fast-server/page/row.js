@@ -3,7 +3,7 @@
 import { follow, linkTo } from "./address.js";
 import { moment, size } from "./format.js";
 import { html, nothing } from "./vendor/lit-html.js";
-import { brokenFile, ofFile, picture } from "./pictures.js";
+import { ofFile, picture } from "./pictures.js";
 import { selection } from "./selection.js";
 import { texts } from "./texts.js";
 import { uploadActions, uploadState } from "./upload_view.js";
@@ -32,7 +32,7 @@ function mediaCells(item) {
   return html`
     <span role="gridcell" class="choice"><input type="checkbox" tabindex="-1" aria-label=${texts.list.select(name)}
       .checked=${selection.has(id)}></span>
-    <span role="gridcell" class="what">${thumb(picture(item), () => brokenFile(id))}
+    <span role="gridcell" class="what">${thumb(picture(item))}
       <span class="name"><a href=${linkTo({ media: id })} tabindex="-1" title=${name}
         @click=${(event) => follow(event, { media: id })}><bdi>${name}</bdi></a>${under(folderOf(item), why)}</span></span>
     <span role="gridcell">${state(item)}</span>
@@ -45,7 +45,7 @@ function uploadCells(entry) {
   const shown = broken ? null : ofFile(entry.key, entry.file);
   return html`
     <span role="gridcell" class="choice"></span>
-    <span role="gridcell" class="what">${thumb(shown, () => {})}
+    <span role="gridcell" class="what">${thumb(shown)}
       <span class="name"><bdi title=${entry.name}>${entry.name}</bdi>
         ${under(folderOf({ ref: entry.ref, filename: entry.name }), entry.why ?? "")}</span></span>
     <span role="gridcell">${uploadState(entry)}</span>
@@ -53,8 +53,8 @@ function uploadCells(entry) {
     <span role="gridcell" class="time">${uploadActions(entry)}</span>`;
 }
 
-const thumb = (source, onBroken) => (source
-  ? html`<img class="thumb" src=${source} alt="" decoding="async" @error=${onBroken}>`
+const thumb = (source) => (source
+  ? html`<img class="thumb" src=${source} alt="" decoding="async">`
   : html`<i class="thumb none"></i>`);
 
 const under = (folder, why) => (folder || why

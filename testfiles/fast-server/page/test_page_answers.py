@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -12,7 +13,7 @@ from ulid import ULID
 from faults.line import Line
 from local_stack.service import wait_until
 from local_stack.stack import Stack
-from support.browser import chromium, window
+from support.browser import window
 from support.images import jpeg
 
 MANY = 102  # more than the first page has
@@ -23,17 +24,15 @@ THIRTY_FRAMES = """new Promise(end => {
     const next = () => { frames += 1; frames < 30 ? requestAnimationFrame(next) : end(); };
     next();
 })"""
+HIDE = """
+    Object.defineProperty(document, "hidden", { get: () => true });
+    document.dispatchEvent(new Event("visibilitychange"));
+"""
 KEEP_THE_STREAM = """
     const Real = EventSource;
     EventSource = function (url) { return (window.stream = new Real(url)); };
     Object.assign(EventSource, { OPEN: Real.OPEN, CLOSED: Real.CLOSED });
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -193,3 +192,51 @@ def test_a_search_without_a_match_says_so(page: Page, batch: str) -> None:
     show(page, batch)
     page.get_by_label("Name begins with").fill("nothing")
     expect(page.get_by_text("No image matches.")).to_be_visible()
+
+
+def test_where_no_stream_comes_through_it_is_asked(page: Page, stack: Stack, batch: str) -> None:
+    page.route("**/events?*", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+    show(page, batch)
+    expect(page.get_by_text("a minute")).to_be_visible()  # the header's, and no lost connection
+    with httpx.Client(trust_env=False) as http:
+        file = ("late.jpg", jpeg(7, size=(32, 24)))
+        http.post(f"{stack.url}/media", data={"batch": batch}, files={"file": file})
+    expect(page.locator(".item").first).to_contain_text("late.jpg")
+    expect(page.get_by_text("No connection")).to_have_count(0)
+
+
+@pytest.mark.slow
+def test_the_title_of_a_hidden_tab_goes_on(page: Page, stack: Stack) -> None:
+    batch = str(ULID())
+    page.goto(f"/?batch={batch}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("No image is in this batch")
+    page.evaluate(HIDE)
+    with httpx.Client(trust_env=False) as http:
+        file = ("photo.jpg", jpeg(size=(32, 24)))
+        http.post(f"{stack.url}/media", data={"batch": batch}, files={"file": file})
+    expect(page).to_have_title("The image is done · Media processor", timeout=90_000)
+
+
+def test_the_last_row_is_one_key_away_however_many_were_not_read(page: Page, batch: str) -> None:
+    show(page, batch)
+    page.locator(".item").first.focus()
+    page.keyboard.press("End")
+    expect(page.locator(".item:focus")).to_have_attribute("data-index", re.compile("10[1-9]"))
+    expect(page.locator(".item:focus")).to_be_in_viewport()
+
+
+def test_delete_is_for_the_row_that_the_keyboard_is_at(page: Page, batch: str) -> None:
+    show(page, batch)
+    page.locator(".item").first.focus()
+    page.keyboard.press("Delete")
+    expect(page.get_by_label("Notices")).to_contain_text("1 image deleted")
+    page.keyboard.press("Control+z")
+    expect(page.get_by_label("Notices")).to_have_text("")
+
+
+def test_times_are_those_of_the_server_where_the_clock_is_wrong(page: Page) -> None:
+    page.clock.install(time=time.time() + 3600)
+    page.goto("/#operations")
+    about = page.get_by_role("region", name="Workers").get_by_text("up ").first
+    expect(about).to_be_visible()
+    assert not re.search(r"up (59|6\d|7\d) min|up 1(\.\d)? h", about.inner_text())
