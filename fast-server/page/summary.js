@@ -1,6 +1,6 @@
 // The view's first card: what is wrong and since when, in a sentence.
 
-import { moment, span } from "./format.js";
+import { minute, moment, span } from "./format.js";
 import { age_ms, isBack, oldSince_ms } from "./freshness.js";
 import { html, nothing } from "./vendor/lit-html.js";
 import { partsList } from "./parts.js";
@@ -18,7 +18,7 @@ function sentences(summary) {
 
 /** The server's times are UTC, and it names requests that buttons of this page make. */
 const forPage = (summary) => summary
-  .replace(/(\d{4}-\d\d-\d\d )?(\d\d:\d\d) UTC/g, (_, day, time) => moment(`${(day ?? today()).trim()}T${time}:00Z`))
+  .replace(/(?:(\d{4}-\d\d-\d\d) )?(\d\d:\d\d) UTC/g, (_, day, time) => (day ? moment(`${day}T${time}Z`) : minute(`${today()}T${time}Z`)))
   .replace(/[;:] (GET|POST) \/[^;]*/g, "");
 
 const today = () => new Date(store.statsAt_ms).toISOString().slice(0, 10);
