@@ -71,9 +71,9 @@ def killed(stack: Stack, *names: str) -> Iterator[None]:
 
 
 def just_now() -> str:
-    """A pattern: one of the last minutes, as a clock in Tokyo has them."""
+    """A pattern: one of the minutes around now, as a clock in Tokyo has them."""
     now = datetime.now(timezone(timedelta(hours=9)))
-    times = (f"{now - timedelta(minutes=ago):%H:%M}" for ago in range(3))
+    times = (f"{now - timedelta(minutes=ago):%H:%M}" for ago in range(-1, 3))
     return f"({'|'.join(times)})"
 
 
