@@ -162,7 +162,7 @@ def test_the_disk_is_full_until_somebody_makes_room(
         stack["gateway"].stop()
         stack["gateway"].spawn()  # it is not ready: there is no room
         drop(page, photos)
-        expect(held(page, "MIN_FREE_MB")).to_be_visible(timeout=LONG_MS)
+        expect(held(page, "The server's disk is full")).to_be_visible(timeout=LONG_MS)
         expect(page.get_by_text(re.compile(r"Next try in \d"))).to_be_visible()
         screenshot(page, "disk-full")
         stack["gateway"].env = usual

@@ -333,7 +333,7 @@ def test_a_full_disk_is_said_and_waited_for(browser: Browser, tmp_path: Path, fo
             drop(page, folder)
             expect(sending(page)).to_contain_text("6 of 6 wait to be sent")
             expect(sending(page)).to_contain_text(
-                re.compile(r"No space left on device.*Next try in \d+ sec")
+                re.compile(r"The server's disk is full\..*Next try in \d+ sec")
             )
             assert_accessible(page)
             screenshot(page, "uploads-disk-full")
@@ -359,8 +359,8 @@ def a_proxys(status: int) -> Answer:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (problem(503, "queue_full", 1), "Because of queue_full."),
-        (problem(507, "disk_full", 2), "Because of disk_full."),
+        (problem(503, "queue_full", 1), "So many images wait that the server takes no more."),
+        (problem(507, "disk_full", 2), "The server's disk is full."),
         (a_proxys(503), "The server answered 503 without a reason."),
         (a_proxys(429), "The server answered 429 without a reason."),
     ],
