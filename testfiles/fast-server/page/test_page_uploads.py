@@ -597,6 +597,7 @@ def test_one_can_be_paused_resumed_and_cancelled(page: Page, line: Line, folder:
     line.bytes_a_second = 0
     expect(sending(page)).to_contain_text("Paused: 1 of 3 are to be sent")
     page.get_by_role("button", name="To send 1").click()
+    expect(page.locator(".item")).to_have_count(1)  # those that were shown go with the next frame
     expect(page.locator(".item")).to_contain_text("paused")
     button(page, "Resume IMG_0001.jpg").click()
     wait_until_sent(page)
