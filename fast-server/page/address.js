@@ -3,6 +3,8 @@
 import { redraw } from "./redraw.js";
 
 const NAMES = ["batch", "state", "status", "code", "name", "since", "until", "order", "media"];
+/** All there is, unfiltered and in its usual order. */
+export const NO_FILTERS = Object.fromEntries(NAMES.map((name) => [name, ""]));
 const listeners = [];
 
 /** view: "images" or "operations". The others: "" or as in GET /media; media: the one in detail. */

@@ -6,7 +6,7 @@ import { texts } from "./texts.js";
 const LONGEST_MS = 60_000;
 
 /** The service's address: this module lies at <root>page/<version>/api.js. */
-export const root = new URL("../../", import.meta.url).href;
+const root = new URL("../../", import.meta.url).href;
 
 export const url = (path) => root + path;
 
@@ -22,7 +22,7 @@ export class Refused extends Error {
 }
 
 /** No answer came: the network, the proxy or the service is gone. */
-export class Unreachable extends Error {
+class Unreachable extends Error {
   constructor() {
     super(texts.api.unreachable);
   }

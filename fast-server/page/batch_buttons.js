@@ -1,6 +1,6 @@
 // What can be done with a batch: its link, its ZIP, and a new one.
 
-import { address, follow, linkTo } from "./address.js";
+import { address, follow, linkTo, NO_FILTERS } from "./address.js";
 import { answer, url } from "./api.js";
 import { copy } from "./copy.js";
 import { size } from "./format.js";
@@ -15,14 +15,12 @@ let measured = { of: "", bytes: null };
 
 export function batchButtons({ done, waiting, pending }) {
   if (!address.batch) return nothing;
-  const link = new URL(linkTo({ batch: "", ...nothingElse }), location.href).href;
-  const own = new URL(linkTo(nothingElse), location.href).href;
-  return html`<a class="button" href=${link} @click=${(event) => follow(event, { batch: "", ...nothingElse })}>${words.allImages}</a>
+  const link = new URL(linkTo(NO_FILTERS), location.href).href;
+  const own = new URL(linkTo({ ...NO_FILTERS, batch: address.batch }), location.href).href;
+  return html`<a class="button" href=${link} @click=${(event) => follow(event, NO_FILTERS)}>${words.allImages}</a>
     <button @click=${() => copy(own, texts.detail.linkCopied)}>${words.copyLink}</button>
     ${done > 0 && done <= MOST_IN_ZIP ? zip(waiting + pending === 0) : nothing}`;
 }
-
-const nothingElse = { state: "", status: "", code: "", name: "", since: "", until: "", media: "" };
 
 function zip(isAllThere) {
   const { batch, done, finished_since: since } = store.batch;

@@ -1,6 +1,6 @@
 // One image: before and after, what has happened to it, and what can be done with it.
 
-import { address, follow as followLink, go, linkTo } from "./address.js";
+import { address, follow as followLink, go, linkTo, NO_FILTERS } from "./address.js";
 import { remove, retry } from "./actions.js";
 import { ask, url } from "./api.js";
 import { compare } from "./compare.js";
@@ -131,7 +131,7 @@ function facts(record) {
 }
 
 function batchLink(batch) {
-  const shown = { batch, state: "", status: "", code: "", name: "", since: "", until: "" };
+  const shown = { ...NO_FILTERS, batch, media: address.media };
   return html`<a href=${linkTo(shown)} @click=${(event) => followLink(event, shown)}>${words.showBatch}</a>`;
 }
 

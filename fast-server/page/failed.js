@@ -1,6 +1,6 @@
 // What has failed, by reason: what to do, where to look, and a retry for each.
 
-import { follow, linkTo } from "./address.js";
+import { follow, linkTo, NO_FILTERS } from "./address.js";
 import { retryAll } from "./actions.js";
 import { failure } from "./failures.js";
 import { count, moment } from "./format.js";
@@ -13,7 +13,6 @@ const words = texts.operations.failed;
 const ALL = "";
 const EVERY_BATCH = "";
 const SHOWN = 8;
-const NO_FILTERS = { batch: "", status: "", name: "", since: "", until: "", media: "" };
 const retrying = new Set(); // codes
 let isOpen = false; // all reasons are shown
 

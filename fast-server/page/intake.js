@@ -1,6 +1,6 @@
 // Takes what was dropped, chosen or pasted into the list of uploads.
 
-import { address, go } from "./address.js";
+import { address, go, NO_FILTERS } from "./address.js";
 import { ask } from "./api.js";
 import * as arrived from "./arrived.js";
 import { refusalOf } from "./checks.js";
@@ -13,7 +13,6 @@ import { texts } from "./texts.js";
 import { isUlid, newUlid } from "./ulid.js";
 import { pump } from "./upload_queue.js";
 
-const CLEAR = { view: "images", state: "", status: "", code: "", name: "", since: "", until: "", media: "" };
 const LIMITS_MS = 3000;
 const walks = new Set(); // of folders that are being read
 
@@ -51,7 +50,7 @@ function batchForNew() {
   const batch = isShown ? address.batch : newUlid();
   if (isShown) arrived.forget(batch);
   else arrived.begin(batch);
-  go({ ...CLEAR, batch });
+  go({ ...NO_FILTERS, view: "images", batch });
   return batch;
 }
 

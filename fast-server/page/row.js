@@ -6,7 +6,7 @@ import { html, nothing } from "./vendor/lit-html.js";
 import { ofFile, picture } from "./pictures.js";
 import { selection } from "./selection.js";
 import { texts } from "./texts.js";
-import { uploadActions, uploadState } from "./upload_view.js";
+import { uploadActions, uploadState } from "./upload_cells.js";
 
 const SIGNS = { done: "✓", failed: "✕", queued: "○", watermarked: "◔", watermarking: "◐", uploading: "◕" };
 const KINDS = { done: "good", failed: "bad", watermarking: "work", watermarked: "work", uploading: "work" };

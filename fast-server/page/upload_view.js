@@ -1,6 +1,6 @@
 // Where files are dropped, and how far their sending is. It is there while something is not sent.
 
-import { address, follow, linkTo } from "./address.js";
+import { address, follow, linkTo, NO_FILTERS } from "./address.js";
 import { isKnown } from "./arrived.js";
 import { namesOf } from "./checks.js";
 import { figures } from "./entries.js";
@@ -14,10 +14,7 @@ import { texts } from "./texts.js";
 import { uploads } from "./uploads.js";
 import { html, nothing } from "./vendor/lit-html.js";
 
-export { uploadActions, uploadState } from "./upload_cells.js";
-
 const words = texts.uploads;
-const NEW = { batch: "", state: "", status: "", code: "", name: "", since: "", until: "", media: "" };
 const pace = new Pace();
 
 export function dropCard() {
@@ -25,7 +22,7 @@ export function dropCard() {
   return html`<section class="card drop" aria-label=${words.drop.label}>
     <p><strong>${words.drop.invitation}</strong><br>
       ${limits ? words.drop.limits(namesOf(limits), size(limits.max_upload_bytes)) : "\u00a0"}
-      ${address.batch ? html`<br>${words.drop.adds} <a href=${linkTo(NEW)} @click=${(event) => follow(event, NEW)}>${words.drop.newBatch}</a>` : nothing}</p>
+      ${address.batch ? html`<br>${words.drop.adds} <a href=${linkTo(NO_FILTERS)} @click=${(event) => follow(event, NO_FILTERS)}>${words.drop.newBatch}</a>` : nothing}</p>
     <div class="row"><button @click=${() => choose(false)}>${words.drop.files}</button>
       ${canChooseFolder ? html`<button @click=${() => choose(true)}>${words.drop.folder}</button>` : nothing}</div>
   </section>`;

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
 from faults.line import Line
 from local_stack.stack import Stack
-from support.browser import assert_accessible, chromium, drop, screenshot, window
+from support.browser import assert_accessible, drop, screenshot, window
 from support.fast import Gateway, gateway, tiny_disk
 from support.images import jpeg
 from support.services import until
@@ -25,12 +25,6 @@ SMALL = jpeg(size=(64, 48))
 DAY_MS = 86_400_000
 TAKEN_S = 1_750_000_000
 TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
